@@ -1,0 +1,47 @@
+# Every target does all of its own set-up; Python >= 3.11 and make are all it takes.
+SHELL := /bin/bash
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+JOBS ?= 4
+
+.DEFAULT_GOAL := help
+.PHONY: help check format test demo control-plane lock clean
+
+help:  ## what can be made
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
+
+$(VENV)/.installed: requirements-dev.txt pyproject.toml
+	@echo "Python environment: installing the pinned requirements into $(VENV)"
+	@$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed, this is " + sys.version.split()[0]) if sys.version_info < (3, 11) else None'
+	@$(PYTHON) -m venv --clear $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.txt
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $@
+
+check: $(VENV)/.installed  ## lint, format, types, architecture
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: $(VENV)/.installed  ## let ruff format and mend what it can
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+control-plane: $(VENV)/.installed  ## find, download or build kube-apiserver, etcd and kubectl
+	@$(BIN)/python -m dev.controlplane assets
+
+test: control-plane  ## every test, on a real kube-apiserver
+	$(BIN)/python -m pytest -n $(JOBS)
+
+demo: $(VENV)/.installed  ## watch real requests being carried out (KEEP=1 leaves it running)
+	@$(BIN)/python -m dev.demo $(if $(KEEP),--keep)
+
+COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url --no-emit-find-links
+lock: $(VENV)/.installed  ## pin what pyproject.toml asks for, with hashes
+	$(COMPILE) pyproject.toml --output-file requirements.txt
+	$(COMPILE) pyproject.toml --group dev --output-file requirements-dev.txt
+
+clean:  ## remove what was made here (the control plane's cache stays)
+	rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
