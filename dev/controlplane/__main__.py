@@ -1,0 +1,5 @@
+"""`python -m dev.controlplane`."""
+
+from dev.controlplane.commands import main
+
+main()

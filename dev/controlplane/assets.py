@@ -1,0 +1,210 @@
+"""kube-apiserver, etcd and kubectl for this machine: found, downloaded or built, in that order."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import platform
+import re
+import shutil
+import subprocess
+import sys
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from dev.controlplane.building import build
+from dev.controlplane.downloading import RELEASES, Release, download
+from dev.controlplane.errors import AssetsError, UnusableError
+from dev.controlplane.progress import Progress
+from dev.controlplane.version import VERSION
+from dev.processes import scratch_folder
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+OLDEST = (1, 31)
+"""The first Kubernetes with selectableFields of CRDs on by default, which the operator's lists need."""
+
+_VERSION_ARGUMENTS = {
+    "kube-apiserver": ["--version"],
+    "etcd": ["--version"],
+    "kubectl": ["version", "--client"],
+}
+_CHECK_SECONDS = 60.0  # a first start from a cold disk, on a busy machine
+
+
+@dataclass(frozen=True)
+class Assets:
+    folder: Path
+    origin: str
+    """Where they come from, in words."""
+    version: str
+    """The API server's, such as `v1.36.2`."""
+
+    @property
+    def apiserver(self) -> Path:
+        return self.folder / "kube-apiserver"
+
+    @property
+    def etcd(self) -> Path:
+        return self.folder / "etcd"
+
+    @property
+    def kubectl(self) -> Path:
+        return self.folder / "kubectl"
+
+
+def target() -> str:
+    """This machine as Go names it, such as `linux-amd64`."""
+    machine = platform.machine().lower()
+    return f"{sys.platform}-{ {'x86_64': 'amd64', 'aarch64': 'arm64'}.get(machine, machine) }"
+
+
+def cache_folder(environment: Mapping[str, str]) -> Path:
+    base = environment.get("CACHE") or environment.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
+    return Path(base).absolute() / "moorcheh-operator" / "control-plane" / f"{VERSION}-{target()}"
+
+
+def prepare(
+    *,
+    environment: Mapping[str, str] = os.environ,
+    releases: Mapping[str, Release] = RELEASES,
+    progress: Progress | None = None,
+) -> Assets:
+    """Find or make the three programs; AssetsError, with what may be done, where no way works.
+
+    Any number of processes may ask at once: one makes them, the others wait for it.
+    """
+    if chosen := environment.get("KUBEBUILDER_ASSETS"):
+        return _chosen(Path(chosen), progress)
+    cache = cache_folder(environment)
+    try:
+        return _checked(cache, f"the cache, {cache}")
+    except UnusableError:
+        pass
+    with progress or Progress() as shown, _lock(cache, shown):
+        return _make(cache, environment, releases, shown)
+
+
+def _chosen(folder: Path, progress: Progress | None) -> Assets:
+    """What the user points at is used or refused, never passed over in silence."""
+    try:
+        assets = _checked(folder, f"KUBEBUILDER_ASSETS, {folder}")
+    except UnusableError as error:
+        msg = f"KUBEBUILDER_ASSETS={folder} can't be used: {error}. Unset it to find or make others."
+        raise AssetsError(msg) from error
+    if assets.version != VERSION:
+        line = (
+            f"Note: KUBEBUILDER_ASSETS has Kubernetes {assets.version}; the tests are written on {VERSION}."
+        )
+        (progress or Progress(terminal=False)).say(line)
+    return assets
+
+
+def _make(
+    cache: Path, environment: Mapping[str, str], releases: Mapping[str, Release], progress: Progress
+) -> Assets:
+    tried = []
+    try:
+        return _checked(cache, f"the cache, {cache}")  # another process may have made them meanwhile
+    except UnusableError as error:
+        tried.append(f"the cache: {error}")
+    for half_done in cache.parent.glob(f".{cache.name}-*"):
+        shutil.rmtree(half_done, ignore_errors=True)
+    ways: dict[str, Callable[[Path], Path]] = {
+        "downloaded": lambda folder: download(folder, releases.get(target()), progress),
+        "built": lambda folder: build(folder, environment, progress),
+    }
+    for origin, way in ways.items():
+        with scratch_folder(f".{cache.name}-", cache.parent) as scratch:
+            try:
+                made = way(scratch)
+                _checked(made, origin)
+            except UnusableError as error:
+                progress.say(f"{origin.capitalize()}: no. {error}")
+                tried.append(f"{origin}: {error}")
+                continue
+            shutil.rmtree(cache, ignore_errors=True)
+            made.rename(cache)
+        return _checked(cache, f"the cache, {origin} just now, {cache}")
+    raise AssetsError(_no_way(cache, tried))
+
+
+def _no_way(cache: Path, tried: list[str]) -> str:
+    release = RELEASES.get(target())
+    download_way = (
+        f"download {release.url} with a browser, and unpack the three files into that folder"
+        if release
+        else f"(no download is known for {target()})"
+    )
+    return "\n".join(
+        [
+            f"No kube-apiserver, etcd and kubectl for {target()}. What was tried:",
+            *(f"  - {one}" for one in tried),
+            "Any one of these four ways gives them:",
+            "  1. set KUBEBUILDER_ASSETS to a folder that has the three programs (setup-envtest makes one)",
+            f"  2. put the three programs into {cache}",
+            f"  3. {download_way}",
+            "  4. install Go 1.26 or newer, with access to Go modules; they are then built here",
+        ]
+    )
+
+
+def _checked(folder: Path, origin: str) -> Assets:
+    """All three there, running, and the API server new enough."""
+    running: dict[str, subprocess.Popen[str]] = {}
+    for program, arguments in _VERSION_ARGUMENTS.items():
+        if not os.access(folder / program, os.X_OK):
+            for other in running.values():
+                other.kill()
+                other.communicate()
+            msg = f"no {program} in {folder}"
+            raise UnusableError(msg)
+        try:
+            running[program] = subprocess.Popen(
+                [folder / program, *arguments],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                text=True,
+            )
+        except OSError as error:
+            msg = f"{folder / program} doesn't run here ({error.strerror})"
+            raise UnusableError(msg) from error
+    answers = {program: _answer(child, folder / program) for program, child in running.items()}
+    version = re.search(r"v(\d+)\.(\d+)\.\S+", answers["kube-apiserver"])
+    if version is None:
+        msg = f"{folder / 'kube-apiserver'} doesn't tell its version: {answers['kube-apiserver'][:200]!r}"
+        raise UnusableError(msg)
+    if (int(version[1]), int(version[2])) < OLDEST:
+        msg = f"kube-apiserver {version[0]} is older than 1.{OLDEST[1]}, which the operator needs"
+        raise UnusableError(msg)
+    return Assets(folder, origin, version[0])
+
+
+def _answer(child: subprocess.Popen[str], program: Path) -> str:
+    try:
+        text, _ = child.communicate(timeout=_CHECK_SECONDS)
+    except subprocess.TimeoutExpired as error:
+        child.kill()
+        child.communicate()
+        msg = f"{program} doesn't answer within {_CHECK_SECONDS:.0f} s"
+        raise UnusableError(msg) from error
+    if child.returncode != 0:
+        msg = f"{program} doesn't run here (exit {child.returncode}): {text.strip()[-200:]}"
+        raise UnusableError(msg)
+    return text
+
+
+@contextmanager
+def _lock(cache: Path, progress: Progress) -> Iterator[None]:
+    cache.parent.mkdir(parents=True, exist_ok=True)
+    with (cache.parent / f"{cache.name}.lock").open("ab") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            progress.say("Another process is making the control plane's programs; waiting for it.")
+            fcntl.flock(file, fcntl.LOCK_EX)
+        yield

@@ -1,0 +1,225 @@
+"""One control plane: etcd and kube-apiserver on loopback, its data in a folder that goes with it."""
+
+from __future__ import annotations
+
+import base64
+import os
+import re
+import secrets
+import ssl
+import subprocess
+import time
+import urllib.request
+from contextlib import ExitStack, suppress
+from functools import cached_property
+from typing import TYPE_CHECKING, Self
+
+from dev.controlplane.assets import Assets, prepare
+from dev.controlplane.errors import KubectlError, StartError
+from dev.controlplane.identities import ADMIN, GROUPS, OPERATOR, kubeconfig, token_file, write_secret
+from dev.processes import Process, free_port, scratch_folder
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+    from pathlib import Path
+
+START_SECONDS = 60.0
+"""The bound for each program to come up; they take some 4 s together, more on a busy machine."""
+
+_LOOK_SECONDS = 0.05
+_ANSWER_SECONDS = 10.0
+
+
+class ControlPlane:
+    """A context manager. It is ready, and has the namespace `default`, when `with` is entered.
+
+    `users` adds identities by their name and groups, such as `{"jane": ["system:authenticated"]}`.
+    """
+
+    def __init__(
+        self,
+        *,
+        assets: Assets | None = None,
+        users: Mapping[str, Iterable[str]] | None = None,
+        apiserver_flags: Iterable[str] = (),
+    ) -> None:
+        self.assets = assets or prepare()
+        self._groups = {**GROUPS, **{user: tuple(groups) for user, groups in (users or {}).items()}}
+        self._flags = tuple(apiserver_flags)
+        self._tokens = {user: secrets.token_hex(16) for user in self._groups}
+        self._undo = ExitStack()
+        self._etcd_port, self._port = free_port(), free_port()
+        self.url = f"https://127.0.0.1:{self._port}"
+        self.data: Path
+        self.etcd: Process
+        self.apiserver: Process
+
+    def __enter__(self) -> Self:
+        try:
+            self.data = self._undo.enter_context(scratch_folder("moorcheh-control-plane-"))
+            write_secret(self.data / "tokens.csv", token_file(self._tokens, self._groups))
+            self._start_etcd()
+            self._undo.callback(self.stop_apiserver)
+            self.start_apiserver()
+        except BaseException:
+            self._undo.close()
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._undo.close()
+
+    @property
+    def admin_token(self) -> str:
+        return self._tokens[ADMIN]
+
+    def token(self, user: str) -> str:
+        return self._tokens[OPERATOR if user == "operator" else user]
+
+    @property
+    def ca_file(self) -> Path:
+        """The serving certificate and the CA that signed it; the API server makes both at its first start."""
+        return self.data / "certificates" / "apiserver.crt"
+
+    @property
+    def kubeconfig(self) -> Path:
+        """The admin's."""
+        return self.kubeconfig_for(ADMIN)
+
+    def kubeconfig_for(self, user: str) -> Path:
+        """For `admin`, `operator` or the name of a user given at the start."""
+        path = self.data / f"kubeconfig-{user.replace(':', '-').replace('/', '-')}"
+        if not path.exists():
+            ca_data = base64.b64encode(self.ca_file.read_bytes()).decode()
+            text = kubeconfig(server=self.url, ca_data=ca_data, user=user, token=self.token(user))
+            write_secret(path, text)
+        return path
+
+    def kubectl(
+        self,
+        *arguments: str | os.PathLike[str],
+        input: str | None = None,  # noqa: A002 - as in subprocess.run
+        user: str = ADMIN,
+    ) -> str:
+        """What kubectl wrote to standard output; KubectlError, with its standard error, if it failed."""
+        environment = {
+            **os.environ,
+            "KUBECONFIG": str(self.kubeconfig_for(user)),
+            "KUBECACHEDIR": str(self.data / "kubectl-cache"),
+        }
+        command = [self.assets.kubectl, *arguments]
+        ran = subprocess.run(
+            command, input=input, env=environment, capture_output=True, text=True, check=False
+        )
+        if ran.returncode != 0:
+            words = " ".join(str(part) for part in arguments)
+            msg = f"kubectl {words}: exit {ran.returncode}\n{ran.stderr.strip()}"
+            raise KubectlError(msg)
+        return ran.stdout
+
+    def stop_apiserver(self, timeout: float = 10.0) -> None:
+        """In order: it answers what it has begun. SIGKILL after `timeout` seconds."""
+        if hasattr(self, "apiserver"):
+            self.apiserver.stop(timeout)
+
+    def kill_apiserver(self) -> None:
+        self.apiserver.kill()
+
+    def start_apiserver(self) -> None:
+        """Ready on return. After a stop or kill: the same address, certificate and data."""
+        certificates = self.data / "certificates"
+        self.apiserver = Process(
+            [
+                self.assets.apiserver,
+                f"--etcd-servers=http://127.0.0.1:{self._etcd_port}",
+                "--bind-address=127.0.0.1",
+                "--advertise-address=127.0.0.1",  # a machine without a network has no other to find
+                f"--secure-port={self._port}",
+                f"--cert-dir={certificates}",
+                # Needed to start, though nobody asks for a token: the key that it makes for serving will do.
+                f"--service-account-key-file={certificates / 'apiserver.key'}",
+                f"--service-account-signing-key-file={certificates / 'apiserver.key'}",
+                "--service-account-issuer=https://kubernetes.default.svc",
+                "--service-cluster-ip-range=10.0.0.0/24",
+                "--endpoint-reconciler-type=none",
+                f"--token-auth-file={self.data / 'tokens.csv'}",
+                "--authorization-mode=RBAC",
+                "--disable-admission-plugins=ServiceAccount",  # without a controller manager there are none
+                # Tests send in bursts what a cluster's users send in minutes.
+                "--enable-priority-and-fairness=false",
+                "--max-requests-inflight=3000",
+                "--max-mutating-requests-inflight=1000",
+                *self._flags,
+            ],
+            output=self.data / "kube-apiserver.log",
+        )
+        self._until_up(self.apiserver, lambda: self._get("/readyz") == "ok")
+        self._until_up(self.apiserver, lambda: self._get("/api/v1/namespaces/default") != "")
+
+    def metrics(self) -> str:
+        """The API server's /metrics, as text."""
+        return self._get("/metrics")
+
+    def requests(self, **labels: str) -> int:
+        """How many requests the API server has counted since its start, e.g. `requests(verb="PATCH")`.
+
+        Labels: verb, group, version, resource, subresource, scope, code, component, dry_run.
+        A watch counts when it ends.
+        """
+        wanted = {f'{key}="{value}"' for key, value in labels.items()}
+        lines = re.findall(r"^apiserver_request_total\{(.*)\} (\S+)$", self.metrics(), re.MULTILINE)
+        return round(sum(float(value) for found, value in lines if wanted <= set(found.split(","))))
+
+    def _start_etcd(self) -> None:
+        url = f"http://127.0.0.1:{self._etcd_port}"
+        self.etcd = Process(
+            [
+                self.assets.etcd,
+                f"--data-dir={self.data / 'etcd'}",
+                f"--listen-client-urls={url}",
+                f"--advertise-client-urls={url}",
+                "--listen-peer-urls=http://127.0.0.1:0",
+                "--unsafe-no-fsync",
+                "--log-level=warn",
+            ],
+            output=self.data / "etcd.log",
+        )
+        self._undo.callback(self.etcd.stop)
+
+        def healthy() -> bool:
+            return _get(_opener(), f"{url}/health") != ""
+
+        self._until_up(self.etcd, healthy)
+
+    def _get(self, path: str) -> str:
+        return _get(self._https, self.url + path, {"Authorization": f"Bearer {self.admin_token}"})
+
+    @cached_property
+    def _https(self) -> urllib.request.OpenerDirector:
+        """Believes the API server's own certificate only."""
+        context = ssl.create_default_context(cafile=str(self.ca_file))
+        return _opener(urllib.request.HTTPSHandler(context=context))
+
+    def _until_up(self, process: Process, ready: Callable[[], bool]) -> None:
+        until = time.monotonic() + START_SECONDS
+        while process.running and time.monotonic() < until:
+            with suppress(OSError):  # nothing listens yet, no certificate yet, 403 or 500 until it is ready
+                if ready():
+                    return
+            time.sleep(_LOOK_SECONDS)
+        ended = process.returncode
+        what = f"isn't ready after {START_SECONDS:.0f} s" if ended is None else f"ended (exit {ended})"
+        msg = f"{process.name} {what}. Its last lines:\n{process.tail()}"
+        raise StartError(msg)
+
+
+def _opener(*handlers: urllib.request.BaseHandler) -> urllib.request.OpenerDirector:
+    """Goes straight to loopback, whatever proxy the environment names."""
+    return urllib.request.build_opener(urllib.request.ProxyHandler({}), *handlers)
+
+
+def _get(opener: urllib.request.OpenerDirector, url: str, headers: dict[str, str] | None = None) -> str:
+    """The answer's text; OSError for every answer but 2xx."""
+    asked = urllib.request.Request(url, headers=headers or {})  # noqa: S310 - loopback
+    with opener.open(asked, timeout=_ANSWER_SECONDS) as answer:
+        return str(answer.read(), "utf-8")
