@@ -1,0 +1,70 @@
+"""Time, read in one place: a monotonic clock for waits, the API server's clock for what is recorded.
+
+`Now` is what the rest of the program is given. Its `time` follows the API server's `Date` headers on top of
+the monotonic clock, so a wrong or jumping wall clock of this machine ends nothing early and two operators
+agree on when a request started (design section 3, rules 8 and 12).
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
+
+RESOLUTION = timedelta(seconds=1)  # of a `Date` header (RFC 9110, section 5.6.7)
+
+
+@dataclass(frozen=True, slots=True)
+class Now:
+    time: datetime  # UTC, the API server's clock
+    ticks: float  # seconds, monotonic, meaningful only within this process
+
+
+class RemoteClock:
+    """How far a server's clock is from our monotonic one, learned from the `Date` of its answers.
+
+    An answer's `Date` was made between sending the request and receiving the answer, and is cut to whole
+    seconds. Each sample so bounds the truth from both sides; the estimate is moved only as far as it must,
+    so neither rounding nor an answer that was long under way shifts it.
+    """
+
+    def __init__(self) -> None:
+        self.epoch: datetime | None = None  # the server's time at tick 0
+
+    def observe(self, date: str | None, sent: float, received: float) -> None:
+        """`sent` and `received` are ticks. A header that is missing or no date teaches nothing."""
+        if date is None:
+            return
+        try:
+            time = parsedate_to_datetime(date).astimezone(UTC)
+            earliest = time - timedelta(seconds=received)
+            latest = time + RESOLUTION - timedelta(seconds=sent)
+        except (ValueError, OverflowError):
+            return
+        self.epoch = earliest if self.epoch is None else min(max(self.epoch, earliest), latest)
+
+
+class Clock:
+    """The process' only clock. Both readings can be replaced, for a test's fake time."""
+
+    def __init__(
+        self,
+        monotonic: Callable[[], float] = time.monotonic,
+        wall: Callable[[], float] = time.time,  # noqa: TID251 - the one place that reads it
+    ) -> None:
+        self.ticks = monotonic
+        self.cluster = RemoteClock()
+        self.moorcheh = RemoteClock()
+        self._own_epoch = datetime.fromtimestamp(wall(), UTC) - timedelta(seconds=monotonic())
+
+    def now(self) -> Now:
+        ticks = self.ticks()
+        return Now((self.cluster.epoch or self._own_epoch) + timedelta(seconds=ticks), ticks)
+
+    def skew(self) -> timedelta:
+        """What to add to one of Moorcheh's times to get the cluster's; zero where either told no time."""
+        if self.cluster.epoch is None or self.moorcheh.epoch is None:
+            return timedelta()
+        return self.cluster.epoch - self.moorcheh.epoch

@@ -1,0 +1,360 @@
+"""The nouns: what a NamespaceDeletion asks for and what is known of it.
+
+The only place that knows the object's camelCase keys: `parse` reads an object of the API server, `render`
+and `merge_patch` write its status. Everything else works with these frozen values.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Any
+
+GROUP = "moorcheh.ai"
+VERSION = "v1alpha1"
+PLURAL = "namespacedeletions"
+KIND = "NamespaceDeletion"
+
+JsonObject = Mapping[str, Any]
+
+
+class Phase(StrEnum):
+    PENDING = "Pending"
+    SUSPENDED = "Suspended"
+    SUBMITTING = "Submitting"
+    RUNNING = "Running"
+    SUCCEEDED = "Succeeded"
+    FAILED = "Failed"
+
+
+ENDED = frozenset({Phase.SUCCEEDED, Phase.FAILED})
+OPEN_ATTEMPT = frozenset({Phase.SUBMITTING, Phase.RUNNING})
+
+
+class Reason(StrEnum):
+    """Why a request is in its phase; design section 2 has what each one means."""
+
+    # Pending
+    SERVER_UNAVAILABLE = "ServerUnavailable"
+    REFUSED = "Refused"
+    TARGET_BUSY = "TargetBusy"
+    WAITING_FOR_SLOT = "WaitingForSlot"
+    RETRYING = "Retrying"
+    # Suspended
+    SUSPENDED = "Suspended"
+    # Submitting
+    SUBMITTING = "Submitting"
+    VERIFYING = "Verifying"
+    # Running
+    JOB_RUNNING = "JobRunning"
+    POLL_FAILING = "PollFailing"
+    # Succeeded
+    DELETION_COMPLETED = "DeletionCompleted"
+    ALREADY_ABSENT = "AlreadyAbsent"
+    VERIFIED_ABSENT = "VerifiedAbsent"
+    TARGET_REPLACED = "TargetReplaced"
+    # Failed
+    JOB_FAILED = "JobFailed"
+    BACKOFF_LIMIT_EXCEEDED = "BackoffLimitExceeded"
+    REJECTED = "Rejected"
+    TARGET_ABSENT = "TargetAbsent"
+    PRECONDITION_FAILED = "PreconditionFailed"
+    PRECONDITION_UNVERIFIABLE = "PreconditionUnverifiable"
+    TARGET_NEWER_THAN_REQUEST = "TargetNewerThanRequest"
+    DEADLINE_EXCEEDED = "DeadlineExceeded"
+    OUTCOME_UNKNOWN = "OutcomeUnknown"
+
+
+class IfAbsent(StrEnum):
+    SUCCEED = "Succeed"
+    FAIL = "Fail"
+
+
+class JobStatus(StrEnum):
+    """The three states the server documents; any other word counts as still running."""
+
+    RUNNING = "running"
+    COMPLETED = "completed"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class Preconditions:
+    created_before: datetime | None = None
+    max_items: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Spec:
+    namespace_name: str
+    suspend: bool = False
+    if_absent: IfAbsent = IfAbsent.SUCCEED
+    preconditions: Preconditions = Preconditions()
+    backoff_limit: int = 3
+    active_deadline_seconds: int = 86400
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """What was looked up. `creation_time` is the server's own string, kept verbatim, and names the
+    incarnation that this request is for: it stays when the namespace is found no more.
+    """
+
+    found: bool
+    item_count: int | None = None
+    creation_time: str | None = None
+    observation_time: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    number: int
+    id: str
+    start_time: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """The server's job as it last reported it; times are its own strings, kept verbatim."""
+
+    id: str
+    status: str | None = None
+    total_items: int | None = None
+    deleted_items: int | None = None
+    last_error: str | None = None
+    start_time: str | None = None
+    update_time: str | None = None
+    finish_time: str | None = None
+
+    @property
+    def state(self) -> JobStatus:
+        try:
+            return JobStatus((self.status or "").lower())
+        except ValueError:
+            return JobStatus.RUNNING
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """A `metav1.Condition`."""
+
+    type: str
+    status: str
+    reason: str
+    message: str
+    last_transition_time: datetime
+    observed_generation: int
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    observed_generation: int = -1
+    phase: Phase | None = None
+    reason: str | None = None
+    message: str | None = None
+    target: Target | None = None
+    attempt: Attempt | None = None
+    job: Job | None = None
+    progress: str | None = None
+    last_error: str | None = None
+    start_time: datetime | None = None
+    completion_time: datetime | None = None
+    conditions: tuple[Condition, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One NamespaceDeletion as the API server last showed it."""
+
+    namespace: str
+    name: str
+    uid: str
+    resource_version: str
+    generation: int
+    creation_time: datetime
+    spec: Spec
+    status: Status = Status()
+    withdrawn: bool = False  # a deletionTimestamp, or seen to be gone
+
+    @property
+    def key(self) -> str:
+        return f"{self.namespace}/{self.name}"
+
+    @property
+    def seniority(self) -> tuple[datetime, str]:
+        """The oldest request comes first (design section 3, rule 10)."""
+        return self.creation_time, self.uid
+
+
+MAX_TEXT = 1024  # bytes of UTF-8
+
+
+def plain_text(text: str) -> str:
+    """`text` as it may be shown to a person: one line, no control characters, at most 1 KiB."""
+    kept = "".join(character if character.isprintable() else " " for character in text[: 4 * MAX_TEXT])
+    words = " ".join(kept.split()).encode("utf-8", "replace")
+    if len(words) <= MAX_TEXT:
+        return words.decode()
+    return words[: MAX_TEXT - 3].decode("utf-8", "ignore") + "…"
+
+
+class MalformedRequestError(ValueError):
+    """An object that the CRD's schema would not have let in."""
+
+
+def parse_time(text: object) -> datetime | None:
+    """An ISO 8601 time as aware UTC; without a zone it is taken as UTC; None if it can't be read."""
+    if not isinstance(text, str):
+        return None
+    try:
+        time = datetime.fromisoformat(text)
+        return time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)
+    except (ValueError, OverflowError):
+        return None
+
+
+def render_time(time: datetime) -> str:
+    """As Kubernetes writes a `metav1.Time`: UTC, whole seconds."""
+    return time.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def parse(body: JsonObject) -> Request:
+    """Raises `MalformedRequestError` naming the first field that can't be read."""
+    try:
+        metadata = body["metadata"]
+        return Request(
+            namespace=metadata["namespace"],
+            name=metadata["name"],
+            uid=metadata["uid"],
+            resource_version=metadata["resourceVersion"],
+            generation=int(metadata.get("generation", 0)),
+            creation_time=_time(metadata, "creationTimestamp"),
+            spec=_parse_spec(body["spec"]),
+            status=_parse_status(body.get("status") or {}),
+            withdrawn=bool(metadata.get("deletionTimestamp")),
+        )
+    except (KeyError, TypeError, ValueError) as error:
+        raise MalformedRequestError(f"{type(error).__name__}: {error}") from error
+
+
+def _time(body: JsonObject, key: str) -> datetime:
+    time = parse_time(body[key])
+    if time is None:
+        raise ValueError(f"{key} is no time: {body[key]!r}")
+    return time
+
+
+def _parse_spec(spec: JsonObject) -> Spec:
+    preconditions = spec.get("preconditions") or {}
+    has_bound = preconditions.get("createdBefore") is not None
+    return Spec(
+        namespace_name=spec["namespaceName"],
+        suspend=bool(spec.get("suspend", False)),
+        if_absent=IfAbsent(spec.get("ifAbsent", IfAbsent.SUCCEED)),
+        preconditions=Preconditions(
+            created_before=_time(preconditions, "createdBefore") if has_bound else None,
+            max_items=preconditions.get("maxItems"),
+        ),
+        backoff_limit=int(spec.get("backoffLimit", 3)),
+        active_deadline_seconds=int(spec.get("activeDeadlineSeconds", 86400)),
+    )
+
+
+def _parse_status(status: JsonObject) -> Status:
+    target, attempt, job = status.get("target"), status.get("attempt"), status.get("job")
+    phase = status.get("phase")
+    return Status(
+        observed_generation=int(status.get("observedGeneration", -1)),
+        phase=Phase(phase) if phase else None,
+        reason=status.get("reason"),
+        message=status.get("message"),
+        target=Target(
+            found=bool(target.get("found")),
+            item_count=target.get("itemCount"),
+            creation_time=target.get("creationTime"),
+            observation_time=parse_time(target.get("observationTime")),
+        )
+        if target
+        else None,
+        attempt=Attempt(
+            number=int(attempt["number"]), id=attempt["id"], start_time=_time(attempt, "startTime")
+        )
+        if attempt
+        else None,
+        job=Job(
+            id=job["id"],
+            status=job.get("status"),
+            total_items=job.get("totalItems"),
+            deleted_items=job.get("deletedItems"),
+            last_error=job.get("lastError"),
+            start_time=job.get("startTime"),
+            update_time=job.get("updateTime"),
+            finish_time=job.get("finishTime"),
+        )
+        if job
+        else None,
+        progress=status.get("progress"),
+        last_error=status.get("lastError"),
+        start_time=parse_time(status.get("startTime")),
+        completion_time=parse_time(status.get("completionTime")),
+        conditions=tuple(
+            Condition(
+                type=condition["type"],
+                status=condition["status"],
+                reason=condition["reason"],
+                message=condition.get("message", ""),
+                last_transition_time=_time(condition, "lastTransitionTime"),
+                observed_generation=int(condition.get("observedGeneration", 0)),
+            )
+            for condition in status.get("conditions") or ()
+        ),
+    )
+
+
+def render(status: Status) -> dict[str, Any]:
+    """The status as the API server stores it; what is None is left out."""
+    body: dict[str, Any] = _render(status)
+    return body
+
+
+def _camel(name: str) -> str:
+    first, *rest = name.split("_")
+    return first + "".join(word.capitalize() for word in rest)
+
+
+def _render(value: object) -> Any:
+    match value:
+        case datetime():
+            return render_time(value)
+        case StrEnum():
+            return value.value
+        case tuple():
+            return [_render(item) for item in value]
+        case Status() | Target() | Attempt() | Job() | Condition():
+            fields = ((field.name, getattr(value, field.name)) for field in dataclasses.fields(value))
+            return {_camel(name): _render(field) for name, field in fields if field not in (None, ())}
+        case _:
+            return value
+
+
+def merge_patch(old: Status, new: Status) -> dict[str, Any]:
+    """The JSON merge patch (RFC 7386) of the status that turns `old` into `new`.
+
+    It is only right for an object whose status *is* `old`: send it with that object's resourceVersion.
+    """
+    return _difference(render(old), render(new))
+
+
+def _difference(old: JsonObject, new: JsonObject) -> dict[str, Any]:
+    patch: dict[str, Any] = {key: None for key in old if key not in new}
+    for key, value in new.items():
+        before = old.get(key)
+        if isinstance(value, dict) and isinstance(before, dict):
+            if nested := _difference(before, value):
+                patch[key] = nested
+        elif value != before:
+            patch[key] = value
+    return patch

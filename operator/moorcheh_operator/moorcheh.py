@@ -1,0 +1,350 @@
+"""The Moorcheh server's calls. Every failure becomes one of the answers of `answers.py`; nothing is raised.
+
+A DELETE leaves at most once: httpx sends it once, redirects are off, nothing here tries again (aiohttp and
+httpx-aiohttp resend a DELETE by themselves when the connection drops). Answers are untrusted: bodies are
+capped, JSON types checked, texts cut, ids matched before they go into a URL (design section 3, rule 13).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
+from typing import Any
+from urllib.parse import quote
+
+import httpx
+
+from .answers import (
+    Accepted,
+    Entry,
+    JobReport,
+    JobUnknown,
+    Listing,
+    LookUpAnswer,
+    NotSent,
+    PollAnswer,
+    Refused,
+    Rejected,
+    SendAnswer,
+    Unavailable,
+    Unclear,
+)
+from .clock import Clock
+from .model import Job, plain_text
+
+MAX_BODY = 64 * 1024  # bytes
+MAX_LISTING = 64 * 1024 * 1024  # bytes
+MAX_COUNT = 2**63 - 1
+MAX_RETRY_AFTER = 60.0  # seconds
+CONNECT_SECONDS = 3.0
+LANES = 16  # HTTP requests in flight; the look-up has one of its own
+
+NAME = re.compile(r"[A-Za-z0-9_-]{1,255}")
+JOB_ID = re.compile(r"[A-Za-z0-9_-]{1,128}")
+
+Observer = Callable[[str, str, float], None]
+"""Told of each call: operation, status code or error name, duration in seconds."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Response:
+    status: int
+    headers: httpx.Headers
+    body: bytes
+
+    def json(self) -> Any:
+        """None where the body is no JSON."""
+        try:
+            return json.loads(self.body)
+        except (ValueError, RecursionError):
+            return None
+
+    @property
+    def message(self) -> str | None:
+        """The words of the server's own JSON error."""
+        match self.json():
+            case {"message": str(message)}:
+                return plain_text(message)
+            case _:
+                return None
+
+    def describe(self) -> str:
+        return f"HTTP {self.status}" + (f": {self.message}" if self.message else "")
+
+
+class _BodyTooLargeError(Exception):
+    pass
+
+
+class _WrongPathError(Exception):
+    """The request's final path is not the one that was meant (`..` and `.` collapse, faults.md 7)."""
+
+
+class Lane:
+    """One HTTP connection to the server, used by one caller at a time.
+
+    A client of one connection costs a third of the CPU of a shared pool, which scans all its connections for
+    each request (encode/httpcore#1035).
+    """
+
+    def __init__(self, base_url: httpx.URL, timeout: float, clock: Clock, observer: Observer) -> None:
+        self._base = base_url
+        self._clock = clock
+        self._observer = observer
+        self._timeout = timeout
+        self._client = httpx.AsyncClient(
+            transport=httpx.AsyncHTTPTransport(
+                limits=httpx.Limits(max_connections=1, max_keepalive_connections=1),
+                trust_env=False,
+                retries=0,
+            ),
+            timeout=httpx.Timeout(timeout, connect=min(CONNECT_SECONDS, timeout / 2), pool=None),
+            follow_redirects=False,
+            trust_env=False,
+            headers={"Accept": "application/json", "Accept-Encoding": "identity"},
+        )
+
+    async def aclose(self) -> None:
+        await self._client.aclose()
+
+    async def delete(self, name: str, request_id: str) -> SendAnswer:
+        """Send `DELETE /namespaces/{name}`, once. `request_id` is `<uid>/<attempt.id>`."""
+        try:
+            response = await self._send("delete", "DELETE", ["namespaces", name], request_id=request_id)
+        except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, _WrongPathError) as error:
+            return NotSent(_words(error))
+        except (httpx.HTTPError, httpx.InvalidURL, _BodyTooLargeError, TimeoutError) as error:
+            return Unclear(_words(error))
+        return _send_answer(response)
+
+    async def listing(self) -> LookUpAnswer:
+        try:
+            response = await self._send("list", "GET", ["namespaces"], limit=MAX_LISTING)
+        except (httpx.HTTPError, httpx.InvalidURL, _BodyTooLargeError, TimeoutError) as error:
+            return Unavailable(_words(error))
+        if response.status != httpx.codes.OK:
+            return Unavailable(response.describe())
+        entries = _entries(response.json())
+        if isinstance(entries, str):
+            return Unavailable(entries)
+        return Listing(entries, self._clock.skew())
+
+    async def job(self, name: str, job_id: str) -> PollAnswer:
+        if not JOB_ID.fullmatch(job_id):
+            return Unavailable("the recorded job id can't be put into a URL")
+        try:
+            response = await self._send("job", "GET", ["namespaces", name, "delete-jobs", job_id])
+        except (
+            httpx.HTTPError,
+            httpx.InvalidURL,
+            _BodyTooLargeError,
+            _WrongPathError,
+            TimeoutError,
+        ) as error:
+            return Unavailable(_words(error))
+        if response.status == httpx.codes.NOT_FOUND and response.message is not None:
+            return JobUnknown(response.describe())
+        if response.status != httpx.codes.OK:
+            return Unavailable(response.describe())
+        return _job(response.json(), name, job_id)
+
+    async def _send(
+        self, operation: str, method: str, path: list[str], *, request_id: str = "", limit: int = MAX_BODY
+    ) -> _Response:
+        """Raises httpx' errors as they are, `TimeoutError` for an answer that trickles, and our two."""
+        raw_path = self._base.raw_path.rstrip(b"/") + "".join(
+            "/" + quote(part, safe="") for part in path
+        ).encode("ascii")
+        request = self._client.build_request(
+            method,
+            self._base.copy_with(raw_path=raw_path),
+            headers={"X-Request-Id": request_id} if request_id else None,
+        )
+        named = [part for part in path[1:2] if not NAME.fullmatch(part)]
+        if request.url.raw_path != raw_path or named:
+            raise _WrongPathError(f"{request.url.raw_path!r} is not the path that was meant")
+        started = self._clock.ticks()
+        result = "error"
+        try:
+            # httpx' read timeout is one of each read; this bounds the whole call.
+            async with asyncio.timeout(self._timeout):
+                response = await self._client.send(request, stream=True)
+                try:
+                    body = await _read(response, limit)
+                finally:
+                    await response.aclose()
+            result = str(response.status_code)
+        except Exception as error:
+            result = type(error).__name__
+            raise
+        finally:
+            self._observer(operation, result, self._clock.ticks() - started)
+        self._clock.moorcheh.observe(response.headers.get("Date"), started, self._clock.ticks())
+        return _Response(response.status_code, response.headers, body)
+
+
+class Moorcheh:
+    """The server: lanes to send through, and one shared look-up."""
+
+    def __init__(
+        self, base_url: str, timeout: float, clock: Clock, observer: Observer = lambda *_: None
+    ) -> None:
+        url = httpx.URL(base_url)
+        self._lanes = [Lane(url, timeout, clock, observer) for _ in range(LANES)]
+        self._idle: asyncio.LifoQueue[Lane] = asyncio.LifoQueue()
+        for lane in self._lanes:
+            self._idle.put_nowait(lane)
+        self._lookup_lane = Lane(url, timeout, clock, observer)
+        self._clock = clock
+        self._running: asyncio.Task[tuple[float, LookUpAnswer, float]] | None = None
+        self._next: asyncio.Task[tuple[float, LookUpAnswer, float]] | None = None
+
+    async def aclose(self) -> None:
+        for task in (self._running, self._next):
+            if task is not None:
+                task.cancel()
+        for lane in (*self._lanes, self._lookup_lane):
+            await lane.aclose()
+
+    async def acquire(self) -> Lane:
+        return await self._idle.get()
+
+    def release(self, lane: Lane) -> None:
+        self._idle.put_nowait(lane)
+
+    @asynccontextmanager
+    async def lane(self) -> AsyncIterator[Lane]:
+        lane = await self.acquire()
+        try:
+            yield lane
+        finally:
+            self.release(lane)
+
+    async def look_up(self) -> tuple[float, LookUpAnswer, float]:
+        """A listing that starts after this call: (ticks when it was asked for, answer, ticks when it came).
+
+        One is in flight at a time, and everyone who asked before it started gets its answer, so 2,000
+        requests do not mean 2,000 listings.
+        """
+        if self._next is None:
+            self._next = asyncio.create_task(self._list_after(self._running))
+        return await asyncio.shield(self._next)
+
+    async def _list_after(
+        self, running: asyncio.Task[tuple[float, LookUpAnswer, float]] | None
+    ) -> tuple[float, LookUpAnswer, float]:
+        if running is not None:
+            await asyncio.wait([running])
+        self._running, self._next = self._next, None
+        started = self._clock.ticks()
+        answer = await self._lookup_lane.listing()
+        return started, answer, self._clock.ticks()
+
+
+async def _read(response: httpx.Response, limit: int) -> bytes:
+    body = bytearray()
+    async for chunk in response.aiter_bytes():
+        body += chunk
+        if len(body) > limit:
+            raise _BodyTooLargeError(f"the answer is larger than {limit} bytes")
+    return bytes(body)
+
+
+def _words(error: Exception) -> str:
+    return plain_text(f"{type(error).__name__}: {error}" if str(error) else type(error).__name__)
+
+
+def _send_answer(response: _Response) -> SendAnswer:
+    words = response.describe()
+    match response.status:
+        case 401 | 403 | 429:
+            return Refused(words, _retry_after(response))
+        case 400 | 422:
+            return Rejected(words)
+        case status if 200 <= status < 300:
+            match response.json():
+                case {"job_id": str(job_id)} if JOB_ID.fullmatch(job_id):
+                    return Accepted(job_id)
+                case _:
+                    return Unclear(f"{words} without a usable job id", settled=True)
+        case 404 | 409:
+            return Unclear(words, settled=response.message is not None)
+        case _:
+            return Unclear(words)
+
+
+def _retry_after(response: _Response) -> float | None:
+    """Seconds; either form of RFC 9110 section 10.2.3, at most a minute."""
+    value = response.headers.get("Retry-After", "")
+    try:
+        if value.isascii() and value.isdigit():
+            return min(float(value), MAX_RETRY_AFTER)
+        until, sent = parsedate_to_datetime(value), parsedate_to_datetime(response.headers["Date"])
+        return min(max((until - sent).total_seconds(), 0.0), MAX_RETRY_AFTER)
+    except (ValueError, KeyError, TypeError, OverflowError):
+        return None
+
+
+def _entries(body: Any) -> dict[str, Entry] | str:
+    """The listing by name, or what is wrong with it: an unusable one must never read as "absent"."""
+    if not isinstance(body, dict) or not isinstance(body.get("namespaces"), list):
+        return "the listing is not the JSON that was expected"
+    entries: dict[str, Entry] = {}
+    for item in body["namespaces"]:
+        name = item.get("namespace_name", item.get("name")) if isinstance(item, dict) else None
+        if not isinstance(name, str) or not name:
+            return "the listing has an entry without a name"
+        if name in entries:
+            return "the listing has a name twice"
+        entries[name] = Entry(
+            item_count=_first(map(_count, (item.get(key) for key in ("item_count", "itemCount", "items")))),
+            creation_time=_first(map(_time_text, (item.get(key) for key in ("created_at", "createdAt")))),
+        )
+    return entries
+
+
+def _first(values: Any) -> Any:
+    return next((value for value in values if value is not None), None)
+
+
+def _count(value: object) -> int | None:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    if isinstance(value, float) and not value.is_integer():
+        return None
+    return min(max(int(value), 0), MAX_COUNT)
+
+
+def _time_text(value: object) -> str | None:
+    """A time as the server wrote it; one that is too long to be a time is none."""
+    if not isinstance(value, str) or not 0 < len(value) <= 64 or not value.isprintable():
+        return None
+    return value
+
+
+def _job(body: Any, name: str, job_id: str) -> PollAnswer:
+    match body:
+        case {"status": str(status)} if 0 < len(status) <= 64:
+            pass
+        case _:
+            return Unavailable("the job's answer is not the JSON that was expected")
+    if body.get("job_id", job_id) != job_id or body.get("namespace_name", name) != name:
+        return Unavailable("the server answered with another job")
+    last_error = body.get("last_error")
+    return JobReport(
+        Job(
+            id=job_id,
+            status=plain_text(status),
+            total_items=_count(body.get("total_items")),
+            deleted_items=_count(body.get("deleted_items")),
+            last_error=plain_text(last_error) if isinstance(last_error, str) and last_error else None,
+            start_time=_time_text(body.get("started_at")),
+            update_time=_time_text(body.get("updated_at")),
+            finish_time=_time_text(body.get("finished_at")),
+        )
+    )
