@@ -25,6 +25,7 @@ import sys
 import tempfile
 import time
 from contextlib import contextmanager, suppress
+from itertools import chain
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Self
 
@@ -151,7 +152,8 @@ def scratch_folder(prefix: str, parent: Path | None = None) -> Iterator[Path]:
 def free_port() -> int:
     """A TCP port of 127.0.0.1 that nobody listens on, and that no other process here is given meanwhile."""
     reserved = _reserved_ports()
-    for port in random.sample(_PORTS, len(_PORTS)):
+    first = random.randrange(_PORTS.start, _PORTS.stop)  # noqa: S311 - no secret; two processes seldom meet
+    for port in chain(range(first, _PORTS.stop), range(_PORTS.start, first)):
         if reserved.take(port):
             return port
     msg = f"no free port on 127.0.0.1 from {_PORTS.start} to {_PORTS.stop - 1}"
@@ -237,6 +239,11 @@ class _Guard:
 @functools.cache
 def _guard() -> _Guard:
     return _Guard()
+
+
+def alive(pid: int) -> bool:
+    """Whether a process runs; one that has ended and waits to be reaped doesn't."""
+    return _birth(pid) is not None
 
 
 def _signal_group(leader: int, number: int) -> None:

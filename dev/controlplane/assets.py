@@ -154,26 +154,7 @@ def _no_way(cache: Path, tried: list[str]) -> str:
 
 def _checked(folder: Path, origin: str) -> Assets:
     """All three there, running, and the API server new enough."""
-    running: dict[str, subprocess.Popen[str]] = {}
-    for program, arguments in _VERSION_ARGUMENTS.items():
-        if not os.access(folder / program, os.X_OK):
-            for other in running.values():
-                other.kill()
-                other.communicate()
-            msg = f"no {program} in {folder}"
-            raise UnusableError(msg)
-        try:
-            running[program] = subprocess.Popen(
-                [folder / program, *arguments],
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT,
-                text=True,
-            )
-        except OSError as error:
-            msg = f"{folder / program} doesn't run here ({error.strerror})"
-            raise UnusableError(msg) from error
-    answers = {program: _answer(child, folder / program) for program, child in running.items()}
+    answers = {program: _answer(folder / program, *rest) for program, rest in _VERSION_ARGUMENTS.items()}
     version = re.search(r"v(\d+)\.(\d+)\.\S+", answers["kube-apiserver"])
     if version is None:
         msg = f"{folder / 'kube-apiserver'} doesn't tell its version: {answers['kube-apiserver'][:200]!r}"
@@ -184,18 +165,27 @@ def _checked(folder: Path, origin: str) -> Assets:
     return Assets(folder, origin, version[0])
 
 
-def _answer(child: subprocess.Popen[str], program: Path) -> str:
-    try:
-        text, _ = child.communicate(timeout=_CHECK_SECONDS)
-    except subprocess.TimeoutExpired as error:
-        child.kill()
-        child.communicate()
-        msg = f"{program} doesn't answer within {_CHECK_SECONDS:.0f} s"
-        raise UnusableError(msg) from error
-    if child.returncode != 0:
-        msg = f"{program} doesn't run here (exit {child.returncode}): {text.strip()[-200:]}"
+def _answer(program: Path, *arguments: str) -> str:
+    if not os.access(program, os.X_OK):
+        msg = f"no {program.name} in {program.parent}"
         raise UnusableError(msg)
-    return text
+    try:
+        ran = subprocess.run(
+            [program, *arguments],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=_CHECK_SECONDS,
+            check=False,
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        msg = f"{program} doesn't run here ({error})"
+        raise UnusableError(msg) from error
+    if ran.returncode != 0:
+        msg = f"{program} doesn't run here (exit {ran.returncode}): {ran.stdout.strip()[-200:]}"
+        raise UnusableError(msg)
+    return ran.stdout
 
 
 @contextmanager

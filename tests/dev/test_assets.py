@@ -1,0 +1,278 @@
+from __future__ import annotations
+
+import hashlib
+import io
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import tarfile
+import threading
+import time
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from dev.controlplane import AssetsError, building, prepare
+from dev.controlplane.assets import cache_folder, target
+from dev.controlplane.downloading import CONNECT_SECONDS, RELEASES, Release
+from dev.controlplane.version import VERSION
+from tests.dev.waiting import until
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+ROOT = Path(__file__).parents[2]
+PROGRAMS = ("kube-apiserver", "etcd", "kubectl")
+
+# Builds programs that tell a version, and writes a line to `builds` each time.
+GO = f"""#!/bin/sh
+case $1 in
+list) echo one; echo two;;
+build)
+    echo build >>"$HOME/builds"
+    while [ "$1" != -o ]; do shift; done
+    for program in kube-apiserver kubectl server; do
+        printf '#!/bin/sh\\necho Kubernetes {VERSION}\\n' >"$2/$program"
+        chmod +x "$2/$program"
+    done;;
+esac
+"""
+
+
+def program(path: Path, script: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(script)
+    path.chmod(0o755)
+
+
+def programs(folder: Path, version: str = VERSION) -> Path:
+    for name in PROGRAMS:
+        program(folder / name, f"#!/bin/sh\necho Kubernetes {version}\n")
+    return folder
+
+
+def archive(folder: Path) -> bytes:
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode="w:gz") as tar:
+        tar.add(programs(folder), "controller-tools/envtest")
+    return out.getvalue()
+
+
+@contextmanager
+def served(content: bytes) -> Iterator[str]:
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(content)))
+            self.end_headers()
+            self.wfile.write(content)
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with HTTPServer(("127.0.0.1", 0), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_port}/programs.tar.gz"
+        server.shutdown()
+        thread.join()
+
+
+@pytest.fixture
+def environment(tmp_path: Path) -> dict[str, str]:
+    """A machine without Go, whose cache is empty."""
+    bare = tmp_path / "bin"
+    bare.mkdir()
+    return {"PATH": str(bare), "HOME": str(tmp_path), "XDG_CACHE_HOME": str(tmp_path / "cache")}
+
+
+@pytest.fixture
+def with_go(environment: dict[str, str]) -> dict[str, str]:
+    program(Path(environment["PATH"]) / "go", GO)
+    return {**environment, "PATH": f"{environment['PATH']}:/usr/bin:/bin"}
+
+
+def test_kubebuilder_assets_come_first(environment: dict[str, str], tmp_path: Path) -> None:
+    mine = programs(tmp_path / "mine")
+    programs(cache_folder(environment))
+
+    found = prepare(environment={**environment, "KUBEBUILDER_ASSETS": str(mine)}, releases={})
+
+    assert mine == found.folder
+    assert found.origin.startswith("KUBEBUILDER_ASSETS")
+
+
+@pytest.mark.parametrize(
+    ("version", "words"),
+    [
+        pytest.param("v1.30.9", "v1.30.9 is older than 1.31", id="too old"),
+        pytest.param("nonsense", "doesn't tell its version", id="no version"),
+        pytest.param(None, "no kube-apiserver in", id="no program"),
+    ],
+)
+def test_an_unusable_kubebuilder_assets_is_an_error(
+    version: str | None, words: str, environment: dict[str, str], tmp_path: Path
+) -> None:
+    """Never passed over in silence, though the cache would do."""
+    if version:
+        programs(tmp_path / "mine", version)
+    programs(cache_folder(environment))
+
+    with pytest.raises(AssetsError, match=words):
+        prepare(environment={**environment, "KUBEBUILDER_ASSETS": str(tmp_path / "mine")}, releases={})
+
+
+def test_another_kubernetes_in_kubebuilder_assets_is_noted(
+    environment: dict[str, str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    mine = programs(tmp_path / "mine", "v1.33.1")
+
+    found = prepare(environment={**environment, "KUBEBUILDER_ASSETS": str(mine)}, releases={})
+
+    assert found.version == "v1.33.1"
+    assert "KUBEBUILDER_ASSETS has Kubernetes v1.33.1" in capsys.readouterr().err
+
+
+def test_the_cache_comes_next(with_go: dict[str, str]) -> None:
+    cache = programs(cache_folder(with_go))
+
+    assert cache == prepare(environment=with_go, releases={}).folder
+    assert not (Path(with_go["HOME"]) / "builds").exists()
+
+
+def test_the_cache_may_be_moved() -> None:
+    tail = f"moorcheh-operator/control-plane/{VERSION}-{target()}"
+
+    assert Path.home() / ".cache" / tail == cache_folder({})
+    assert Path("/x") / tail == cache_folder({"XDG_CACHE_HOME": "/x"})
+    assert Path("/c") / tail == cache_folder({"XDG_CACHE_HOME": "/x", "CACHE": "/c"})
+
+
+def test_a_download_with_the_right_checksum_is_kept(environment: dict[str, str], tmp_path: Path) -> None:
+    content = archive(tmp_path / "made")
+    with served(content) as url:
+        releases = {target(): Release(url, hashlib.sha512(content).hexdigest())}
+        first = prepare(environment=environment, releases=releases)
+    again = prepare(environment=environment, releases={})
+
+    assert "downloaded" in first.origin
+    assert cache_folder(environment) == first.folder == again.folder
+    assert "downloaded" not in again.origin
+
+
+def test_a_download_with_a_wrong_checksum_is_refused(environment: dict[str, str], tmp_path: Path) -> None:
+    """It is an archive that would work; nothing of it is kept."""
+    with served(archive(tmp_path / "made")) as url, pytest.raises(AssetsError, match="WRONG CHECKSUM"):
+        prepare(environment=environment, releases={target(): Release(url, "0" * 128)})
+
+    assert [path.suffix for path in cache_folder(environment).parent.iterdir()] == [".lock"]
+
+
+def test_a_wrong_checksum_leaves_the_build(
+    with_go: dict[str, str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with served(archive(tmp_path / "made")) as url:
+        found = prepare(environment=with_go, releases={target(): Release(url, "0" * 128)})
+
+    assert "built" in found.origin
+    assert "WRONG CHECKSUM" in capsys.readouterr().err
+
+
+def test_a_silent_server_is_given_up_soon(with_go: dict[str, str]) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"http://127.0.0.1:{silent.getsockname()[1]}/programs.tar.gz"
+        begun = time.monotonic()
+        found = prepare(environment=with_go, releases={target(): Release(url, "0" * 128)})
+
+    assert "built" in found.origin
+    assert time.monotonic() - begun < CONNECT_SECONDS + 5
+
+
+def test_when_nothing_works_one_message_names_the_four_ways(environment: dict[str, str]) -> None:
+    with pytest.raises(AssetsError) as refused:
+        prepare(environment=environment, releases={})
+
+    message = str(refused.value)
+    assert re.findall(r"^  (\d)\. ", message, re.MULTILINE) == ["1", "2", "3", "4"]
+    for way in ("KUBEBUILDER_ASSETS", str(cache_folder(environment)), "download", "Go 1.26"):
+        assert way in message
+
+
+def test_a_failed_build_tells_its_last_lines_without_the_module_proxy(environment: dict[str, str]) -> None:
+    """A private proxy's address may carry a password."""
+    program(
+        Path(environment["PATH"]) / "go",
+        """#!/bin/sh
+        case $1 in
+        env) echo https://me:secret@modules.example.test:8443/go,direct; echo sum.golang.org;;
+        *) echo 'https://me:secret@modules.example.test:8443/go/x: no route to modules.example.test'; exit 1
+        esac""",
+    )
+    with pytest.raises(AssetsError, match=r"(?s)`go list` failed .* no route to") as refused:
+        prepare(environment=environment, releases={})
+
+    assert "secret" not in str(refused.value)
+    assert "modules.example.test" not in str(refused.value)
+
+
+def test_programs_that_do_not_run_are_made_anew(with_go: dict[str, str]) -> None:
+    cache = programs(cache_folder(with_go))
+    program(cache / "etcd", "#!/bin/sh\nexit 1\n")
+
+    assert "built" in prepare(environment=with_go, releases={}).origin
+
+
+def test_two_at_once_build_once(with_go: dict[str, str]) -> None:
+    found = []
+    both = [
+        threading.Thread(target=lambda: found.append(prepare(environment=with_go, releases={})))
+        for _ in range(2)
+    ]
+    for one in both:
+        one.start()
+    for one in both:
+        one.join()
+
+    assert [cache_folder(with_go)] * 2 == [assets.folder for assets in found]
+    assert (Path(with_go["HOME"]) / "builds").read_text() == "build\n"
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
+def test_an_interrupted_build_leaves_nothing_half_done(
+    number: signal.Signals, environment: dict[str, str]
+) -> None:
+    home = Path(environment["HOME"])
+    program(Path(environment["PATH"]) / "go", "#!/bin/sh\necho $$ >$HOME/pid\nexec /bin/sleep 300\n")
+    command = "from dev.controlplane import prepare; prepare(releases={})"
+    with subprocess.Popen(
+        [sys.executable, "-c", command], cwd=ROOT, env=environment, stderr=subprocess.DEVNULL
+    ) as making:
+        assert until((home / "pid").exists)
+
+        making.send_signal(number)
+
+    kept = cache_folder(environment).parent
+    assert until(lambda: [path.suffix for path in kept.iterdir()] == [".lock"])
+
+
+def test_the_build_is_of_the_version_that_is_named() -> None:
+    pinned = (building.MODULE / "go.mod").read_text()
+
+    assert f"k8s.io/kubernetes {VERSION}" in pinned
+    assert set(re.findall(r"=> k8s\.io/\S+ (\S+)", pinned)) == {VERSION.replace("v1", "v0")}
+    assert all(VERSION in release.url for release in RELEASES.values())
+
+
+def test_a_relative_cache_works_too(with_go: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """The build runs in another folder."""
+    monkeypatch.chdir(with_go["HOME"])
+
+    found = prepare(environment={**with_go, "CACHE": os.path.relpath(with_go["HOME"])}, releases={})
+
+    assert found.folder.is_absolute()
