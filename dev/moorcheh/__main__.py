@@ -67,7 +67,7 @@ DEFAULT = Knobs()
 )  # fmt: skip
 @click.option("--max-items", type=click.IntRange(0), default=DEFAULT.max_items, show_default=True)
 @click.option("--api-key", default="", help="Ask for it as x-api-key.")
-def main(port: int, data: Path, faults: Path | None, **knobs: Any) -> None:  # noqa: ANN401 - Knobs checks them
+def main(port: int, data: Path, faults: Path | None, **knobs: Any) -> None:
     """A stand-in for the Moorcheh on-prem server, on 127.0.0.1; scriptable under /_admin."""
     try:
         script = read_script(faults)

@@ -5,6 +5,7 @@ The table of calls is in README.md, and `GET /_admin` shows it in short.
 
 import json
 from fnmatch import fnmatchcase
+from types import UnionType
 from typing import TYPE_CHECKING, Any
 
 from aiohttp import web
@@ -21,6 +22,18 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 RESETTABLE = ("record", "faults", "knobs", "namespaces")
+
+
+CREATABLE: dict[str, type | UnionType] = {
+    "items": int,
+    "seconds": int | float | None,
+    "age": int | float,
+    "precious": bool,
+    "type": str,
+    "vector_dimension": int | None,
+    "replace": bool,
+}
+"""What a namespace can be created with, next to its name."""
 
 
 class Admin:
@@ -75,6 +88,9 @@ class Admin:
             names = [f"{prefix}{number:05d}" for number in range(how_many)]
         if not all(isinstance(name, str) for name in names):
             raise Refusal(400, "a name (or names, or count and prefix) is needed")
+        for key, value in asked.items():
+            if key not in CREATABLE or not isinstance(value, CREATABLE[key]):
+                raise Refusal(400, f"a namespace can't be created with {key}={value!r}")
         replace, store = asked.pop("replace", False), self._server.store
         put = store.replace if replace else store.create
         made = []

@@ -1,9 +1,9 @@
 """The data directory: a JSON file a namespace, a JSON file a job (where jobs survive), replaced atomically.
 
-A deletion's progress is not written step by step. A namespace's file says when its deletion began, one file
+A deletion's progress is not written step by step. A line of `deletions.jsonl` says when it began, the file
 `alive` says until when the server was certainly alive, and at the next start the two give what is left. So a
-deletion costs one write and one unlink however long it takes. Nothing is synced: it is to survive a kill of
-the process, not of the machine.
+deletion costs one line and one unlink however long it takes. (Making a file is what is slow: 0.3 ms of CPU on
+ext4, where a line costs 5 µs.) Nothing is synced: it is to survive a kill of the process, not of the machine.
 """
 
 import fcntl
@@ -25,6 +25,7 @@ class Disk:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+        self._deleting: set[str] = set()
         self._namespaces = folder / "namespaces"
         self._jobs = folder / "jobs"
         try:
@@ -32,6 +33,7 @@ class Disk:
             self._jobs.mkdir(exist_ok=True)
             self._lock = (folder / "lock").open("w")
             self._alive = os.open(folder / "alive", os.O_RDWR | os.O_CREAT)
+            self._deletions = os.open(folder / "deletions.jsonl", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
         except OSError as error:
             raise BrokenData(f"can't use {folder} as the data directory: {error.strerror}") from error
         try:
@@ -41,6 +43,7 @@ class Disk:
 
     def close(self) -> None:
         os.close(self._alive)
+        os.close(self._deletions)
         self._lock.close()
 
     def note_alive(self, monotonic: float) -> None:
@@ -54,16 +57,22 @@ class Disk:
         except ValueError as error:
             raise BrokenData(f"{self.folder / 'alive'} holds no time") from error
 
-    def save_namespace(self, namespace: Namespace, job: Job | None = None) -> None:
-        """The namespace, and the deletion that is taking its items away."""
-        deletion = None
-        if job is not None:
-            deletion = [job.begun.monotonic, job.seconds, job.plan.fraction, job.total]
-        content = {name: getattr(namespace, name) for name in Namespace.__slots__}
-        _replace(self._namespace_file(namespace.name), {**content, "deletion": deletion})
+    def save_namespace(self, namespace: Namespace) -> None:
+        """The namespace as it is, not being deleted."""
+        _replace(self._namespace_file(namespace.name), namespace.as_json())
+        if namespace.incarnation in self._deleting:
+            self._deleting.discard(namespace.incarnation)
+            self._note_deletion([namespace.incarnation, None])
 
-    def remove_namespace(self, name: str) -> None:
-        self._namespace_file(name).unlink(missing_ok=True)
+    def save_deletion(self, job: Job) -> None:
+        """The job takes the items of its (listed) namespace away from now on."""
+        self._deleting.add(job.namespace.incarnation)
+        deletion = [job.begun.monotonic, job.seconds, job.plan.fraction, job.total]
+        self._note_deletion([job.namespace.incarnation, deletion])
+
+    def remove_namespace(self, namespace: Namespace) -> None:
+        self._deleting.discard(namespace.incarnation)
+        self._namespace_file(namespace.name).unlink(missing_ok=True)
 
     def save_job(self, job: Job) -> None:
         _replace(self._jobs / f"{job.job_id}.json", job.as_json())
@@ -71,23 +80,34 @@ class Disk:
     def remove_job(self, job_id: str) -> None:
         (self._jobs / f"{job_id}.json").unlink(missing_ok=True)
 
-    def load_namespaces(self) -> list[tuple[Namespace, bool]]:
-        """What is left of each, in order of creation, and whether it was being deleted."""
-        alive = self.last_alive()
+    def load_namespaces(self) -> list[Namespace]:
+        """What is left of each, in order of creation; what was being deleted is saved as it is now."""
+        alive, deletions = self.last_alive(), self._load_deletions()
         found = []
         for path in self._namespaces.glob("*.json"):
             try:
-                content = json.loads(path.read_bytes())
-                deletion = content.pop("deletion")
-                namespace = Namespace(**content)
-                if deletion is not None:
-                    begun, seconds, fraction, total = deletion
-                    done = (alive - begun) / seconds if seconds > 0 else 1.0
-                    namespace.items = total - int(total * max(0.0, min(done, fraction)))
-            except (ValueError, TypeError, KeyError, AttributeError) as error:
+                namespace = Namespace(**json.loads(path.read_bytes()))
+            except (ValueError, TypeError) as error:
                 raise BrokenData(f"{path} is no namespace: {error}") from error
-            found.append((namespace, deletion is not None))
-        return sorted(found, key=lambda one: (one[0].born, one[0].name))
+            if (deletion := deletions.get(namespace.incarnation)) is not None:
+                begun, seconds, fraction, total = deletion
+                done = (alive - begun) / seconds if seconds > 0 else 1.0
+                namespace.items = int(total) - int(total * max(0.0, min(done, fraction)))
+                self.save_namespace(namespace)
+            found.append(namespace)
+        os.ftruncate(self._deletions, 0)
+        return sorted(found, key=lambda namespace: (namespace.born, namespace.name))
+
+    def _load_deletions(self) -> dict[str, list[float] | None]:
+        path = self.folder / "deletions.jsonl"
+        try:
+            # What follows the last line break was cut short by a kill.
+            return dict(json.loads(line) for line in path.read_bytes().split(b"\n")[:-1])
+        except (ValueError, TypeError) as error:
+            raise BrokenData(f"{path} is no list of deletions: {error}") from error
+
+    def _note_deletion(self, line: list[object]) -> None:
+        os.write(self._deletions, json.dumps(line).encode() + b"\n")
 
     def load_jobs(self, monotonic: float) -> list[Job]:
         """The jobs that survived; running ones go on where they were, `monotonic` being now."""

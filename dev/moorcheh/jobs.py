@@ -26,7 +26,7 @@ class Namespace:
     """How long its deletion takes; None: as the knobs say."""
 
     def as_json(self) -> dict[str, Any]:
-        return asdict(self)
+        return {name: getattr(self, name) for name in self.__slots__}
 
 
 @dataclass(frozen=True, slots=True)

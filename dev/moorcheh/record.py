@@ -21,6 +21,7 @@ KEPT_REQUESTS = 20_000
 class Record:
     def __init__(self, path: Path) -> None:
         self._path = path
+        self._seq = 0
         self._forget()
         if path.exists():
             self._read_back()
@@ -30,6 +31,7 @@ class Record:
         os.close(self._file)
 
     def reset(self) -> None:
+        """Forget everything but the numbering: requests under way still refer to theirs."""
         os.ftruncate(self._file, 0)
         self._forget()
 
@@ -88,7 +90,6 @@ class Record:
         return {**shown, "requests": list(self._requests)} if requests else shown
 
     def _forget(self) -> None:
-        self._seq = 0
         self.counts: dict[str, int] = {}
         self._requests: deque[dict[str, Any]] = deque(maxlen=KEPT_REQUESTS)
         self._deletes: dict[int, dict[str, Any]] = {}
@@ -112,13 +113,14 @@ class Record:
                 if operation in ("delete", "create"):
                     (self._deletes if operation == "delete" else self._creates)[seq] = event
             case "answer":
-                seen = self._deletes.get(event["seq"]) or self._creates[event["seq"]]
-                seen.update({key: event[key] for key in event if key not in ("event", "seq")})
+                seen = self._deletes.get(event["seq"]) or self._creates.get(event["seq"])
+                if seen is not None:
+                    seen.update({key: event[key] for key in event if key not in ("event", "seq")})
             case "created":
                 self._incarnations[event["incarnation"]] = event
             case "destroyed":
-                request = self._deletes[event["seq"]]
-                self._destroyed.append({**event, "request_id": request["request_id"]})
+                request = self._deletes.get(event["seq"], {})
+                self._destroyed.append({**event, "request_id": request.get("request_id")})
                 self._jobs[event["job_id"]] = {
                     **{key: event[key] for key in ("job_id", "name", "incarnation", "seq")},
                     "total_items": event["items"], "began": event["monotonic"],

@@ -188,7 +188,7 @@ class Server:
         elif knobs.clock_shift:
             response.headers["Date"] = http_date(read_clock(knobs.clock_shift).server)
 
-    async def _live(self, _: web.Application) -> Any:  # noqa: ANN401 - an async generator, as aiohttp asks
+    async def _live(self, _: web.Application) -> Any:
         self.now()
         self.arm()
         beat = asyncio.create_task(self._stay_alive())

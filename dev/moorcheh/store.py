@@ -9,6 +9,7 @@ import heapq
 import json
 import re
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from itertools import count
 from typing import Any
 from uuid import uuid4
@@ -67,7 +68,7 @@ class Store:
     def create(self, namespace: Namespace, now: Moment, by: str) -> Namespace:
         if namespace.name in self.namespaces:
             raise Refusal(409, f"Namespace '{namespace.name}' already exists")
-        if namespace.items > self.knobs.max_items - self.items(now):
+        if namespace.items and namespace.items > self.knobs.max_items - self.items(now):
             raise Refusal(400, f"The server holds at most {self.knobs.max_items} items")
         self._list(namespace, now)
         self._record.created(now, namespace, by)
@@ -92,11 +93,12 @@ class Store:
         if self.knobs.name_leaves == "accept":
             self._unlist(namespace)
         else:
-            self._disk.save_namespace(namespace, job)
+            self._disk.save_deletion(job)
         again = job.plan.recreation
         if again is not None and again.when == "accept":
             self._at(
-                now.monotonic + again.seconds, lambda: self._recreate(name, now.plus(again.seconds), again)
+                now.monotonic + again.seconds,
+                lambda: self._recreate(namespace, now.plus(again.seconds), again),
             )
         return job
 
@@ -204,7 +206,7 @@ class Store:
         again = job.plan.recreation
         if again is not None and again.when == "end" and name not in self.namespaces:
             self._at(
-                at.monotonic + again.seconds, lambda: self._recreate(name, at.plus(again.seconds), again)
+                at.monotonic + again.seconds, lambda: self._recreate(namespace, at.plus(again.seconds), again)
             )
 
     def _owns(self, job: Job) -> bool:
@@ -225,13 +227,11 @@ class Store:
         if stays and listed in (None, namespace):
             self._list(namespace, at)
 
-    def _recreate(self, name: str, at: Moment, again: Recreation) -> None:
-        old = self.namespaces.get(name)
-        kind, dimension = (old.type, old.vector_dimension) if old else ("text", None)
-        new = fresh(
-            name, at, items=again.items, precious=again.precious, type=kind, vector_dimension=dimension
-        )
-        self.replace(new, at, "recreate")
+    def _recreate(self, old: Namespace, at: Moment, again: Recreation) -> None:
+        same: dict[str, Any] = {"type": old.type, "vector_dimension": old.vector_dimension}
+        new = fresh(old.name, at, items=again.items, precious=again.precious, **same)
+        with suppress(Refusal):  # a full server refuses everybody
+            self.replace(new, at, "recreate")
 
     def _list(self, namespace: Namespace, now: Moment, *, saved: bool = False) -> None:
         self.namespaces[namespace.name] = namespace
@@ -246,7 +246,7 @@ class Store:
         self._heads.pop(namespace.name, None)
         self._listing = None
         self._items -= namespace.items
-        self._disk.remove_namespace(namespace.name)
+        self._disk.remove_namespace(namespace)
 
     def _show(self, namespace: Namespace, now: Moment) -> None:
         knobs = self.knobs
@@ -270,8 +270,8 @@ class Store:
             self._listing = None
 
     def _load(self, now: Moment) -> None:
-        for namespace, was_deleted in self._disk.load_namespaces():
-            self._list(namespace, now, saved=not was_deleted)
+        for namespace in self._disk.load_namespaces():
+            self._list(namespace, now, saved=True)
         survived = self._disk.load_jobs(now.monotonic) if self.knobs.jobs_survive else []
         if not survived:
             self._disk.forget_jobs()
@@ -287,12 +287,12 @@ class Store:
             self._items += job.total - listed.items
             listed.items = job.total
             job.namespace = listed
-            self._disk.save_namespace(listed, job)
+            self._disk.save_deletion(job)
         self._running[job.namespace.name] = job
         self._schedule(job)
 
 
-def fresh(name: str, now: Moment, *, age: float = 0.0, items: int = 0, **more: Any) -> Namespace:  # noqa: ANN401 - Namespace's own fields
+def fresh(name: str, now: Moment, *, age: float = 0.0, items: int = 0, **more: Any) -> Namespace:
     """A new incarnation, created `age` seconds ago."""
     if NAME.fullmatch(name) is None:
         raise Refusal(400, "Namespace names have letters, digits, '-' and '_' only")
