@@ -1,4 +1,4 @@
-"""A real Kubernetes control plane on a laptop, for tests and the demo: see docs in `ControlPlane`."""
+"""A real Kubernetes control plane on a laptop, for the tests and the demo."""
 
 from dev.controlplane.assets import Assets, prepare
 from dev.controlplane.errors import AssetsError, ControlPlaneError, KubectlError, StartError

@@ -123,8 +123,8 @@ def _make(
                 made = way(scratch)
                 _checked(made, origin)
             except UnusableError as error:
-                progress.say(f"{origin.capitalize()}: no. {error}")
-                tried.append(f"{origin}: {error}")
+                progress.say(f"Not {origin}: {error}")
+                tried.append(f"not {origin}: {error}")
                 continue
             shutil.rmtree(cache, ignore_errors=True)
             made.rename(cache)
