@@ -167,6 +167,8 @@ def crd(control_plane: ControlPlane, http: httpx.Client) -> None:
     # Established is said some moments before it is.
     eventually(lambda: http.get(f"{RESOURCE}/namespacedeletions").is_success)
     eventually(lambda: "v1alpha1.NamespaceDeletion" in http.get(f"/openapi/v3{RESOURCE}").text)
+    # kubectl keeps what it found at its first call, the one above; this asks anew.
+    eventually(lambda: "nsdel" in control_plane.kubectl("api-resources", "--api-group=moorcheh.ai"))
 
 
 def eventually(holds: Callable[[], bool], seconds: float = 30) -> None:
