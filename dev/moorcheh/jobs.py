@@ -68,7 +68,7 @@ def plan(faults: Faults, name: str) -> Plan:
     options = rule.options
     report = options.get("report", NONSENSE if rule.kind == "nonsense" else None)
     outcome = {"fail": "failed", "stuck": "stuck"}.get(rule.kind, "completed")
-    fraction = float(options.get("fraction", 1.0 if outcome == "completed" else 0.5))
+    fraction = 1.0 if outcome == "completed" else min(1.0, max(0.0, options.get("fraction", 0.5)))
     last_error = options.get("last_error", "the disk is full") if outcome == "failed" else None
     return Plan(outcome, fraction, last_error, rule.kind == "falling", report, recreation)
 
@@ -92,19 +92,19 @@ class Job:
         """The monotonic time at which it ends by itself, or None."""
         if self.plan.outcome == "stuck":
             return None
-        done = self.plan.fraction if self.plan.outcome == "failed" else 1.0
-        return self.begun.monotonic + self.seconds * done
+        return self.begun.monotonic + self.seconds * self.plan.fraction
 
     def deleted_by(self, monotonic: float) -> int:
         """How many items it has removed by then; rises, and never falls."""
         if self.status != "running":
             return self.deleted
         elapsed = max(0.0, monotonic - self.begun.monotonic)
-        done = min(elapsed / self.seconds, 1.0) if self.seconds > 0 else 1.0
+        done = elapsed / self.seconds if self.seconds > 0 else 1.0
         return int(self.total * min(done, self.plan.fraction))
 
     def end(self, at: Moment) -> None:
-        self.deleted = self.total if self.plan.outcome == "completed" else self.deleted_by(at.monotonic)
+        """End as planned: all of its share of the items is gone."""
+        self.deleted = int(self.total * self.plan.fraction)
         self.status = self.plan.outcome
         self.finished = at
 

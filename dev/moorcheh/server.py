@@ -69,7 +69,7 @@ class Server:
 
     def application(self) -> web.Application:
         app = web.Application(client_max_size=64 * 1024 * 1024)
-        app.router.add_route("*", "/{path:.*}", self.handle)
+        app.router.add_route("*", r"/{path:[\s\S]*}", self.handle)  # a line break in a name is ours to refuse
         app.on_response_prepare.append(self._set_date)
         app.cleanup_ctx.append(self._live)
         return app
