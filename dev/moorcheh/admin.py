@@ -138,6 +138,7 @@ class Admin:
             server.store.turn(server.first_knobs, server.now())
         if "namespaces" in what:
             server.store.clear()
+            server.resets += 1
         if "record" in what:
             server.record.reset()
         return {"reset": list(what)}

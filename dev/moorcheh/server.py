@@ -65,6 +65,8 @@ class Server:
         self.first_knobs = knobs
         self.store = Store(self.disk, self.record, knobs, read_clock(knobs.clock_shift))
         self.admin: Callable[[web.Request], Awaitable[web.StreamResponse]] | None = None
+        self.resets = 0
+        """How often all namespaces were reset; a request held back since before comes to nothing."""
         self._timer: asyncio.TimerHandle | None = None
 
     def application(self) -> web.Application:
@@ -107,7 +109,10 @@ class Server:
             answer = self._perform(call, seq, body, headers.get("x-api-key"))
             self._note_answer(call, seq, answer, answer, None)
             return await send(request, answer, None)
+        resets = self.resets
         await asyncio.sleep(rule.delay)
+        if resets != self.resets:
+            return await send(request, None, None)
         done: Answer | None = None
         if rule.effect:
             done = self._perform(call, seq, body, headers.get("x-api-key"))

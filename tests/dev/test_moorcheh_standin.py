@@ -760,6 +760,19 @@ def test_a_reset_forgets_only_what_it_is_told(moorcheh: StandIn, api: httpx.Clie
         moorcheh.reset("dice")
 
 
+def test_a_reset_takes_a_delayed_request_s_effect_away(moorcheh: StandIn) -> None:
+    moorcheh.create("docs")
+    moorcheh.fault("delete", kind="answer", delay=0.2)
+    with asked(moorcheh, "DELETE /namespaces/docs") as connection:
+        assert until(lambda: moorcheh.counts().get("delete"))
+
+        moorcheh.reset()
+        moorcheh.create("docs")
+
+        assert connection.recv(1) == b""
+    assert moorcheh.record()["destroyed"] == []
+
+
 def test_many_namespaces_are_created_in_one_call(moorcheh: StandIn, api: httpx.Client) -> None:
     made = moorcheh.create_many(300, "load-", items=2, age=3600)
 
