@@ -135,3 +135,16 @@ def seen_target(request: Request, facts: Facts, look: Look, now: Now) -> Target:
 def whole_seconds(time: datetime) -> datetime:
     """Kubernetes keeps times in whole seconds; so do we, or a status read back would differ."""
     return time.replace(microsecond=0)
+
+
+def bare(status: Status) -> Status:
+    """What must land of a status that the schema rejects for its texts: above all the job id (rule 2)."""
+    message = "Details could not be recorded; see the operator's log."
+    return dataclasses.replace(
+        status,
+        message=message,
+        job=Job(id=status.job.id) if status.job else None,
+        progress=None,
+        last_error=None,
+        conditions=tuple(dataclasses.replace(condition, message=message) for condition in status.conditions),
+    )

@@ -13,16 +13,20 @@ from .polling import job_over
 def holder(rivals: Iterable[tuple[Request, Facts]]) -> Request | None:
     """Which of the requests for one target has it: one with an open attempt, else the oldest."""
     candidates = (
-        (not follows, request.seniority, request)
+        (rank, request.seniority, request)
         for request, facts in rivals
-        if (follows := follows_job(request, facts)) or _waits(request)
+        if (rank := claim_rank(request, facts)) is not None
     )
     first = min(candidates, key=lambda candidate: candidate[:2], default=None)
     return first[2] if first else None
 
 
-def _waits(request: Request) -> bool:
-    return not (request.withdrawn or request.spec.suspend or request.status.phase in ENDED)
+def claim_rank(request: Request, facts: Facts) -> int | None:
+    """The lower, the stronger its hold on the target; None: it has none."""
+    if follows_job(request, facts):
+        return 0
+    status = request.status
+    return None if request.withdrawn or request.spec.suspend or status.phase in ENDED else 1
 
 
 def follows_job(request: Request, facts: Facts) -> bool:

@@ -1,0 +1,160 @@
+"""The command `moorcheh-operator`: options by flag or environment; one clear line where it can't start."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from urllib.parse import urlsplit
+
+import click
+
+from . import __version__, logs
+from .application import CannotStartError, serve
+from .settings import LeaderElection, LogFormat, Settings
+
+DNS_LABEL = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
+
+
+def _base_url(_: click.Context, __: click.Parameter, value: str) -> str:
+    try:
+        parts = urlsplit(value)
+        port = parts.port
+    except ValueError as error:
+        raise click.BadParameter(f"{value!r} is no URL: {error}") from error
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise click.BadParameter(f"{value!r} must look like http://moorcheh.example:8080")
+    if parts.username is not None or parts.password is not None:
+        raise click.BadParameter("a user or password in the URL would end up in logs; leave it out")
+    if parts.query or parts.fragment or port == 0:
+        raise click.BadParameter(f"{value!r} must be no more than scheme, host, port and path")
+    return value.rstrip("/")
+
+
+def _namespaces(_: click.Context, __: click.Parameter, value: str) -> tuple[str, ...]:
+    names = tuple(dict.fromkeys(name for name in re.split(r"[,\s]+", value) if name))
+    for name in names:
+        if not DNS_LABEL.fullmatch(name):
+            raise click.BadParameter(f"{name!r} is no name of a Kubernetes namespace")
+    return names
+
+
+def _address(_: click.Context, __: click.Parameter, value: str) -> tuple[str, int]:
+    host, _colon, port = value.rpartition(":")
+    if not port.isascii() or not port.isdigit() or int(port) > 65535:
+        raise click.BadParameter(f"{value!r} must look like 0.0.0.0:8080 or :8080")
+    return host.strip("[]") or "0.0.0.0", int(port)  # noqa: S104 - the kubelet comes from outside
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(__version__, prog_name="moorcheh-operator")
+def main() -> None:
+    """Delete Moorcheh namespaces declaratively, once, and only those that were asked for."""
+
+
+@main.command()
+@click.option(
+    "--moorcheh-base-url",
+    envvar="MOORCHEH_BASE_URL",
+    required=True,
+    callback=_base_url,
+    metavar="URL",
+    show_envvar=True,
+    help="The Moorcheh server, for example http://moorcheh:8080. Use no proxy that resends requests.",
+)
+@click.option(
+    "--moorcheh-timeout-seconds",
+    envvar="MOORCHEH_TIMEOUT_SECONDS",
+    type=click.FloatRange(min=0.5, max=300),
+    default=30.0,
+    show_default=True,
+    show_envvar=True,
+    help="How long to wait for one answer of the server.",
+)
+@click.option(
+    "--moorcheh-verify-seconds",
+    envvar="MOORCHEH_VERIFY_SECONDS",
+    type=click.FloatRange(min=0, max=86400),
+    default=600.0,
+    show_default=True,
+    show_envvar=True,
+    help="How long to look for the effect of a DELETE whose answer was lost, before OutcomeUnknown.",
+)
+@click.option(
+    "--moorcheh-max-running-jobs",
+    envvar="MOORCHEH_MAX_RUNNING_JOBS",
+    type=click.IntRange(min=0),
+    default=10,
+    show_default=True,
+    show_envvar=True,
+    help="How many deletion jobs may run at the server at once; 0: no limit.",
+)
+@click.option(
+    "--watch-namespaces",
+    envvar="WATCH_NAMESPACES",
+    default="",
+    callback=_namespaces,
+    metavar="NAMES",
+    show_envvar=True,
+    help="Kubernetes namespaces to serve, separated by commas.  [default: all]",
+)
+@click.option(
+    "--leader-election",
+    envvar="LEADER_ELECTION",
+    type=click.Choice([choice.value for choice in LeaderElection]),
+    default=LeaderElection.AUTO.value,
+    show_default=True,
+    show_envvar=True,
+    help="Whether replicas elect the one that acts; auto: in a Pod.",
+)
+@click.option(
+    "--http-address",
+    envvar="HTTP_ADDRESS",
+    default=":8080",
+    callback=_address,
+    metavar="HOST:PORT",
+    show_default=True,
+    show_envvar=True,
+    help="Where to serve /healthz, /readyz and /metrics; port 0: any free one.",
+)
+@click.option(
+    "--log-format",
+    envvar="LOG_FORMAT",
+    type=click.Choice([choice.value for choice in LogFormat]),
+    default=LogFormat.TEXT.value,
+    show_default=True,
+    show_envvar=True,
+    help="How to write the log, to standard error.",
+)
+def run(
+    *,
+    moorcheh_base_url: str,
+    moorcheh_timeout_seconds: float,
+    moorcheh_verify_seconds: float,
+    moorcheh_max_running_jobs: int,
+    watch_namespaces: tuple[str, ...],
+    leader_election: str,
+    http_address: tuple[str, int],
+    log_format: str,
+) -> None:
+    """Carry out the NamespaceDeletions of a cluster until stopped.
+
+    The cluster is found as kubectl finds it: KUBECONFIG, else the Pod's service account, else ~/.kube/config.
+    A Moorcheh that is down is waited for. SIGTERM stops cleanly: answers under way are recorded first.
+    """
+    settings = Settings(
+        moorcheh_base_url=moorcheh_base_url,
+        moorcheh_timeout=moorcheh_timeout_seconds,
+        verify=moorcheh_verify_seconds,
+        max_running_jobs=moorcheh_max_running_jobs,
+        watch_namespaces=watch_namespaces,
+        leader_election=LeaderElection(leader_election),
+        http_address=http_address,
+        log_format=LogFormat(log_format),
+    )
+    logs.set_up(settings.log_format)
+    try:
+        asyncio.run(serve(settings))
+    except CannotStartError as error:
+        raise click.ClickException(str(error)) from error
+    except KeyboardInterrupt:
+        raise SystemExit(130) from None

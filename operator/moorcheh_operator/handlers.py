@@ -1,0 +1,72 @@
+"""kopf: the watch and the process around it. Its handlers only wake, start and stop; nothing is decided here.
+
+No `on.create`, daemon or timer: they act on stale bodies, add finalizers and die in an outage. kopf never
+writes: `on.event` is outside its progress tracking, and no handler touches `patch`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import kopf
+from kubernetes.aio import client
+
+from . import kubeconfig
+from .model import GROUP, PLURAL, VERSION
+
+WATCH_SECONDS = 600.0  # a watch is renewed at the latest after this
+RETRY_SECONDS = (1.0, 2.0, 5.0, 10.0)
+
+
+@dataclass(frozen=True, slots=True)
+class Hooks:
+    """What kopf's life drives."""
+
+    start: Callable[[], None]
+    stop: Callable[[], Awaitable[None]]
+    observe: Callable[[dict[str, Any], bool], None]  # the object, and whether it is gone
+
+
+class _Endless:
+    """Back-offs in seconds that never run out, and can be iterated again (a generator is spent once)."""
+
+    def __iter__(self) -> Iterator[float]:
+        yield from RETRY_SECONDS
+        while True:
+            yield RETRY_SECONDS[-1]
+
+
+def registry(configuration: client.Configuration, hooks: Hooks) -> kopf.OperatorRegistry:
+    handlers = kopf.OperatorRegistry()
+
+    @kopf.on.startup(registry=handlers)
+    async def start(**_: object) -> None:
+        hooks.start()
+
+    @kopf.on.cleanup(registry=handlers)
+    async def stop(**_: object) -> None:
+        # kopf cancels every task 5 s after a stop; what is awaited here finishes.
+        await hooks.stop()
+
+    @kopf.on.login(registry=handlers)
+    async def login(**_: object) -> kopf.ConnectionInfo:
+        return await kubeconfig.for_kopf(configuration)
+
+    @kopf.on.event(GROUP, VERSION, PLURAL, registry=handlers)
+    async def wake(event: kopf.RawEvent, **_: object) -> None:
+        hooks.observe(dict(event["object"]), event["type"] == "DELETED")
+
+    return handlers
+
+
+def settings() -> kopf.OperatorSettings:
+    chosen = kopf.OperatorSettings()
+    chosen.posting.enabled = False  # Events are ours: kopf's poster has an unbounded queue
+    chosen.scanning.disabled = True  # no rights on CRDs and namespaces; the CRD is checked at start
+    chosen.peering.standalone = True  # leadership is a Lease
+    chosen.watching.client_timeout = WATCH_SECONDS
+    chosen.networking.error_backoffs = _Endless()  # an outage of the API server is no reason to exit
+    chosen.queueing.error_delays = RETRY_SECONDS  # default: an object may be skipped for 10 minutes
+    return chosen

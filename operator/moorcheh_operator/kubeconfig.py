@@ -1,0 +1,59 @@
+"""Which cluster, and as whom: found as kubectl finds it, told to both of our clients (ours and kopf's)."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import kopf
+from kubernetes.aio import client, config
+from kubernetes.aio.config.incluster_config import SERVICE_TOKEN_FILENAME
+
+from .model import plain_text
+
+
+class KubeconfigError(Exception):
+    """No usable way to a cluster was found; the text says what was tried."""
+
+
+async def load() -> client.Configuration:
+    """`KUBECONFIG` if it is set, else the Pod's service account, else `~/.kube/config`."""
+    configuration = client.Configuration()
+    try:
+        if in_cluster():
+            config.load_incluster_config(client_configuration=configuration)
+        else:
+            await config.load_kube_config(
+                config_file=os.environ.get("KUBECONFIG") or None,
+                client_configuration=configuration,
+                persist_config=False,
+            )
+    except Exception as error:  # the library lets KeyError, OSError and YAML's errors through
+        raise KubeconfigError(
+            f"no usable Kubernetes configuration ({plain_text(str(error))}): "
+            "set KUBECONFIG, or run in a Pod with a service account"
+        ) from error
+    return configuration
+
+
+def in_cluster() -> bool:
+    """An explicit KUBECONFIG wins, as with kubectl."""
+    in_pod = "KUBERNETES_SERVICE_HOST" in os.environ and Path(SERVICE_TOKEN_FILENAME).exists()
+    return in_pod and not os.environ.get("KUBECONFIG")
+
+
+async def for_kopf(configuration: client.Configuration) -> kopf.ConnectionInfo:
+    """The same cluster and credentials in kopf's words. Token files are read anew by the configuration."""
+    key = await configuration.get_api_key_with_prefix("BearerToken")
+    scheme, _, token = (key or "").partition(" ")
+    return kopf.ConnectionInfo(
+        server=configuration.host,
+        ca_path=configuration.ssl_ca_cert,
+        insecure=not configuration.verify_ssl,
+        certificate_path=configuration.cert_file,
+        private_key_path=configuration.key_file,
+        scheme=scheme.capitalize() or None,
+        token=token or None,
+        username=configuration.username or None,
+        password=configuration.password or None,
+    )

@@ -1,0 +1,481 @@
+"""The tasks: one a request. Each asks `lifecycle` for the next step, does it, notes the facts, asks again.
+
+Everything that waits, wakes: by an event, by its own time, or by the relist once a minute. Nothing here
+decides what a request may do; what is here is when, in which order, and with which connections.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import dataclasses
+import logging
+import uuid
+from dataclasses import dataclass, field
+from typing import Any, assert_never
+
+from . import lifecycle
+from .announcements import announcement
+from .answers import NotSent, SendAnswer
+from .clock import Clock, Now
+from .cluster import Cluster, ClusterError, Conflict, Invalid, Unanswered, WriteAnswer, Written
+from .facts import Facts, Sent, after_look, after_poll, after_send, backoff, new_chapter
+from .lifecycle import Claim, Forget, Limits, LookUp, Poll, Record, Step, Wait
+from .metrics import Metrics
+from .model import ENDED, MalformedRequestError, Phase, Request, Status, parse
+from .moorcheh import Lane, Moorcheh
+from .slots import Slots
+from .statuses import bare
+from .targets import Targets
+from .tenure import follows_job, uses_slot
+
+RELIST_SECONDS = 60.0
+READ_MOST = 10.0  # seconds between two tries to reach the API server
+UNWRITABLE_SECONDS = 30.0  # before a status that the schema rejects is tried again
+CRASH_SECONDS = 5.0  # before a task that raised is carried on
+EVENTS_DRAIN_SECONDS = 2.0
+EVENTS_QUEUED = 1000  # Events that wait to be posted; more are dropped
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(slots=True, eq=False)
+class Tracked:
+    """One request in work: what the object says, what this process knows, what it holds."""
+
+    request: Request
+    facts: Facts
+    wake: asyncio.Event = field(default_factory=asyncio.Event)
+    lane: Lane | None = None  # the HTTP slot, held from before the look-up to the DELETE's answer
+    lane_since: float = 0.0  # ticks
+    target_since: float | None = None  # ticks; None while another request has the target
+    waiting: tuple[str, str, float] | None = None  # phase and reason that a wait would show, since when
+    unanswered: int = 0  # status writes in a row without an answer
+    task: asyncio.Task[None] | None = None
+
+
+class Reconciler:
+    def __init__(
+        self,
+        cluster: Cluster,
+        moorcheh: Moorcheh,
+        clock: Clock,
+        limits: Limits,
+        max_running_jobs: int,
+        namespaces: tuple[str, ...],
+        metrics: Metrics,
+    ) -> None:
+        self._cluster = cluster
+        self._moorcheh = moorcheh
+        self._clock = clock
+        self._limits = limits
+        self._namespaces = namespaces or ("",)
+        self._metrics = metrics
+        self._tracked: dict[str, Tracked] = {}
+        self._slots = Slots(max_running_jobs, self._slot_free)
+        self._targets = Targets(self._wake)
+        self._events: asyncio.Queue[tuple[Request, str, str, str]] = asyncio.Queue(EVENTS_QUEUED)
+        self._background: list[asyncio.Task[None]] = []
+        self._listed_at: float | None = None  # ticks of the last complete list
+        self._leading = False
+        self._stopping = False
+        self._idle = asyncio.Event()
+        self._idle.set()
+
+    # From outside: start, stop, lead, and what the watch saw
+
+    def start(self) -> None:
+        self._background = [
+            asyncio.create_task(self._relist(), name="relist"),
+            asyncio.create_task(self._post_events(), name="events"),
+        ]
+
+    def lead(self, leading: bool) -> None:
+        """Only a leader claims and looks; what it has claimed it may record even after losing the lead."""
+        self._leading = leading
+        self._metrics.leader.set(leading)
+        for tracked in self._tracked.values():
+            tracked.wake.set()
+
+    @property
+    def list_age(self) -> float | None:
+        """Seconds since the last complete list; None before the first one."""
+        return None if self._listed_at is None else self._clock.ticks() - self._listed_at
+
+    def measure(self) -> None:
+        """Bring the gauges up to date."""
+        now = self._clock.now().time
+        requests = [tracked.request for tracked in self._tracked.values()]
+        self._metrics.show_requests(request.status.phase or Phase.PENDING for request in requests)
+        ages = [
+            (now - request.creation_time).total_seconds()
+            for request in requests
+            if not (request.spec.suspend or request.withdrawn or request.status.phase in ENDED)
+        ]
+        self._metrics.oldest.set(max(ages, default=0.0))
+        self._metrics.job_slots_used.set(self._slots.used)
+        self._metrics.list_age.set(self.list_age or 0.0)
+
+    async def drain(self, seconds: float) -> None:
+        """Claim nothing more, record every answer that comes within `seconds`, then stop."""
+        self._stopping = True
+        for tracked in self._tracked.values():
+            tracked.wake.set()
+        self._background[0].cancel()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._idle.wait()
+        for tracked in list(self._tracked.values()):
+            if tracked.task is not None:
+                logger.warning(
+                    "stopped before the answer came; the next start will verify",
+                    extra=_names(tracked.request),
+                )
+                tracked.task.cancel()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(EVENTS_DRAIN_SECONDS):
+                await self._events.join()
+        for task in self._background:
+            task.cancel()
+
+    def observe(self, body: dict[str, Any], *, deleted: bool = False) -> None:
+        """What the watch or a list showed. It may be stale: it only wakes; every write is compare-and-set."""
+        try:
+            request = parse(body)
+        except MalformedRequestError as error:
+            logger.error("left alone, as it can't be read: %s", error, extra={"object": str(body)[:200]})
+            return
+        if deleted:
+            request = dataclasses.replace(request, withdrawn=True)
+        if request.status.phase in ENDED:
+            self._targets.note_end(request)
+        tracked = self._tracked.get(request.uid)
+        if tracked is None:
+            if self._worth_a_task(request):
+                self._track(request)
+        elif deleted or _newer(request, tracked.request):
+            self._adopt(tracked, request)
+            tracked.wake.set()
+
+    @staticmethod
+    def _worth_a_task(request: Request) -> bool:
+        if request.status.phase not in ENDED:
+            return not request.withdrawn or follows_job(request, Facts())
+        behind = request.status.observed_generation != request.generation
+        return (behind and not request.withdrawn) or follows_job(request, Facts())
+
+    # The loop of one request
+
+    def _track(self, request: Request) -> None:
+        facts = Facts(first_seen=self._clock.ticks())
+        tracked = self._tracked[request.uid] = Tracked(request, facts)
+        self._idle.clear()
+        self._adopt(tracked, request)
+        tracked.task = asyncio.create_task(self._run(tracked), name=request.key)
+
+    async def _run(self, tracked: Tracked) -> None:
+        try:
+            while True:
+                try:
+                    if not await self._advance(tracked):
+                        return
+                except Exception:
+                    logger.exception("unexpected error; going on", extra=_names(tracked.request))
+                    self._let_go(tracked)
+                    await asyncio.sleep(CRASH_SECONDS)
+        finally:
+            self._let_go(tracked)
+            self._slots.release(tracked.request.seniority)
+            self._targets.remove(tracked)
+            self._tracked.pop(tracked.request.uid, None)
+            if not self._tracked:
+                self._idle.set()
+
+    async def _advance(self, tracked: Tracked) -> bool:
+        """One step. False: the task is over."""
+        step, now = self._decide(tracked)
+        if not isinstance(step, Claim):
+            self._let_go(tracked)
+            if uses_slot(tracked.request, tracked.facts, now):
+                self._slots.occupy(tracked.request.uid)
+            elif not tracked.facts.slots_full:
+                self._slots.release(tracked.request.seniority)
+        if self._stopping and not isinstance(step, Record):
+            return False
+        match step:
+            case Forget():
+                return False
+            case Wait():
+                await self._wait(tracked, step, now)
+            case LookUp(to_claim):
+                await self._look(tracked, to_claim=to_claim)
+            case Claim():
+                await self._claim_and_send(tracked, now)
+            case Poll(job_id):
+                await self._poll(tracked, job_id)
+            case Record(status):
+                await self._record(tracked, status)
+            case _:
+                assert_never(step)
+        return True
+
+    def _decide(self, tracked: Tracked) -> tuple[Step, Now]:
+        now = self._clock.now()
+        request = tracked.request
+        holder = self._targets.holder(request)
+        blocked = holder is not None and holder.uid != request.uid
+        if blocked:
+            tracked.target_since = None
+        elif tracked.target_since is None:
+            # What was seen of the target while another request had it decides nothing.
+            tracked.target_since = now.ticks
+            tracked.facts = dataclasses.replace(tracked.facts, looks=())
+        held = tracked.lane is not None and tracked.target_since is not None
+        tracked.facts = dataclasses.replace(
+            tracked.facts,
+            may_claim=self._leading and self._listed_at is not None and not self._stopping,
+            holder=holder.key if holder is not None and blocked else None,
+            queued=tracked.facts.queued or blocked,
+            rival_end=self._targets.last_end(request),
+            held_since=max(tracked.lane_since, tracked.target_since or 0.0) if held else None,
+        )
+        return lifecycle.next_step(request, tracked.facts, now, self._limits), now
+
+    def _let_go(self, tracked: Tracked) -> None:
+        if tracked.lane is not None:
+            self._moorcheh.release(tracked.lane)
+            tracked.lane = None
+
+    async def _wait(self, tracked: Tracked, step: Wait, now: Now) -> None:
+        until = lifecycle.wake_at(step, tracked.request, now)
+        if step.status != tracked.request.status:
+            shown = (str(step.status.phase), str(step.status.reason))
+            if tracked.waiting is None or tracked.waiting[:2] != shown:
+                tracked.waiting = (*shown, now.ticks)
+            due = lifecycle.write_due(tracked.request, step.status, tracked.waiting[2], tracked.facts)
+            if now.ticks >= due:
+                await self._record(tracked, step.status)
+                return
+            until = due if until is None else min(until, due)
+        await self._sleep(tracked, None if until is None else until - now.ticks)
+
+    async def _sleep(self, tracked: Tracked, seconds: float | None) -> None:
+        """Until woken, `seconds` at the most; None: the relist wakes it at the latest."""
+        most = RELIST_SECONDS if seconds is None else min(seconds, RELIST_SECONDS)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(most):
+                await tracked.wake.wait()
+        tracked.wake.clear()
+
+    async def _look(self, tracked: Tracked, *, to_claim: bool) -> None:
+        if to_claim:
+            taken = self._slots.take(tracked.request.seniority)
+            tracked.facts = dataclasses.replace(tracked.facts, slots_full=not taken)
+            if taken:
+                tracked.lane = await self._moorcheh.acquire()
+                tracked.lane_since = self._clock.ticks()
+        started, answer, answered = await self._moorcheh.look_up()
+        name = tracked.request.spec.namespace_name
+        tracked.facts = after_look(tracked.facts, name, answer, started, answered)
+
+    async def _poll(self, tracked: Tracked, job_id: str) -> None:
+        async with self._moorcheh.lane() as lane:
+            answer = await lane.job(tracked.request.spec.namespace_name, job_id)
+        tracked.facts = after_poll(tracked.facts, answer, self._clock.ticks())
+
+    async def _claim_and_send(self, tracked: Tracked, now: Now) -> None:
+        """Rule 3: only the coroutine that won the claim sends, once, at once."""
+        before = tracked.request.status
+        attempt_id = str(uuid.uuid4())
+        status = lifecycle.claim(tracked.request, tracked.facts, now, attempt_id)
+        answer = await self._write(tracked, status)
+        if isinstance(answer, Conflict):
+            return
+        attempt = tracked.request.status.attempt
+        sent: SendAnswer
+        if attempt is None or attempt.id != attempt_id:
+            # It may still land. This process knows that nothing was sent for it, and will take it back.
+            words = (
+                answer.error if isinstance(answer, Invalid | Unanswered) else "another write came after it"
+            )
+            sent = NotSent(f"the claim could not be recorded: {words}")
+        elif tracked.request.withdrawn:
+            sent = NotSent("the request was deleted before its DELETE was sent")
+        elif self._clock.ticks() - now.ticks > lifecycle.SEND_WINDOW or tracked.lane is None:
+            sent = NotSent(f"the claim took longer than {lifecycle.SEND_WINDOW:.0f} s to record")
+        else:
+            sent = await self._send_delete(tracked, tracked.lane, attempt_id)
+        tracked.facts = after_send(tracked.facts, Sent(attempt_id, sent, self._clock.ticks(), before))
+
+    async def _send_delete(self, tracked: Tracked, lane: Lane, attempt_id: str) -> SendAnswer:
+        request = tracked.request
+        started = self._clock.ticks()
+        answer = await lane.delete(request.spec.namespace_name, f"{request.uid}/{attempt_id}")
+        logger.info(
+            "DELETE %s: %s",
+            type(answer).__name__,
+            getattr(answer, "error", None) or getattr(answer, "job_id", ""),
+            extra={
+                **_names(request),
+                "attempt": attempt_id,
+                "created_at": request.status.target.creation_time if request.status.target else None,
+                "seconds": round(self._clock.ticks() - started, 3),
+            },
+        )
+        return answer
+
+    # Writes
+
+    async def _record(self, tracked: Tracked, status: Status) -> None:
+        match await self._write(tracked, status):
+            case Invalid(error):
+                logger.error("the API server rejects the status: %s", error, extra=_names(tracked.request))
+                if isinstance(await self._write(tracked, bare(status)), Invalid):
+                    await self._sleep(tracked, UNWRITABLE_SECONDS)
+            case Written() | Conflict() | Unanswered():
+                pass
+
+    async def _write(self, tracked: Tracked, status: Status) -> WriteAnswer:
+        """Compare-and-set. Where it did not land the object is read: what follows builds on the truth."""
+        before = tracked.request.status
+        answer = await self._cluster.write_status(tracked.request, status)
+        match answer:
+            case Written(request):
+                self._adopt(tracked, request)
+                tracked.facts = dataclasses.replace(tracked.facts, written=self._clock.ticks())
+                tracked.waiting, tracked.unanswered = None, 0
+                self._tell(before, request)
+            case Conflict() | Invalid():
+                await self._read(tracked)
+            case Unanswered(error):
+                logger.warning("status write without an answer: %s", error, extra=_names(tracked.request))
+                tracked.unanswered += 1
+                await asyncio.sleep(_pause(tracked.unanswered))
+                await self._read(tracked)
+            case _:
+                assert_never(answer)
+        return answer
+
+    async def _read(self, tracked: Tracked) -> None:
+        """Until the API server answers: without it nothing can be decided."""
+        failures = 0
+        while not tracked.request.withdrawn:
+            try:
+                request = await self._cluster.read(tracked.request.namespace, tracked.request.name)
+            except ClusterError as error:
+                failures += 1
+                if failures == 1:
+                    logger.warning("can't read: %s", error, extra=_names(tracked.request))
+                await asyncio.sleep(_pause(failures))
+                continue
+            if request is None or request.uid != tracked.request.uid:
+                request = dataclasses.replace(tracked.request, withdrawn=True)
+            self._adopt(tracked, request)
+            return
+
+    def _adopt(self, tracked: Tracked, request: Request) -> None:
+        chapter = _chapter(tracked.request)
+        if tracked.request.withdrawn and not request.withdrawn:
+            request = dataclasses.replace(request, withdrawn=True)
+        tracked.request = request
+        if _chapter(request) != chapter:
+            tracked.facts = new_chapter(tracked.facts, self._clock.ticks())
+        if request.status.phase in ENDED:
+            self._targets.note_end(request)
+        self._targets.update(tracked)
+
+    def _tell(self, before: Status, request: Request) -> None:
+        """Metrics, a log line and an Event for what was just written."""
+        age = (self._clock.now().time - request.creation_time).total_seconds()
+        self._metrics.count_write(before, request, age)
+        news = announcement(before, request)
+        if news is None:
+            return
+        logger.info("%s: %s", news.reason, news.message, extra=_names(request))
+        try:
+            self._events.put_nowait((request, news.type, news.reason, news.message))
+        except asyncio.QueueFull:
+            logger.warning("an Event is dropped, %d wait already", EVENTS_QUEUED, extra=_names(request))
+
+    async def _post_events(self) -> None:
+        """Events are for people, never a source of truth: one that can't be posted is dropped."""
+        while True:
+            event = await self._events.get()
+            try:
+                await self._cluster.post_event(*event)
+            except ClusterError as error:
+                logger.warning("an Event could not be posted: %s", error, extra=_names(event[0]))
+            finally:
+                self._events.task_done()
+
+    # What wakes
+
+    async def _relist(self) -> None:
+        """The first complete list, before which nothing is claimed; then the unfinished ones each minute."""
+        failures = 0
+        while True:
+            started = self._clock.ticks()
+            try:
+                seen = set()
+                for namespace in self._namespaces:
+                    unfinished = self._listed_at is not None
+                    async for body in self._cluster.list(namespace, unfinished=unfinished):
+                        seen.add(body["metadata"]["uid"])
+                        self.observe(body)
+                await self._check_missing(seen, started)
+            except (ClusterError, MalformedRequestError, KeyError, TypeError) as error:
+                logger.warning("the requests could not be listed: %s", error)
+                failures += 1
+                await asyncio.sleep(_pause(failures))
+                continue
+            failures = 0
+            first, self._listed_at = self._listed_at is None, started
+            for tracked in self._tracked.values():
+                tracked.wake.set()
+            if first:
+                logger.info("first list complete: %d requests are unfinished", len(self._tracked))
+            await asyncio.sleep(RELIST_SECONDS)
+
+    async def _check_missing(self, seen: set[str], started: float) -> None:
+        """What is in work but not in the list has ended, is gone, or is newer than the list: read it."""
+        for uid, tracked in list(self._tracked.items()):
+            if uid in seen or tracked.request.withdrawn or tracked.facts.first_seen >= started:
+                continue
+            request = await self._cluster.read(tracked.request.namespace, tracked.request.name)
+            if request is None or request.uid != uid:
+                self._adopt(tracked, dataclasses.replace(tracked.request, withdrawn=True))
+            elif _newer(request, tracked.request):
+                self._adopt(tracked, request)
+            tracked.wake.set()
+
+    def _wake(self, uid: str) -> None:
+        if (tracked := self._tracked.get(uid)) is not None:
+            tracked.wake.set()
+
+    def _slot_free(self, uid: str) -> None:
+        if (tracked := self._tracked.get(uid)) is not None:
+            tracked.facts = dataclasses.replace(tracked.facts, slots_full=False)
+            tracked.wake.set()
+
+
+def _chapter(request: Request) -> tuple[Phase, str | None, bool]:
+    """While it stays the same, what was seen before still counts."""
+    attempt = request.status.attempt
+    return request.status.phase or Phase.PENDING, attempt.id if attempt else None, request.spec.suspend
+
+
+def _pause(failures: int) -> float:
+    """Seconds after the n-th call in a row that the API server did not answer: 0.25, 0.5 … 10."""
+    return min(backoff(failures) / 4, READ_MOST)
+
+
+def _newer(one: Request, other: Request) -> bool:
+    """Resource versions are numbers that grow (KEP-5504); where they are not, assume it is newer."""
+    try:
+        return int(one.resource_version) > int(other.resource_version)
+    except ValueError:
+        return one.resource_version != other.resource_version
+
+
+def _names(request: Request) -> dict[str, object]:
+    return {"request": request.key, "uid": request.uid, "target": request.spec.namespace_name}

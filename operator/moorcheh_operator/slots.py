@@ -1,0 +1,55 @@
+"""Job slots: how many deletion jobs may run at the server at once."""
+
+from __future__ import annotations
+
+import bisect
+from collections.abc import Callable
+from datetime import datetime
+
+Seniority = tuple[datetime, str]
+
+
+class Slots:
+    """First come by seniority: a free slot goes to the oldest request that asked for one.
+
+    `limit` 0 means no limit. A job that already runs (found after a restart) takes its slot unasked.
+    """
+
+    def __init__(self, limit: int, wake: Callable[[str], None]) -> None:
+        self._limit = limit
+        self._wake = wake
+        self._used: set[str] = set()
+        self._queue: list[Seniority] = []
+
+    @property
+    def used(self) -> int:
+        return len(self._used)
+
+    def take(self, seniority: Seniority) -> bool:
+        """False: none is free; the request is woken (by uid) when it may try again."""
+        _, uid = seniority
+        ahead = bisect.bisect_left(self._queue, seniority)
+        if uid in self._used or not self._limit or ahead < self._limit - len(self._used):
+            self._leave_queue(seniority)
+            self._used.add(uid)
+            return True
+        if self._queue[ahead : ahead + 1] != [seniority]:
+            self._queue.insert(ahead, seniority)
+        return False
+
+    def occupy(self, uid: str) -> None:
+        self._used.add(uid)
+
+    def release(self, seniority: Seniority) -> None:
+        """Gives back the slot, or the place in the queue; nothing happens to one that has neither."""
+        self._leave_queue(seniority)
+        if seniority[1] not in self._used:
+            return
+        self._used.discard(seniority[1])
+        for _, uid in self._queue[: max(self._limit - len(self._used), 0)]:
+            self._wake(uid)
+
+    def _leave_queue(self, seniority: Seniority) -> None:
+        place = bisect.bisect_left(self._queue, seniority)
+        if self._queue[place : place + 1] == [seniority]:
+            del self._queue[place]
