@@ -15,7 +15,7 @@ import pytest
 import yaml
 
 from dev.controlplane import ControlPlane, KubectlError
-from moorcheh_operator import __version__
+from moorcheh_operator import __version__, cli
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -256,6 +256,19 @@ def test_probes_metrics_and_policy_use_the_port_that_the_operator_listens_on(
     assert [each["targetPort"] for each in one(objects, "Service")["spec"]["ports"]] == [port["name"]]
     [ingress] = one(objects, "NetworkPolicy")["spec"]["ingress"]
     assert [each["port"] for each in ingress["ports"]] == [port["name"]]
+
+
+def test_the_deployment_sets_every_option_to_a_value_that_the_operator_takes(
+    control_plane: ControlPlane, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A mistyped variable would be ignored in silence, a wrong value would crash the Pod for ever."""
+    [container] = pod_template(control_plane, BASE)["spec"]["containers"]
+    environment = {each["name"]: each.get("value", "") for each in container["env"]}
+
+    assert environment.keys() == {option.envvar for option in cli.run.params if option.envvar}
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    cli.run.make_context("moorcheh-operator run", [])
 
 
 @pytest.mark.parametrize("kind", ["Service", "NetworkPolicy", "PodDisruptionBudget", "Deployment"])
