@@ -74,7 +74,7 @@ class Polled:
 class Facts:
     """See the fields. The default is a process that has just seen the request and may act."""
 
-    may_claim: bool = True  # leads, has its first complete list, and is not stopping
+    may_claim: bool = True  # the first complete list since the start is in (rule 10)
     holder: str | None = None  # the request that has the target instead of this one
     queued: bool = False  # stood behind another request for the same target
     rival_end: datetime | None = None  # when another request for the target last ended (cluster time)
@@ -129,7 +129,9 @@ def after_poll(facts: Facts, answer: PollAnswer, answered: float) -> Facts:
             return dataclasses.replace(changed, unknown_since=None, unknown_count=0, poll_trouble=None)
         case JobUnknown():
             first = answered if facts.unknown_since is None else facts.unknown_since
-            return dataclasses.replace(changed, unknown_since=first, unknown_count=facts.unknown_count + 1)
+            return dataclasses.replace(
+                changed, unknown_since=first, unknown_count=facts.unknown_count + 1, poll_trouble=None
+            )
         case Unavailable(error):
             count = facts.poll_trouble.count + 1 if facts.poll_trouble else 1
             trouble = Trouble(error, count, until=answered + backoff(count))

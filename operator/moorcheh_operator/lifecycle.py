@@ -103,6 +103,8 @@ def next_step(request: Request, facts: Facts, now: Now, limits: Limits) -> Step:
             return _running(request, facts, now)
         case _ if not facts.may_claim:
             return Wait(None, request.status)
+        case None if request.restored:
+            return Record(_restored(request, now))
         case _ if request.spec.suspend:
             return _suspended(request, facts, now)
         case _:
@@ -110,6 +112,17 @@ def next_step(request: Request, facts: Facts, now: Now, limits: Limits) -> Step:
 
 
 # Pending and Suspended: nothing of this request is under way
+
+
+def _restored(request: Request, now: Now) -> Status:
+    """A backup keeps no status: an ended request comes back as a new one, younger than what has its target's
+    name by now.
+    """
+    message = (
+        "This request was restored from a backup without its status, so it may have been carried out before. "
+        "Nothing was sent. Create a new request to delete the namespace."
+    )
+    return ended(request, now, Phase.FAILED, Reason.RESTORED_FROM_BACKUP, message)
 
 
 def _pending(request: Request, facts: Facts, now: Now) -> Step:

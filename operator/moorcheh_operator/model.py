@@ -18,6 +18,8 @@ VERSION = "v1alpha1"
 PLURAL = "namespacedeletions"
 KIND = "NamespaceDeletion"
 
+RESTORED_LABEL = "velero.io/restore-name"  # Velero puts it on what it restores, and drops the status
+
 JsonObject = Mapping[str, Any]
 
 
@@ -66,6 +68,7 @@ class Reason(StrEnum):
     TARGET_NEWER_THAN_REQUEST = "TargetNewerThanRequest"
     DEADLINE_EXCEEDED = "DeadlineExceeded"
     OUTCOME_UNKNOWN = "OutcomeUnknown"
+    RESTORED_FROM_BACKUP = "RestoredFromBackup"
 
 
 class IfAbsent(StrEnum):
@@ -178,6 +181,7 @@ class Request:
     spec: Spec
     status: Status = Status()
     withdrawn: bool = False  # a deletionTimestamp, or seen to be gone
+    restored: bool = False  # from a backup: it may be the copy of one that has ended
 
     @property
     def key(self) -> str:
@@ -235,8 +239,9 @@ def parse(body: JsonObject) -> Request:
             spec=_parse_spec(body["spec"]),
             status=_parse_status(body.get("status") or {}),
             withdrawn=bool(metadata.get("deletionTimestamp")),
+            restored=RESTORED_LABEL in (metadata.get("labels") or {}),
         )
-    except (KeyError, TypeError, ValueError) as error:
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise MalformedRequestError(f"{type(error).__name__}: {error}") from error
 
 

@@ -1,0 +1,273 @@
+"""Requests, facts and looks with few words, and what a step is expected to be.
+
+The story they tell: the request was made at noon for a namespace that was born three days before; now it is
+ten past twelve, which is tick 1000 of this process.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from moorcheh_operator.answers import Entry
+from moorcheh_operator.clock import Now
+from moorcheh_operator.conditions import with_conditions
+from moorcheh_operator.facts import Facts, Look, Sent, Trouble
+from moorcheh_operator.lifecycle import Limits, Record, Step, Wait, next_step
+from moorcheh_operator.model import (
+    Attempt,
+    IfAbsent,
+    Job,
+    Phase,
+    Preconditions,
+    Reason,
+    Request,
+    Spec,
+    Status,
+    Target,
+)
+
+MADE = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)  # when the request was created
+STARTED = MADE + timedelta(seconds=5)
+CLAIMED = MADE + timedelta(seconds=590)
+NOW = Now(MADE + timedelta(seconds=600), 1000.0)
+LIMITS = Limits(request_timeout=30.0, verify_seconds=600.0)
+SETTLE = 65.0  # 2 x request timeout + 5 s
+
+BORN = "2026-11-20T12:00:00.000Z"
+THERE = Entry(10, BORN)
+SAME_OTHERWISE_WRITTEN = Entry(10, "2026-11-20T13:00:00+01:00")
+NEWER = Entry(3, "2026-11-23T12:04:00Z")
+EARLIER = Entry(7, "2026-11-19T12:00:00Z")
+UNDATED = Entry(10, None)
+UNPARSABLE = Entry(10, "three days ago")
+ABSENT = None
+
+TARGET = Target(True, 10, BORN, STARTED)
+UNDATED_TARGET = Target(True, 10, None, STARTED)
+ATTEMPT = Attempt(1, "attempt-1", CLAIMED)
+JOB = Job("job-1", "running", 100, 40)
+FAILED_JOB = Job("job-1", "failed", 100, 40, "disk full")
+
+UNDER_WAY = frozenset({Phase.SUBMITTING, Phase.RUNNING})
+ENDS = frozenset({Phase.SUCCEEDED, Phase.FAILED})
+USUAL_REASON = {
+    Phase.PENDING: Reason.WAITING_FOR_SLOT,
+    Phase.SUSPENDED: Reason.SUSPENDED,
+    Phase.SUBMITTING: Reason.SUBMITTING,
+    Phase.RUNNING: Reason.JOB_RUNNING,
+    Phase.SUCCEEDED: Reason.DELETION_COMPLETED,
+    Phase.FAILED: Reason.REJECTED,
+}
+
+
+def ago(seconds: float) -> float:
+    return NOW.ticks - seconds
+
+
+def ahead(seconds: float) -> float:
+    return NOW.ticks + seconds
+
+
+def later(seconds: float) -> Now:
+    return Now(NOW.time + timedelta(seconds=seconds), NOW.ticks + seconds)
+
+
+def a_spec(**fields: Any) -> Spec:
+    bounds = Preconditions(fields.pop("created_before", None), fields.pop("max_items", None))
+    return Spec("documents", preconditions=bounds, **fields)
+
+
+def a_status(phase: Phase | None, reason: str | None = None, **fields: Any) -> Status:
+    if phase is None:
+        return Status(**fields)
+    known: dict[str, Any] = {
+        "observed_generation": 1,
+        "phase": phase,
+        "reason": str(reason or USUAL_REASON[phase]),
+        "message": "as it was recorded",
+    }
+    if phase is not Phase.SUSPENDED:
+        known["start_time"] = STARTED
+    if phase in UNDER_WAY:
+        known |= {"attempt": ATTEMPT, "target": TARGET}
+    if phase is Phase.RUNNING:
+        known |= {"job": JOB, "progress": "40/100 (40%)"}
+    if phase in ENDS:
+        known["completion_time"] = CLAIMED
+    status = Status(**(known | fields))
+    return with_conditions(status, Status(), STARTED)
+
+
+def a_request(
+    phase: Phase | None = None,
+    reason: str | None = None,
+    *,
+    spec: Spec | None = None,
+    suspend: bool = False,
+    backoff_limit: int = 3,
+    deadline: int = 86400,
+    if_absent: IfAbsent = IfAbsent.SUCCEED,
+    created_before: datetime | None = None,
+    max_items: int | None = None,
+    generation: int = 1,
+    withdrawn: bool = False,
+    restored: bool = False,
+    made: datetime = MADE,
+    uid: str = "uid-1",
+    **status: Any,
+) -> Request:
+    """A request in `phase` (None: nobody has seen it yet), with what that phase usually has in its status."""
+    return Request(
+        namespace="team",
+        name="wipe",
+        uid=uid,
+        resource_version="7",
+        generation=generation,
+        creation_time=made,
+        spec=spec
+        or a_spec(
+            suspend=suspend or phase is Phase.SUSPENDED,
+            backoff_limit=backoff_limit,
+            active_deadline_seconds=deadline,
+            if_absent=if_absent,
+            created_before=created_before,
+            max_items=max_items,
+        ),
+        status=a_status(phase, reason, **status),
+        withdrawn=withdrawn,
+        restored=restored,
+    )
+
+
+def resumed(**fields: Any) -> Request:
+    """Its status still says Suspended, its spec no longer does."""
+    return a_request(Phase.SUSPENDED, spec=a_spec(suspend=False), **fields)
+
+
+def retrying(job: Job | None = FAILED_JOB, *, number: int = 1, **fields: Any) -> Request:
+    """The server ended the last attempt; it is Pending until another one may follow."""
+    known: dict[str, Any] = {
+        "attempt": Attempt(number, f"attempt-{number}", CLAIMED),
+        "job": job,
+        "target": TARGET,
+        "last_error": (job and job.last_error) or "job job-1 is unknown to the server",
+    }
+    return a_request(Phase.PENDING, Reason.RETRYING, **(known | fields))
+
+
+def a_look(entry: Entry | None = THERE, *, answered: float, took: float = 0.1, skew: float = 0.0) -> Look:
+    """`answered`: so many seconds ago."""
+    return Look(entry, ago(answered + took), ago(answered), timedelta(seconds=skew))
+
+
+def looks(
+    *entries: Entry | None, every: float = 10.0, last: float = 0.5, skew: float = 0.0
+) -> tuple[Look, ...]:
+    """One look each `every` seconds, the last of them `last` seconds ago."""
+    return tuple(
+        a_look(entry, answered=last + every * back, skew=skew)
+        for entry, back in zip(entries, reversed(range(len(entries))), strict=True)
+    )
+
+
+def trouble(until: float, *, refused: bool = False) -> Trouble:
+    """Until so many seconds from now."""
+    return Trouble("no route", 1, ahead(until), refused)
+
+
+def sent(
+    answer: Any, *, answered: float = 1.0, attempt: str = "attempt-1", before: Status | None = None
+) -> Sent:
+    """The DELETE of `attempt`, answered so many seconds ago."""
+    return Sent(attempt, answer, ago(answered), before or a_status(Phase.PENDING, target=TARGET))
+
+
+def ready(entry: Entry | None = THERE, *, answered: float = 0.5, **facts: Any) -> Facts:
+    """Target, job slot and HTTP slot are held, and the look-up since then showed `entry`."""
+    skew = facts.pop("skew", 0.0)
+    return Facts(
+        first_seen=ago(4), held_since=ago(3), looks=(a_look(entry, answered=answered, skew=skew),), **facts
+    )
+
+
+@dataclass(frozen=True)
+class Shown:
+    """A Record or a Wait. What it does not name must be what the request's status already says."""
+
+    kind: type[Record | Wait]
+    phase: Phase
+    reason: Reason
+    changes: dict[str, Any]
+    until: float | None = None
+    says: str = ""
+
+    def check(self, step: Step, request: Request, now: Now = NOW) -> None:
+        assert isinstance(step, self.kind), step
+        if isinstance(step, Wait):
+            assert step.until == self.until
+        status = step.status
+        assert status == with_conditions(status, request.status, now.time.replace(microsecond=0))
+        said = {name: getattr(status, name) for name in OTHER_FIELDS}
+        recorded = {name: getattr(request.status, name) for name in OTHER_FIELDS}
+        implied: dict[str, Any] = {"start_time": request.status.start_time or now.time}
+        if self.phase is Phase.SUSPENDED:
+            implied = {"start_time": None}
+        if self.phase in ENDS and request.status.phase not in ENDS:
+            implied["completion_time"] = now.time
+        expected = {
+            "observed_generation": request.generation,
+            "phase": self.phase,
+            "reason": str(self.reason),
+            **recorded,
+            **implied,
+            **self.changes,
+        }
+        actual = {
+            "observed_generation": status.observed_generation,
+            "phase": status.phase,
+            "reason": status.reason,
+            **said,
+        }
+        assert actual == expected
+        assert self.says in (status.message or "")
+
+
+OTHER_FIELDS = tuple(
+    field.name
+    for field in dataclasses.fields(Status)
+    if field.name not in {"observed_generation", "phase", "reason", "message", "conditions"}
+)
+
+
+def records(phase: Phase, reason: Reason, *, says: str = "", **changes: Any) -> Shown:
+    return Shown(Record, phase, reason, changes, says=says)
+
+
+def waits(until: float | None, phase: Phase, reason: Reason, *, says: str = "", **changes: Any) -> Shown:
+    """`until`: so many seconds from now; None: until something happens."""
+    return Shown(Wait, phase, reason, changes, None if until is None else ahead(until), says)
+
+
+def unchanged(until: float | None, request: Request) -> Wait:
+    return Wait(None if until is None else ahead(until), request.status)
+
+
+@dataclass(frozen=True)
+class Case:
+    """One row: this request, with these facts, does that."""
+
+    request: Request
+    facts: Facts
+    expected: Step | Shown
+    now: Now = NOW
+    limits: Limits = field(default=LIMITS)
+
+    def check(self) -> None:
+        step = next_step(self.request, self.facts, self.now, self.limits)
+        if isinstance(self.expected, Shown):
+            self.expected.check(step, self.request, self.now)
+        else:
+            assert step == self.expected
