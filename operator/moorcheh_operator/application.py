@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
+import os
+import socket
+import uuid
 from contextlib import AsyncExitStack
-from typing import Any
 
 import kopf
+from kubernetes.aio import client
 
 from . import __version__, handlers, kubeconfig
 from .clock import Clock
 from .cluster import Cluster, ClusterError
+from .leadership import Elector
 from .metrics import Metrics
 from .moorcheh import Moorcheh
 from .probes import Probes
 from .reconciler import Reconciler
-from .settings import Settings
+from .settings import LeaderElection, Settings
 
 logger = logging.getLogger(__name__)
 
@@ -39,6 +44,7 @@ async def serve(settings: Settings) -> None:
             settings.moorcheh_base_url, settings.moorcheh_timeout, clock, metrics.time_moorcheh_call
         )
         stack.push_async_callback(moorcheh.aclose)
+        elector = _elector(settings, cluster, clock)
         reconciler = Reconciler(
             cluster,
             moorcheh,
@@ -47,6 +53,7 @@ async def serve(settings: Settings) -> None:
             settings.max_running_jobs,
             settings.watch_namespaces,
             metrics,
+            leads=elector.leads if elector else lambda: True,
         )
         probes = Probes(metrics, lambda: reconciler.list_age, reconciler.measure)
         try:
@@ -55,18 +62,45 @@ async def serve(settings: Settings) -> None:
             host, port = settings.http_address
             raise CannotStartError(f"--http-address {host}:{port} can't be served: {error}") from error
         stack.push_async_callback(probes.stop)
-        await _run_kopf(settings, configuration, reconciler)
-
-
-async def _run_kopf(settings: Settings, configuration: Any, reconciler: Reconciler) -> None:
-    def start() -> None:
         logger.info("moorcheh-operator %s serves %s", __version__, settings.moorcheh_base_url)
+        await _run_kopf(settings, configuration, reconciler, elector)
+
+
+def _elector(settings: Settings, cluster: Cluster, clock: Clock) -> Elector | None:
+    """None: this process always leads."""
+    match settings.leader_election:
+        case LeaderElection.OFF:
+            return None
+        case LeaderElection.AUTO if not kubeconfig.in_cluster():
+            return None
+        case _:
+            pass
+    namespace = settings.lease_namespace or kubeconfig.own_namespace()
+    if namespace is None:
+        raise CannotStartError("--leader-election on needs --lease-namespace outside a cluster")
+    identity = f"{os.environ.get('POD_NAME') or socket.gethostname()}_{uuid.uuid4().hex[:8]}"
+    return Elector(cluster, clock, namespace, identity)
+
+
+async def _run_kopf(
+    settings: Settings, configuration: client.Configuration, reconciler: Reconciler, elector: Elector | None
+) -> None:
+    election: list[asyncio.Task[None]] = []
+
+    def start() -> None:
         reconciler.start()
-        reconciler.lead(True)
+        if elector is not None:
+            election.append(
+                asyncio.create_task(elector.run(reconciler.leadership_changed), name="leader election")
+            )
 
     async def stop() -> None:
         logger.info("stopping: answers under way are recorded first")
         await reconciler.drain(settings.drain)
+        for task in election:
+            task.cancel()
+        if elector is not None:
+            await elector.release()
 
     hooks = handlers.Hooks(start, stop, lambda body, gone: reconciler.observe(body, deleted=gone))
     try:
@@ -77,5 +111,5 @@ async def _run_kopf(settings: Settings, configuration: Any, reconciler: Reconcil
             clusterwide=not settings.watch_namespaces,
             namespaces=settings.watch_namespaces,
         )
-    except Exception as error:  # kopf's own, which it has logged
+    except Exception as error:  # kopf's own
         raise CannotStartError(f"the watch broke off: {type(error).__name__}: {error}") from error

@@ -30,12 +30,15 @@ def _base_url(_: click.Context, __: click.Parameter, value: str) -> str:
     return value.rstrip("/")
 
 
-def _namespaces(_: click.Context, __: click.Parameter, value: str) -> tuple[str, ...]:
-    names = tuple(dict.fromkeys(name for name in re.split(r"[,\s]+", value) if name))
-    for name in names:
-        if not DNS_LABEL.fullmatch(name):
-            raise click.BadParameter(f"{name!r} is no name of a Kubernetes namespace")
-    return names
+def _namespace(_: click.Context, __: click.Parameter, value: str) -> str:
+    if value and not DNS_LABEL.fullmatch(value):
+        raise click.BadParameter(f"{value!r} is no name of a Kubernetes namespace")
+    return value
+
+
+def _namespaces(context: click.Context, parameter: click.Parameter, value: str) -> tuple[str, ...]:
+    names = dict.fromkeys(name for name in re.split(r"[,\s]+", value) if name)
+    return tuple(_namespace(context, parameter, name) for name in names)
 
 
 def _address(_: click.Context, __: click.Parameter, value: str) -> tuple[str, int]:
@@ -107,6 +110,15 @@ def main() -> None:
     help="Whether replicas elect the one that acts; auto: in a Pod.",
 )
 @click.option(
+    "--lease-namespace",
+    envvar="LEASE_NAMESPACE",
+    default="",
+    callback=_namespace,
+    metavar="NAME",
+    show_envvar=True,
+    help="Where the replicas' Lease is.  [default: the Pod's own namespace]",
+)
+@click.option(
     "--http-address",
     envvar="HTTP_ADDRESS",
     default=":8080",
@@ -133,6 +145,7 @@ def run(
     moorcheh_max_running_jobs: int,
     watch_namespaces: tuple[str, ...],
     leader_election: str,
+    lease_namespace: str,
     http_address: tuple[str, int],
     log_format: str,
 ) -> None:
@@ -148,6 +161,7 @@ def run(
         max_running_jobs=moorcheh_max_running_jobs,
         watch_namespaces=watch_namespaces,
         leader_election=LeaderElection(leader_election),
+        lease_namespace=lease_namespace,
         http_address=http_address,
         log_format=LogFormat(log_format),
     )

@@ -209,6 +209,14 @@ class Cluster:
         if answer.status not in (200, 201):
             raise ClusterError(answer.describe(), answer.status)
 
+    async def call(self, method: str, path: str, *, body: object = None) -> tuple[int, dict[str, Any]]:
+        """Any other call: status code and JSON object. Raises `ClusterError`."""
+        answer = await self._call(method, path, body=body)
+        parsed = answer.json()
+        if not isinstance(parsed, dict):
+            raise ClusterError("the API server's answer is no JSON object")
+        return answer.status, parsed
+
     async def _call(
         self, method: str, path: str, query: dict[str, str] | None = None, body: object = None
     ) -> _Answer:

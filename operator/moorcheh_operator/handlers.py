@@ -20,11 +20,14 @@ WATCH_SECONDS = 600.0  # a watch is renewed at the latest after this
 RETRY_SECONDS = (1.0, 2.0, 5.0, 10.0)
 
 
+Signal = Callable[[], None]
+
+
 @dataclass(frozen=True, slots=True)
 class Hooks:
     """What kopf's life drives."""
 
-    start: Callable[[], None]
+    start: Signal
     stop: Callable[[], Awaitable[None]]
     observe: Callable[[dict[str, Any], bool], None]  # the object, and whether it is gone
 

@@ -11,6 +11,8 @@ from kubernetes.aio.config.incluster_config import SERVICE_TOKEN_FILENAME
 
 from .model import plain_text
 
+SERVICE_NAMESPACE = Path(SERVICE_TOKEN_FILENAME).with_name("namespace")
+
 
 class KubeconfigError(Exception):
     """No usable way to a cluster was found; the text says what was tried."""
@@ -34,6 +36,14 @@ async def load() -> client.Configuration:
             "set KUBECONFIG, or run in a Pod with a service account"
         ) from error
     return configuration
+
+
+def own_namespace() -> str | None:
+    """The Pod's; None outside a cluster."""
+    try:
+        return SERVICE_NAMESPACE.read_text().strip() or None
+    except OSError:
+        return None
 
 
 def in_cluster() -> bool:

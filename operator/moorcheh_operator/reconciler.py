@@ -11,6 +11,7 @@ import contextlib
 import dataclasses
 import logging
 import uuid
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, assert_never
 
@@ -64,6 +65,7 @@ class Reconciler:
         max_running_jobs: int,
         namespaces: tuple[str, ...],
         metrics: Metrics,
+        leads: Callable[[], bool],
     ) -> None:
         self._cluster = cluster
         self._moorcheh = moorcheh
@@ -77,7 +79,7 @@ class Reconciler:
         self._events: asyncio.Queue[tuple[Request, str, str, str]] = asyncio.Queue(EVENTS_QUEUED)
         self._background: list[asyncio.Task[None]] = []
         self._listed_at: float | None = None  # ticks of the last complete list
-        self._leading = False
+        self._leads = leads
         self._stopping = False
         self._idle = asyncio.Event()
         self._idle.set()
@@ -90,11 +92,9 @@ class Reconciler:
             asyncio.create_task(self._post_events(), name="events"),
         ]
 
-    def lead(self, leading: bool) -> None:
-        """Only a leader claims and looks; what it has claimed it may record even after losing the lead."""
-        self._leading = leading
-        self._metrics.leader.set(leading)
+    def leadership_changed(self) -> None:
         for tracked in self._tracked.values():
+            tracked.facts = dataclasses.replace(tracked.facts, looks=(), outage=None)
             tracked.wake.set()
 
     @property
@@ -114,6 +114,7 @@ class Reconciler:
         ]
         self._metrics.oldest.set(max(ages, default=0.0))
         self._metrics.job_slots_used.set(self._slots.used)
+        self._metrics.leader.set(self._leads())
         self._metrics.list_age.set(self.list_age or 0.0)
 
     async def drain(self, seconds: float) -> None:
@@ -200,8 +201,11 @@ class Reconciler:
                 self._slots.occupy(tracked.request.uid)
             elif not tracked.facts.slots_full:
                 self._slots.release(tracked.request.seniority)
-        if self._stopping and not isinstance(step, Record):
-            return False
+        if not self._may_act(tracked, step):
+            if self._stopping:
+                return False
+            await self._sleep(tracked, None)
+            return True
         match step:
             case Forget():
                 return False
@@ -219,6 +223,12 @@ class Reconciler:
                 assert_never(step)
         return True
 
+    def _may_act(self, tracked: Tracked, step: Step) -> bool:
+        """One that does not lead, or is stopping, only records what it has sent itself."""
+        if self._leads() and not self._stopping:
+            return True
+        return isinstance(step, Record) and lifecycle.own_send(tracked.request, tracked.facts) is not None
+
     def _decide(self, tracked: Tracked) -> tuple[Step, Now]:
         now = self._clock.now()
         request = tracked.request
@@ -233,7 +243,7 @@ class Reconciler:
         held = tracked.lane is not None and tracked.target_since is not None
         tracked.facts = dataclasses.replace(
             tracked.facts,
-            may_claim=self._leading and self._listed_at is not None and not self._stopping,
+            may_claim=self._listed_at is not None,
             holder=holder.key if holder is not None and blocked else None,
             queued=tracked.facts.queued or blocked,
             rival_end=self._targets.last_end(request),
@@ -391,7 +401,8 @@ class Reconciler:
         news = announcement(before, request)
         if news is None:
             return
-        logger.info("%s: %s", news.reason, news.message, extra=_names(request))
+        if request.status.phase is not Phase.RUNNING:  # the DELETE has its own line
+            logger.info("%s: %s", news.reason, news.message, extra=_names(request))
         try:
             self._events.put_nowait((request, news.type, news.reason, news.message))
         except asyncio.QueueFull:

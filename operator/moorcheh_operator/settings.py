@@ -29,6 +29,7 @@ class Settings:
     max_running_jobs: int = 10  # 0: no limit
     watch_namespaces: tuple[str, ...] = ()  # empty: all
     leader_election: LeaderElection = LeaderElection.AUTO
+    lease_namespace: str = ""  # empty: the Pod's own
     http_address: tuple[str, int] = ("0.0.0.0", 8080)  # noqa: S104 - the kubelet and Prometheus come from outside
     log_format: LogFormat = LogFormat.TEXT
 
