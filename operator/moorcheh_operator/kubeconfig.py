@@ -21,6 +21,8 @@ class KubeconfigError(Exception):
 async def load() -> client.Configuration:
     """`KUBECONFIG` if it is set, else the Pod's service account, else `~/.kube/config`."""
     configuration = client.Configuration()
+    # With it aiohttp reads .netrc in a thread for every call. A proxy is named in the configuration.
+    configuration.client_session_kwargs = {"trust_env": False}
     try:
         if in_cluster():
             config.load_incluster_config(client_configuration=configuration)

@@ -164,9 +164,12 @@ def _behind(request: Request, facts: Facts, now: Now) -> Step:
 def _outage(request: Request, facts: Facts, trouble: Trouble, now: Now) -> Step:
     if now.ticks >= trouble.until:
         return LookUp(to_claim=True)
-    message = f"The server gave no usable listing: {trouble.error}"
-    status = waiting(request, facts, now, Reason.SERVER_UNAVAILABLE, message, trouble.error)
-    return Wait(trouble.until, status)
+    reason, message = Reason.SERVER_UNAVAILABLE, f"The server gave no usable listing: {trouble.error}"
+    queued = facts.queued or request.status.reason == Reason.TARGET_BUSY
+    if queued and request.status.attempt is None:
+        # Rule 8 is stricter with it, and after a restart nothing else tells that it stood behind another.
+        reason, message = Reason.TARGET_BUSY, f"Another request had the target. {message}"
+    return Wait(trouble.until, waiting(request, facts, now, reason, message, trouble.error))
 
 
 def _before_retry(request: Request, attempt: Attempt, facts: Facts, now: Now) -> Step | None:
@@ -199,7 +202,7 @@ def _retry_verdict(request: Request, attempt: Attempt, verdict: Sight, now: Now)
     """How the request ends once two looks agree, or None where another attempt may follow."""
     job = request.status.job
     lost = job is None or job.state is not JobStatus.FAILED
-    error = request.status.last_error or "no error was given"
+    error = (job and job.last_error) or request.status.last_error or "no error was given"
     match verdict:
         case Sight.REPLACED:
             return replaced(request, now)
@@ -347,13 +350,14 @@ def _verifying(
 ) -> Step:
     """Sends nothing, ever: only looks, and only once the attempt is settled (rule 5)."""
     why = f" ({error})" if error else ""
+    last_error = (facts.outage.error if facts.outage else error) or request.status.last_error
     status = next_status(
         request,
         now,
         Phase.SUBMITTING,
         Reason.VERIFYING,
         f"It is not known what became of the DELETE{why}. Nothing more is sent; the listing will tell.",
-        last_error=error or request.status.last_error,
+        last_error=last_error,
     )
     if now.ticks < settled_at:
         return Wait(settled_at, status)
@@ -364,28 +368,34 @@ def _verifying(
         return Record(ended(request, now, Phase.SUCCEEDED, Reason.VERIFIED_ABSENT, message))
     if verdict is Sight.REPLACED:
         return Record(replaced(request, now))
-    if _no_way_to_tell(request, facts, now, limits, verdict):
+    if _no_way_to_tell(request, facts, now, limits, looks, verdict):
         message = (
             "The DELETE may have been sent, but neither a job nor the listing tells what became of it. "
             "The delete may still happen. To ask again, create a new request."
         )
-        return Record(ended(request, now, Phase.FAILED, Reason.OUTCOME_UNKNOWN, message, last_error=error))
+        return Record(
+            ended(request, now, Phase.FAILED, Reason.OUTCOME_UNKNOWN, message, last_error=last_error)
+        )
     due = looks[-1].answered + LOOK_GAP if looks else settled_at
     if facts.outage is not None:
         due = facts.outage.until
     return LookUp() if now.ticks >= due else Wait(due, status)
 
 
-def _no_way_to_tell(request: Request, facts: Facts, now: Now, limits: Limits, verdict: Sight | None) -> bool:
+def _no_way_to_tell(
+    request: Request, facts: Facts, now: Now, limits: Limits, looks: tuple[Look, ...], verdict: Sight | None
+) -> bool:
     """The time to verify is over: by the recorded start, so that restarts don't add up, where looks agree
-    that the target is there; without agreement only by this process' own time.
+    that the target is there; without agreement (an outage, a listing that changes its mind) only by this
+    process' own time.
     """
     attempt = request.status.attempt
     if attempt is None:
         return True
     if verdict is not None:
         return (now.time - attempt.start_time).total_seconds() >= limits.verify_seconds
-    return facts.outage is not None and now.ticks - facts.first_seen >= limits.verify_seconds
+    tried = facts.outage is not None or len(looks) > 1
+    return tried and now.ticks - facts.first_seen >= limits.verify_seconds
 
 
 # Running: the server accepted it and gave a job

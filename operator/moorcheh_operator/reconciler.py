@@ -35,7 +35,8 @@ READ_MOST = 10.0  # seconds between two tries to reach the API server
 UNWRITABLE_SECONDS = 30.0  # before a status that the schema rejects is tried again
 CRASH_SECONDS = 5.0  # before a task that raised is carried on
 EVENTS_DRAIN_SECONDS = 2.0
-EVENTS_QUEUED = 1000  # Events that wait to be posted; more are dropped
+EVENT_POSTERS = 4
+EVENTS_QUEUED = 10_000  # Events that wait to be posted; more are dropped
 
 logger = logging.getLogger(__name__)
 
@@ -89,7 +90,7 @@ class Reconciler:
     def start(self) -> None:
         self._background = [
             asyncio.create_task(self._relist(), name="relist"),
-            asyncio.create_task(self._post_events(), name="events"),
+            *(asyncio.create_task(self._post_events(), name="events") for _ in range(EVENT_POSTERS)),
         ]
 
     def leadership_changed(self) -> None:
