@@ -1,4 +1,4 @@
-"""What Moorcheh's answers mean, named by what the caller may do next (design section 3, rule 4)."""
+"""What Moorcheh's answers mean, named by what the caller may do next (docs/safety.md, rule 4)."""
 
 from __future__ import annotations
 

@@ -2,7 +2,7 @@
 
 `Now` is what the rest of the program is given. Its `time` follows the API server's `Date` headers on top of
 the monotonic clock, so a wrong or jumping wall clock of this machine ends nothing early and two operators
-agree on when a request started (design section 3, rules 8 and 12).
+agree on when a request started (docs/safety.md, rules 8 and 12).
 """
 
 from __future__ import annotations

@@ -159,7 +159,7 @@ class Cluster:
             query["continue"] = token
 
     async def write_status(self, request: Request, status: Status) -> WriteAnswer:
-        """Compare-and-set: lands only on the object exactly as `request` shows it (design section 3, rule 2).
+        """Compare-and-set: lands only on the object exactly as `request` shows it (docs/safety.md, rule 2).
 
         A merge patch of /status that names the resourceVersion is answered 409 once the object has changed.
         """

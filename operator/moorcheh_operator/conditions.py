@@ -1,4 +1,4 @@
-"""Status to conditions, as kstatus and `kubectl wait` read them (design section 1)."""
+"""Status to conditions, as kstatus and `kubectl wait` read them."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """What one look says about deleting the target: the request's end, or that the way is free. Pure.
 
-Design section 3, rules 7 (bound to one incarnation), 8 (never newer than the request), 9 (preconditions).
+docs/safety.md, rules 7 (bound to one incarnation), 8 (never newer than the request), 9 (preconditions).
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Leader election by a Lease: of several replicas one acts, the others keep their watches warm.
 
-It saves work, nothing more: correctness rests on the compare-and-set of each claim (design section 3, rule
+It saves work, nothing more: correctness rests on the compare-and-set of each claim (docs/safety.md, rule
 14). Written here because neither `leaderelection` of the `kubernetes` package is fit for use: one can't
 create a Lease and works on past its end, the other never says that it lost on a connection error.
 

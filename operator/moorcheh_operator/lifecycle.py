@@ -1,4 +1,4 @@
-"""The life of a request: (request, facts, now) -> the next step. Sections 2 and 3 of the design as code.
+"""The life of a request: (request, facts, now) -> the next step. docs/safety.md as code.
 
 Pure: no I/O, no clock of its own, nothing remembered. The reconciler carries one step out, adds what it
 learned to the facts and asks again, so whatever happened in between (another write, a crash, a stale read)

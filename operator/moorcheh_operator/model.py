@@ -37,7 +37,7 @@ OPEN_ATTEMPT = frozenset({Phase.SUBMITTING, Phase.RUNNING})
 
 
 class Reason(StrEnum):
-    """Why a request is in its phase; design section 2 has what each one means."""
+    """Why a request is in its phase; docs/troubleshooting.md says what each one means."""
 
     # Pending
     SERVER_UNAVAILABLE = "ServerUnavailable"
@@ -189,7 +189,7 @@ class Request:
 
     @property
     def seniority(self) -> tuple[datetime, str]:
-        """The oldest request comes first (design section 3, rule 10)."""
+        """The oldest request comes first (docs/safety.md, rule 10)."""
         return self.creation_time, self.uid
 
 

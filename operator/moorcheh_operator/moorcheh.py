@@ -2,7 +2,7 @@
 
 A DELETE leaves at most once: httpx sends it once, redirects are off, nothing here tries again (aiohttp and
 httpx-aiohttp resend a DELETE by themselves when the connection drops). Answers are untrusted: bodies are
-capped, JSON types checked, texts cut, ids matched before they go into a URL (design section 3, rule 13).
+capped, JSON types checked, texts cut, ids matched before they go into a URL (docs/safety.md, rule 13).
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What a look says about the incarnation that a request is bound to (design section 3, rules 5 to 7)."""
+"""What a look says about the incarnation that a request is bound to (docs/safety.md, rules 5 to 7)."""
 
 from __future__ import annotations
 

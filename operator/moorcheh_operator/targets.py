@@ -1,4 +1,4 @@
-"""Which request has which target, as far as this process knows (design section 3, rule 10)."""
+"""Which request has which target, as far as this process knows (docs/safety.md, rule 10)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Who has a target, who has a job slot, and whose time is over. Pure (design section 3, rules 10 and 12)."""
+"""Who has a target, who has a job slot, and whose time is over. Pure (docs/safety.md, rules 10 and 12)."""
 
 from __future__ import annotations
 

@@ -153,6 +153,7 @@ def retrying(job: Job | None = FAILED_JOB, *, number: int = 1, **fields: Any) ->
         "attempt": Attempt(number, f"attempt-{number}", CLAIMED),
         "job": job,
         "target": TARGET,
+        "progress": "40/100 (40%)",
         "last_error": (job and job.last_error) or "job job-1 is unknown to the server",
     }
     return a_request(Phase.PENDING, Reason.RETRYING, **(known | fields))
@@ -207,7 +208,11 @@ class Shown:
     def check(self, step: Step, request: Request, now: Now = NOW) -> None:
         assert isinstance(step, self.kind), step
         if isinstance(step, Wait):
-            assert step.until == self.until
+            if self.until == SOON:
+                assert step.until is not None
+                assert now.ticks < step.until <= now.ticks + 10
+            else:
+                assert step.until == self.until
         status = step.status
         assert status == with_conditions(status, request.status, now.time.replace(microsecond=0))
         said = {name: getattr(status, name) for name in OTHER_FIELDS}
@@ -246,9 +251,14 @@ def records(phase: Phase, reason: Reason, *, says: str = "", **changes: Any) -> 
     return Shown(Record, phase, reason, changes, says=says)
 
 
+SOON = -1.0
+"""Within ten seconds: the exact times of polls have tests of their own."""
+
+
 def waits(until: float | None, phase: Phase, reason: Reason, *, says: str = "", **changes: Any) -> Shown:
     """`until`: so many seconds from now; None: until something happens."""
-    return Shown(Wait, phase, reason, changes, None if until is None else ahead(until), says)
+    when = until if until in (None, SOON) else ahead(until)
+    return Shown(Wait, phase, reason, changes, when, says)
 
 
 def unchanged(until: float | None, request: Request) -> Wait:

@@ -6,11 +6,13 @@ they write; then the rules that hold over all of them.
 
 from __future__ import annotations
 
+import dataclasses
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from moorcheh_operator import lifecycle
 from moorcheh_operator.answers import (
     Accepted,
     Entry,
@@ -25,10 +27,13 @@ from moorcheh_operator.answers import (
 )
 from moorcheh_operator.facts import Facts, Polled
 from moorcheh_operator.lifecycle import Claim, Forget, LookUp, Poll, Record, Wait, next_step
-from moorcheh_operator.model import Job, Phase, Reason, Request
+from moorcheh_operator.model import Attempt, IfAbsent, Job, Phase, Reason, Request, Target, parse_time
+from moorcheh_operator.tenure import holder, uses_slot
 from tests.unit.builders import (
     ABSENT,
     ATTEMPT,
+    BORN,
+    CLAIMED,
     EARLIER,
     FAILED_JOB,
     JOB,
@@ -36,17 +41,32 @@ from tests.unit.builders import (
     MADE,
     NEWER,
     NOW,
+    SAME_OTHERWISE_WRITTEN,
     SETTLE,
+    SOON,
+    STARTED,
     TARGET,
     THERE,
     UNDATED,
+    UNDATED_TARGET,
     UNPARSABLE,
+    Case,
+    Shown,
+    a_look,
     a_request,
+    a_spec,
+    a_status,
     ago,
+    ahead,
     looks,
     ready,
+    records,
+    resumed,
+    retrying,
     sent,
     trouble,
+    unchanged,
+    waits,
 )
 
 if TYPE_CHECKING:
@@ -240,3 +260,1573 @@ def word_for(step: Step) -> str:
 @pytest.mark.parametrize(("request_", "facts", "expected"), list(cells()))
 def test_each_phase_with_each_fact(request_: Request, facts: Facts, expected: str) -> None:
     assert word_for(next_step(request_, facts, NOW, LIMITS)) == expected
+
+
+# Pending: the first look, and what keeps a request waiting
+
+FIRST_SEEN_TARGET = Target(True, 10, BORN, NOW.time)
+NEW = a_request()
+
+PENDING_CASES = [
+    pytest.param(
+        Case(NEW, Facts(may_claim=False), unchanged(None, NEW)),
+        id="rule-10-nothing-before-the-first-complete-list",
+    ),
+    pytest.param(
+        Case(NEW, ready(THERE, may_claim=False), unchanged(None, NEW)),
+        id="rule-10-not-even-the-claim-that-all-else-allows",
+    ),
+    pytest.param(Case(NEW, Facts(), LookUp(to_claim=True)), id="a-new-request-looks"),
+    pytest.param(Case(NEW, Facts(holder="team/older"), LookUp()), id="rule-7-looks-even-behind-another"),
+    pytest.param(
+        Case(
+            NEW,
+            Facts(holder="team/older", queued=True, looks=looks(THERE)),
+            waits(None, PENDING, Reason.TARGET_BUSY, target=FIRST_SEEN_TARGET, says="team/older"),
+        ),
+        id="rule-7-what-it-saw-behind-another-binds-it",
+    ),
+    pytest.param(
+        Case(
+            NEW,
+            Facts(holder="team/older", queued=True, looks=looks(ABSENT)),
+            waits(None, PENDING, Reason.TARGET_BUSY, target=Target(False, observation_time=NOW.time)),
+        ),
+        id="behind-another-an-absent-target-is-no-end",
+    ),
+    pytest.param(
+        Case(
+            NEW,
+            Facts(holder="team/older", queued=True, outage=trouble(5)),
+            waits(5, PENDING, Reason.TARGET_BUSY),
+        ),
+        id="behind-another-in-an-outage-it-looks-again",
+    ),
+    pytest.param(
+        Case(
+            NEW,
+            Facts(looks=looks(THERE), slots_full=True),
+            waits(None, PENDING, Reason.WAITING_FOR_SLOT, target=FIRST_SEEN_TARGET),
+        ),
+        id="rule-7-waiting-for-a-slot-binds-too",
+    ),
+    pytest.param(
+        Case(
+            a_request(PENDING, target=TARGET),
+            Facts(looks=looks(Entry(12, BORN)), slots_full=True),
+            waits(None, PENDING, Reason.WAITING_FOR_SLOT),
+        ),
+        id="the-binding-look-is-written-once",
+    ),
+    pytest.param(
+        Case(
+            a_request(PENDING, target=UNDATED_TARGET),
+            Facts(looks=looks(THERE), bound=Target(True, 10, BORN), slots_full=True),
+            waits(None, PENDING, Reason.WAITING_FOR_SLOT, target=FIRST_SEEN_TARGET),
+        ),
+        id="a-creation-time-that-comes-later-binds-then",
+    ),
+    pytest.param(
+        Case(
+            NEW,
+            Facts(outage=trouble(5)),
+            waits(5, PENDING, Reason.SERVER_UNAVAILABLE, last_error="no route", says="no route"),
+        ),
+        id="an-outage-is-waited-out",
+    ),
+    pytest.param(
+        Case(a_request(PENDING, Reason.SERVER_UNAVAILABLE), Facts(outage=trouble(0)), LookUp(to_claim=True)),
+        id="after-the-outage-s-pause-it-looks-again",
+    ),
+    pytest.param(
+        Case(
+            NEW,
+            ready(THERE, outage=trouble(5)),
+            waits(5, PENDING, Reason.SERVER_UNAVAILABLE, target=FIRST_SEEN_TARGET, last_error="no route"),
+        ),
+        id="rule-13-an-unusable-listing-after-a-good-one-stops-the-claim",
+    ),
+    pytest.param(
+        Case(
+            a_request(PENDING, Reason.TARGET_BUSY, target=UNDATED_TARGET),
+            Facts(outage=trouble(5)),
+            waits(5, PENDING, Reason.TARGET_BUSY, last_error="no route", says="no route"),
+        ),
+        id="rule-8-an-outage-does-not-hide-from-a-restart-that-it-stood-behind-another",
+    ),
+    pytest.param(
+        Case(
+            NEW,
+            Facts(outage=trouble(5), queued=True),
+            waits(5, PENDING, Reason.TARGET_BUSY, last_error="no route"),
+        ),
+        id="rule-8-nor-where-that-was-not-written-yet",
+    ),
+    pytest.param(
+        Case(
+            a_request(PENDING, Reason.SERVER_UNAVAILABLE, last_error="older"),
+            Facts(hold_off=trouble(5)),
+            waits(5, PENDING, Reason.SERVER_UNAVAILABLE, last_error="no route"),
+        ),
+        id="rule-4-not-sent-is-held-off",
+    ),
+    pytest.param(
+        Case(
+            NEW,
+            Facts(hold_off=trouble(5, refused=True)),
+            waits(5, PENDING, Reason.REFUSED, last_error="no route"),
+        ),
+        id="rule-4-refused-is-held-off",
+    ),
+    pytest.param(
+        Case(
+            NEW,
+            ready(THERE, hold_off=trouble(0.1)),
+            waits(0.1, PENDING, Reason.SERVER_UNAVAILABLE, target=FIRST_SEEN_TARGET, last_error="no route"),
+        ),
+        id="rule-4-a-hold-off-stops-the-claim",
+    ),
+    pytest.param(
+        Case(
+            a_request(PENDING, deadline=595),
+            Facts(),
+            records(FAILED, Reason.DEADLINE_EXCEEDED, says="Nothing of it is under way"),
+        ),
+        id="rule-12-the-deadline-ends-a-waiting-request",
+    ),
+    pytest.param(
+        Case(a_request(PENDING, deadline=595), ready(THERE), records(FAILED, Reason.DEADLINE_EXCEEDED)),
+        id="rule-12-also-where-it-could-be-claimed",
+    ),
+    pytest.param(
+        Case(a_request(PENDING, deadline=596), Facts(), LookUp(to_claim=True)),
+        id="rule-12-not-a-second-early",
+    ),
+    pytest.param(
+        Case(a_request(deadline=1), Facts(), LookUp(to_claim=True)),
+        id="rule-12-its-clock-starts-with-startTime",
+    ),
+    pytest.param(
+        Case(
+            a_request(restored=True),
+            Facts(),
+            records(FAILED, Reason.RESTORED_FROM_BACKUP, says="Nothing was sent"),
+        ),
+        id="a-restored-request-without-status-sends-nothing",
+    ),
+    pytest.param(
+        Case(a_request(restored=True), ready(THERE), records(FAILED, Reason.RESTORED_FROM_BACKUP)),
+        id="a-restored-request-is-never-claimed",
+    ),
+    pytest.param(
+        Case(a_request(restored=True, suspend=True), Facts(), records(FAILED, Reason.RESTORED_FROM_BACKUP)),
+        id="a-restored-request-ends-also-while-suspended",
+    ),
+    pytest.param(
+        Case(a_request(SUCCEEDED, restored=True), Facts(), Forget()),
+        id="a-restored-end-stays-the-end",
+    ),
+    pytest.param(
+        Case(a_request(PENDING, restored=True), Facts(), LookUp(to_claim=True)),
+        id="restored-with-its-status-it-goes-on",
+    ),
+]
+
+# What one look says: bound (rule 7), never newer (rule 8), preconditions (rule 9)
+
+
+def born(seconds_after_request: float, items: int | None = 10) -> Entry:
+    return Entry(items, (MADE + timedelta(seconds=seconds_after_request)).isoformat())
+
+
+def seen_now(entry: Entry) -> Target:
+    return Target(True, entry.item_count, entry.creation_time, NOW.time)
+
+
+def newer_than_request(entry: Entry) -> Shown:
+    return records(FAILED, Reason.TARGET_NEWER_THAN_REQUEST, target=seen_now(entry))
+
+
+def unverifiable(entry: Entry) -> Shown:
+    return records(FAILED, Reason.PRECONDITION_UNVERIFIABLE, target=seen_now(entry))
+
+
+def precondition_failed(entry: Entry) -> Shown:
+    return records(FAILED, Reason.PRECONDITION_FAILED, target=seen_now(entry))
+
+
+BOUND = a_request(PENDING, target=TARGET)
+BUSY = a_request(PENDING, Reason.TARGET_BUSY)
+GONE = Target(False, None, BORN, NOW.time)
+NOON = MADE + timedelta(seconds=30)
+"""Another request for the target ended half a minute after this one was made."""
+
+LOOK_CASES = [
+    pytest.param(Case(NEW, ready(THERE), Claim()), id="readable-claim"),
+    pytest.param(Case(BOUND, ready(THERE), Claim()), id="rule-7-its-own-incarnation"),
+    pytest.param(Case(BOUND, ready(SAME_OTHERWISE_WRITTEN), Claim()), id="rule-7-its-own-otherwise-written"),
+    pytest.param(Case(resumed(target=TARGET), ready(THERE), Claim()), id="approved"),
+    pytest.param(
+        Case(
+            NEW,
+            ready(ABSENT),
+            records(SUCCEEDED, Reason.ALREADY_ABSENT, target=Target(False, observation_time=NOW.time)),
+        ),
+        id="absent-at-the-first-look",
+    ),
+    pytest.param(
+        Case(
+            a_request(if_absent=IfAbsent.FAIL),
+            ready(ABSENT),
+            records(FAILED, Reason.TARGET_ABSENT, target=Target(False, observation_time=NOW.time)),
+        ),
+        id="absent-may-mean-failed",
+    ),
+    pytest.param(
+        Case(BOUND, ready(ABSENT), records(SUCCEEDED, Reason.VERIFIED_ABSENT, target=GONE)),
+        id="seen-before-and-gone",
+    ),
+    pytest.param(
+        Case(
+            a_request(PENDING, target=TARGET, if_absent=IfAbsent.FAIL),
+            ready(ABSENT),
+            records(SUCCEEDED, Reason.VERIFIED_ABSENT, target=GONE),
+        ),
+        id="seen-before-and-gone-is-no-typo",
+    ),
+    pytest.param(
+        Case(
+            a_request(if_absent=IfAbsent.FAIL),
+            ready(ABSENT, bound=Target(True, 10, BORN)),
+            records(SUCCEEDED, Reason.VERIFIED_ABSENT, target=GONE),
+        ),
+        id="seen-before-in-memory-and-gone",
+    ),
+    pytest.param(
+        Case(BOUND, ready(NEWER), records(SUCCEEDED, Reason.TARGET_REPLACED, target=GONE)),
+        id="rule-7-replaced",
+    ),
+    pytest.param(
+        Case(
+            a_request(PENDING, target=Target(True, 5, "2026-11-19T12:00:00Z", STARTED)),
+            ready(THERE),
+            records(
+                SUCCEEDED,
+                Reason.TARGET_REPLACED,
+                target=Target(False, None, "2026-11-19T12:00:00Z", NOW.time),
+            ),
+        ),
+        id="rule-7-replaced-by-one-that-is-older-than-the-request",
+    ),
+    pytest.param(
+        Case(
+            NEW,
+            ready(NEWER, bound=Target(True, 10, BORN)),
+            records(SUCCEEDED, Reason.TARGET_REPLACED, target=GONE),
+        ),
+        id="rule-7-bound-in-memory",
+    ),
+    pytest.param(
+        Case(
+            a_request(PENDING, target=Target(False, None, BORN, STARTED)),
+            ready(NEWER),
+            records(SUCCEEDED, Reason.TARGET_REPLACED),
+        ),
+        id="rule-7-bound-also-once-it-was-seen-gone",
+    ),
+    pytest.param(
+        Case(
+            BOUND,
+            ready(THERE, bound=Target(True, 3, "2026-11-23T12:04:00Z")),
+            Claim(),
+        ),
+        id="rule-7-what-is-recorded-binds-before-what-this-process-saw",
+    ),
+    pytest.param(
+        Case(
+            BOUND,
+            ready(EARLIER),
+            records(FAILED, Reason.PRECONDITION_UNVERIFIABLE, target=Target(True, 7, BORN, NOW.time)),
+        ),
+        id="rule-7-an-earlier-creation-time-is-no-proof",
+    ),
+    pytest.param(
+        Case(BOUND, ready(UNDATED), records(FAILED, Reason.PRECONDITION_UNVERIFIABLE)),
+        id="rule-7-a-missing-creation-time-is-no-proof",
+    ),
+    pytest.param(
+        Case(BOUND, ready(UNPARSABLE), records(FAILED, Reason.PRECONDITION_UNVERIFIABLE)),
+        id="rule-7-an-unreadable-creation-time-is-a-missing-one",
+    ),
+    pytest.param(Case(NEW, ready(born(0)), Claim()), id="rule-8-born-with-the-request"),
+    pytest.param(Case(NEW, ready(born(3)), Claim()), id="rule-8-within-the-tolerance"),
+    pytest.param(
+        Case(NEW, ready(born(3.5)), newer_than_request(born(3.5))), id="rule-8-beyond-the-tolerance"
+    ),
+    pytest.param(Case(NEW, ready(NEWER), newer_than_request(NEWER)), id="rule-8-newer-than-the-request"),
+    pytest.param(
+        Case(NEW, ready(born(3600), skew=-3600), Claim()), id="rule-8-the-server-s-clock-is-an-hour-ahead"
+    ),
+    pytest.param(
+        Case(NEW, ready(born(-1800), skew=3600), newer_than_request(born(-1800))),
+        id="rule-8-the-server-s-clock-is-an-hour-behind",
+    ),
+    pytest.param(
+        Case(NEW, ready(born(2), rival_end=NOON), newer_than_request(born(2))),
+        id="rule-8-no-tolerance-after-a-rival-ended",
+    ),
+    pytest.param(
+        Case(NEW, ready(born(0.5), queued=True), newer_than_request(born(0.5))),
+        id="rule-8-no-tolerance-behind-another",
+    ),
+    pytest.param(
+        Case(BUSY, ready(born(1)), newer_than_request(born(1))),
+        id="rule-8-no-tolerance-after-a-restart-either",
+    ),
+    pytest.param(Case(BUSY, ready(THERE), Claim()), id="rule-8-an-old-namespace-behind-another"),
+    pytest.param(
+        Case(NEW, ready(born(2), rival_end=MADE - timedelta(seconds=1)), Claim()),
+        id="rule-8-a-rival-that-ended-before-the-request-was-made",
+    ),
+    pytest.param(Case(NEW, ready(UNDATED), Claim()), id="rule-8-undated-may-be-deleted-once"),
+    pytest.param(Case(NEW, ready(UNPARSABLE), Claim()), id="rule-8-unreadable-is-undated"),
+    pytest.param(
+        Case(NEW, ready(UNDATED, queued=True), unverifiable(UNDATED)), id="rule-8-undated-behind-another"
+    ),
+    pytest.param(
+        Case(BUSY, ready(UNDATED), unverifiable(UNDATED)), id="rule-8-undated-behind-another-after-a-restart"
+    ),
+    pytest.param(
+        Case(NEW, ready(UNPARSABLE, queued=True), unverifiable(UNPARSABLE)),
+        id="rule-8-unreadable-behind-another",
+    ),
+    pytest.param(
+        Case(NEW, ready(UNDATED, rival_end=NOON), unverifiable(UNDATED)),
+        id="rule-8-undated-after-a-rival-ended",
+    ),
+    pytest.param(Case(a_request(created_before=MADE), ready(THERE), Claim()), id="rule-9-created-before"),
+    pytest.param(
+        Case(
+            a_request(created_before=parse_time(BORN)),
+            ready(THERE),
+            precondition_failed(THERE),
+        ),
+        id="rule-9-created-at-that-very-time-is-not-before",
+    ),
+    pytest.param(
+        Case(
+            a_request(created_before=MADE - timedelta(days=7)),
+            ready(THERE),
+            precondition_failed(THERE),
+        ),
+        id="rule-9-created-later",
+    ),
+    pytest.param(
+        Case(a_request(created_before=MADE), ready(UNDATED), unverifiable(UNDATED)), id="rule-9-undated"
+    ),
+    pytest.param(
+        Case(a_request(created_before=MADE), ready(UNPARSABLE), unverifiable(UNPARSABLE)),
+        id="rule-9-unreadable",
+    ),
+    pytest.param(
+        Case(
+            a_request(created_before=MADE - timedelta(seconds=1800)),
+            ready(born(-3600), skew=3600),
+            precondition_failed(born(-3600)),
+        ),
+        id="rule-9-created-before-only-by-a-clock-that-is-behind",
+    ),
+    pytest.param(Case(a_request(max_items=10), ready(THERE), Claim()), id="rule-9-as-many-items-as-allowed"),
+    pytest.param(
+        Case(a_request(max_items=9), ready(THERE), precondition_failed(THERE)), id="rule-9-one-item-too-many"
+    ),
+    pytest.param(Case(a_request(max_items=0), ready(Entry(0, BORN)), Claim()), id="rule-9-empty"),
+    pytest.param(
+        Case(a_request(max_items=0), ready(Entry(1, BORN)), precondition_failed(Entry(1, BORN))),
+        id="rule-9-not-empty",
+    ),
+    pytest.param(
+        Case(a_request(max_items=0), ready(Entry(None, BORN)), unverifiable(Entry(None, BORN))),
+        id="rule-9-no-count",
+    ),
+    pytest.param(
+        Case(a_request(created_before=MADE, max_items=9), ready(THERE), precondition_failed(THERE)),
+        id="rule-9-one-of-two-is-not-enough",
+    ),
+    pytest.param(Case(NEW, ready(THERE, answered=2.0), Claim()), id="rule-3-two-seconds-old"),
+    pytest.param(
+        Case(NEW, ready(THERE, answered=2.01), LookUp(to_claim=True)), id="rule-3-older-than-two-seconds"
+    ),
+    pytest.param(
+        Case(NEW, Facts(held_since=ago(0.6), looks=(a_look(answered=0.5, took=0.1),)), Claim()),
+        id="rule-3-held-when-the-look-started",
+    ),
+    pytest.param(
+        Case(
+            NEW, Facts(held_since=ago(0.55), looks=(a_look(answered=0.5, took=0.1),)), LookUp(to_claim=True)
+        ),
+        id="rule-3-held-only-while-the-look-was-under-way",
+    ),
+    pytest.param(Case(NEW, Facts(looks=looks(THERE)), LookUp(to_claim=True)), id="rule-3-nothing-held"),
+    pytest.param(
+        Case(
+            NEW,
+            Facts(held_since=ago(3), looks=(a_look(answered=1), a_look(ABSENT, answered=0.5))),
+            records(SUCCEEDED, Reason.ALREADY_ABSENT, target=Target(False, observation_time=NOW.time)),
+        ),
+        id="the-newest-look-counts",
+    ),
+]
+
+# Suspended: a live preview
+
+
+def preview(says: str, **changes: Any) -> Shown:
+    return records(SUSPENDED, Reason.SUSPENDED, says=says, **changes)
+
+
+HELD = a_request(SUSPENDED, target=TARGET, message="Suspended. Set spec.suspend to false to approve.")
+
+SUSPENDED_CASES = [
+    pytest.param(Case(a_request(suspend=True), Facts(), LookUp()), id="a-first-look-without-any-slot"),
+    pytest.param(
+        Case(a_request(suspend=True), seen(looks=looks(THERE)), preview("approve", target=FIRST_SEEN_TARGET)),
+        id="shows-what-was-found",
+    ),
+    pytest.param(
+        Case(a_request(suspend=True), ready(THERE), preview("approve", target=FIRST_SEEN_TARGET)),
+        id="never-claims-whatever-is-held",
+    ),
+    pytest.param(
+        Case(a_request(PENDING, suspend=True, target=TARGET), seen(looks=looks(THERE)), preview("approve")),
+        id="suspending-resets-the-start-time",
+    ),
+    pytest.param(Case(HELD, seen(looks=looks(THERE)), unchanged(59.5, HELD)), id="looks-once-a-minute"),
+    pytest.param(Case(HELD, seen(looks=looks(THERE, last=60)), LookUp()), id="after-a-minute-again"),
+    pytest.param(
+        Case(
+            HELD,
+            seen(looks=looks(Entry(11, BORN))),
+            preview("approve", target=Target(True, 11, BORN, NOW.time)),
+        ),
+        id="a-new-count-is-written",
+    ),
+    pytest.param(
+        Case(HELD, seen(looks=looks(ABSENT)), preview("VerifiedAbsent", target=GONE)), id="gone-meanwhile"
+    ),
+    pytest.param(
+        Case(HELD, seen(looks=looks(NEWER)), preview("TargetReplaced", target=GONE)), id="replaced-meanwhile"
+    ),
+    pytest.param(
+        Case(
+            a_request(suspend=True),
+            seen(looks=looks(NEWER)),
+            preview("would be refused (TargetNewer", target=seen_now(NEWER)),
+        ),
+        id="says-that-approval-would-be-refused-as-newer",
+    ),
+    pytest.param(
+        Case(
+            a_request(suspend=True, if_absent=IfAbsent.FAIL),
+            seen(looks=looks(ABSENT)),
+            preview("would be refused (TargetAbsent)", target=Target(False, observation_time=NOW.time)),
+        ),
+        id="says-that-approval-would-be-refused-as-absent",
+    ),
+    pytest.param(
+        Case(
+            a_request(suspend=True, max_items=3),
+            seen(looks=looks(THERE)),
+            preview("PreconditionFailed", target=FIRST_SEEN_TARGET),
+        ),
+        id="says-that-a-precondition-would-fail",
+    ),
+    pytest.param(
+        Case(a_request(suspend=True), seen(outage=trouble(5)), preview("no route", last_error="no route")),
+        id="an-outage-before-the-first-look",
+    ),
+    pytest.param(
+        Case(HELD, seen(looks=looks(THERE, last=70), outage=trouble(5)), unchanged(5, HELD)),
+        id="an-outage-later",
+    ),
+    pytest.param(Case(HELD, seen(outage=trouble(0)), LookUp()), id="after-the-outage"),
+    pytest.param(
+        Case(HELD, seen(holder="team/older"), LookUp()), id="it-holds-nothing-and-stands-behind-nobody"
+    ),
+    pytest.param(
+        Case(a_request(PENDING, suspend=True, deadline=1), seen(), LookUp()),
+        id="rule-12-no-deadline-while-suspended",
+    ),
+    pytest.param(
+        Case(
+            a_request(SUSPENDED, spec=a_spec(suspend=False, active_deadline_seconds=1), target=TARGET),
+            ready(THERE),
+            Claim(),
+        ),
+        id="rule-12-the-clock-starts-anew-with-the-approval",
+    ),
+    pytest.param(
+        Case(
+            retrying(suspend=True),
+            seen(looks=looks(THERE)),
+            preview("approve"),
+        ),
+        id="between-two-attempts",
+    ),
+]
+
+# Submitting: the sender knows, the others verify
+
+
+def back_to_pending(reason: Reason, error: str, **changes: Any) -> Shown:
+    known: dict[str, Any] = {"attempt": None, "job": None, "last_error": error}
+    return records(PENDING, reason, says=error, **(known | changes))
+
+
+SECOND = Attempt(2, "attempt-2", CLAIMED)
+CLAIMED_AGAIN = a_request(SUBMITTING, attempt=SECOND, job=None, last_error="disk full")
+VERIFYING = a_request(SUBMITTING, Reason.VERIFYING, last_error="HTTP 500")
+LONG_AGO = Attempt(1, "attempt-1", NOW.time - timedelta(seconds=600))
+VERIFIED_LONG = a_request(SUBMITTING, Reason.VERIFYING, attempt=LONG_AGO, last_error="HTTP 500")
+
+SUBMITTING_CASES = [
+    pytest.param(
+        Case(
+            a_request(SUBMITTING),
+            seen(sent=sent(Accepted("job-9"))),
+            records(RUNNING, Reason.JOB_RUNNING, job=Job("job-9"), says="job-9"),
+        ),
+        id="rule-4-accepted",
+    ),
+    pytest.param(
+        Case(
+            a_request(SUBMITTING),
+            seen(sent=sent(NotSent("no route"))),
+            back_to_pending(Reason.SERVER_UNAVAILABLE, "no route"),
+        ),
+        id="rule-4-surely-not-sent",
+    ),
+    pytest.param(
+        Case(
+            a_request(SUBMITTING),
+            seen(sent=sent(Refused("HTTP 403"))),
+            back_to_pending(Reason.REFUSED, "HTTP 403"),
+        ),
+        id="rule-4-refused",
+    ),
+    pytest.param(
+        Case(
+            CLAIMED_AGAIN,
+            seen(
+                sent=sent(
+                    Refused("HTTP 429", 20.0),
+                    attempt="attempt-2",
+                    before=a_status(
+                        PENDING, attempt=ATTEMPT, job=FAILED_JOB, progress="40/100 (40%)", target=TARGET
+                    ),
+                )
+            ),
+            back_to_pending(
+                Reason.REFUSED, "HTTP 429", attempt=ATTEMPT, job=FAILED_JOB, progress="40/100 (40%)"
+            ),
+        ),
+        id="rule-4-a-refused-second-attempt-does-not-count",
+    ),
+    pytest.param(
+        Case(
+            a_request(SUBMITTING),
+            seen(sent=sent(Rejected("HTTP 400"))),
+            records(FAILED, Reason.REJECTED, last_error="HTTP 400", says="HTTP 400"),
+        ),
+        id="rule-4-rejected",
+    ),
+    pytest.param(
+        Case(
+            a_request(SUBMITTING),
+            seen(sent=sent(Unclear("HTTP 500"))),
+            waits(SETTLE - 1, SUBMITTING, Reason.VERIFYING, last_error="HTTP 500", says="HTTP 500"),
+        ),
+        id="rule-5-unclear-waits-until-settled",
+    ),
+    pytest.param(
+        Case(
+            a_request(SUBMITTING),
+            seen(sent=sent(Unclear("HTTP 500")), looks=looks(ABSENT, ABSENT)),
+            waits(SETTLE - 1, SUBMITTING, Reason.VERIFYING, last_error="HTTP 500"),
+        ),
+        id="rule-5-looks-before-it-is-settled-do-not-count",
+    ),
+    pytest.param(
+        Case(a_request(SUBMITTING), seen(10, sent=sent(Unclear("HTTP 404: gone", settled=True))), LookUp()),
+        id="rule-5-the-server-s-own-words-settle-it",
+    ),
+    pytest.param(
+        Case(
+            a_request(SUBMITTING),
+            seen(
+                30,
+                sent=sent(Unclear("HTTP 404: gone", settled=True), answered=7),
+                looks=(a_look(ABSENT, answered=7.05), a_look(ABSENT, answered=1)),
+            ),
+            waits(4, SUBMITTING, Reason.VERIFYING, last_error="HTTP 404: gone"),
+        ),
+        id="rule-5-a-look-that-began-before-the-answer-does-not-count",
+    ),
+    pytest.param(
+        Case(
+            a_request(SUBMITTING),
+            seen(
+                30,
+                sent=sent(Unclear("HTTP 202 without a usable job id", settled=True), answered=8),
+                looks=(a_look(ABSENT, answered=7), a_look(ABSENT, answered=1)),
+            ),
+            records(SUCCEEDED, Reason.VERIFIED_ABSENT),
+        ),
+        id="rule-5-accepted-without-a-job-and-gone",
+    ),
+    pytest.param(
+        Case(a_request(SUBMITTING), seen(0), waits(SETTLE, SUBMITTING, Reason.VERIFYING)),
+        id="rule-3-an-attempt-that-is-found-sends-nothing",
+    ),
+    pytest.param(
+        Case(
+            a_request(SUBMITTING),
+            ready(THERE, sent=sent(Accepted("job-0"), attempt="attempt-0")),
+            waits(SETTLE - 4, SUBMITTING, Reason.VERIFYING),
+        ),
+        id="rule-3-the-answer-to-another-attempt-is-none",
+    ),
+    pytest.param(
+        Case(
+            a_request(SUBMITTING),
+            seen(sent=sent(NotSent("no route"), attempt="attempt-0")),
+            waits(SETTLE - 1, SUBMITTING, Reason.VERIFYING),
+        ),
+        id="rule-3-nor-does-it-take-the-attempt-back",
+    ),
+    pytest.param(Case(VERIFYING, seen(SETTLE), LookUp()), id="rule-5-settled-by-time"),
+    pytest.param(
+        Case(VERIFYING, seen(SETTLE - 0.5), waits(0.5, SUBMITTING, Reason.VERIFYING)),
+        id="rule-5-not-settled-yet",
+    ),
+    pytest.param(
+        Case(VERIFYING, settled(ABSENT), waits(4.5, SUBMITTING, Reason.VERIFYING)),
+        id="rule-5-one-look-is-no-verdict",
+    ),
+    pytest.param(
+        Case(VERIFYING, seen(400, looks=(a_look(ABSENT, answered=5),)), LookUp()),
+        id="rule-5-a-second-look-five-seconds-on",
+    ),
+    pytest.param(
+        Case(VERIFYING, settled(ABSENT, ABSENT), records(SUCCEEDED, Reason.VERIFIED_ABSENT)), id="rule-5-gone"
+    ),
+    pytest.param(
+        Case(
+            VERIFYING,
+            seen(400, looks=(a_look(ABSENT, answered=5.6), a_look(ABSENT, answered=0.5))),
+            records(SUCCEEDED, Reason.VERIFIED_ABSENT),
+        ),
+        id="rule-5-five-seconds-are-enough",
+    ),
+    pytest.param(
+        Case(
+            VERIFYING,
+            seen(400, looks=(a_look(ABSENT, answered=5.5), a_look(ABSENT, answered=0.5))),
+            waits(4.5, SUBMITTING, Reason.VERIFYING),
+        ),
+        id="rule-5-from-the-first-s-answer-to-the-second-s-start",
+    ),
+    pytest.param(
+        Case(VERIFYING, settled(NEWER, NEWER), records(SUCCEEDED, Reason.TARGET_REPLACED)),
+        id="rule-5-replaced",
+    ),
+    pytest.param(
+        Case(VERIFYING, settled(ABSENT, NEWER), waits(4.5, SUBMITTING, Reason.VERIFYING)),
+        id="rule-5-gone-then-newer",
+    ),
+    pytest.param(
+        Case(VERIFYING, settled(ABSENT, THERE, ABSENT), waits(4.5, SUBMITTING, Reason.VERIFYING)),
+        id="rule-5-a-look-between-that-disagrees-counts",
+    ),
+    pytest.param(
+        Case(VERIFYING, settled(THERE, THERE), waits(4.5, SUBMITTING, Reason.VERIFYING)),
+        id="rule-5-still-there",
+    ),
+    pytest.param(
+        Case(VERIFYING, settled(EARLIER, EARLIER), waits(4.5, SUBMITTING, Reason.VERIFYING)),
+        id="rule-5-earlier-proves-nothing",
+    ),
+    pytest.param(
+        Case(VERIFYING, settled(UNDATED, UNDATED), waits(4.5, SUBMITTING, Reason.VERIFYING)),
+        id="rule-5-undated-proves-nothing",
+    ),
+    pytest.param(
+        Case(
+            a_request(SUBMITTING, target=UNDATED_TARGET),
+            settled(NEWER, NEWER),
+            waits(4.5, SUBMITTING, Reason.VERIFYING),
+        ),
+        id="rule-5-undated-before-proves-nothing-now",
+    ),
+    pytest.param(
+        Case(
+            a_request(SUBMITTING, target=UNDATED_TARGET),
+            settled(ABSENT, ABSENT),
+            records(SUCCEEDED, Reason.VERIFIED_ABSENT),
+        ),
+        id="rule-5-undated-and-gone",
+    ),
+    pytest.param(
+        Case(
+            VERIFIED_LONG,
+            settled(THERE, THERE),
+            records(
+                FAILED, Reason.OUTCOME_UNKNOWN, says="The delete may still happen. To ask again, create a new"
+            ),
+        ),
+        id="rule-5-still-there-when-the-time-is-over",
+    ),
+    pytest.param(
+        Case(VERIFIED_LONG, settled(UNDATED, UNDATED), records(FAILED, Reason.OUTCOME_UNKNOWN)),
+        id="rule-5-no-way-to-tell-when-the-time-is-over",
+    ),
+    pytest.param(
+        Case(VERIFIED_LONG, settled(ABSENT, ABSENT), records(SUCCEEDED, Reason.VERIFIED_ABSENT)),
+        id="rule-5-gone-when-the-time-is-over",
+    ),
+    pytest.param(
+        Case(VERIFIED_LONG, seen(SETTLE), LookUp()), id="rule-5-after-a-restart-it-looks-before-it-gives-up"
+    ),
+    pytest.param(
+        Case(VERIFIED_LONG, settled(THERE), waits(4.5, SUBMITTING, Reason.VERIFYING)),
+        id="rule-5-after-a-restart-two-looks-before-it-gives-up",
+    ),
+    pytest.param(
+        Case(
+            VERIFIED_LONG,
+            seen(599, outage=trouble(5)),
+            waits(5, SUBMITTING, Reason.VERIFYING, last_error="no route"),
+        ),
+        id="rule-5-an-outage-is-waited-out",
+    ),
+    pytest.param(
+        Case(VERIFIED_LONG, seen(599, outage=trouble(0)), LookUp()),
+        id="rule-5-after-the-outage-s-pause-it-looks-again",
+    ),
+    pytest.param(
+        Case(
+            VERIFIED_LONG,
+            seen(600, outage=trouble(5)),
+            records(FAILED, Reason.OUTCOME_UNKNOWN, last_error="no route"),
+        ),
+        id="rule-5-an-outage-for-the-whole-time",
+    ),
+    pytest.param(
+        Case(VERIFIED_LONG, settled(THERE, ABSENT, first_seen=600), records(FAILED, Reason.OUTCOME_UNKNOWN)),
+        id="rule-5-a-listing-that-never-agrees-with-itself-ends-too",
+    ),
+    pytest.param(
+        Case(
+            VERIFIED_LONG,
+            settled(THERE, ABSENT, first_seen=599),
+            waits(4.5, SUBMITTING, Reason.VERIFYING),
+        ),
+        id="rule-5-but-not-early",
+    ),
+    pytest.param(
+        Case(a_request(SUBMITTING, deadline=1), seen(1), waits(SETTLE - 1, SUBMITTING, Reason.VERIFYING)),
+        id="rule-12-no-deadline-while-a-delete-may-be-in-flight",
+    ),
+    pytest.param(
+        Case(
+            a_request(SUBMITTING, deadline=1),
+            seen(sent=sent(Accepted("job-9"))),
+            records(RUNNING, Reason.JOB_RUNNING, job=Job("job-9")),
+        ),
+        id="rule-12-the-answer-is-recorded-first",
+    ),
+    pytest.param(
+        Case(a_request(SUBMITTING, suspend=True), seen(SETTLE), LookUp()), id="suspend-comes-too-late"
+    ),
+    pytest.param(
+        Case(a_request(SUBMITTING), seen(SETTLE, may_claim=False), LookUp()),
+        id="without-the-lead-it-still-verifies",
+    ),
+    pytest.param(
+        Case(a_request(SUBMITTING, generation=2), seen(1), waits(SETTLE - 1, SUBMITTING, Reason.VERIFYING)),
+        id="a-new-generation-shows-in-the-wait",
+    ),
+]
+
+# Running: the job tells
+
+
+def report(status: str, total: int | None = None, deleted: int | None = None, **fields: Any) -> Facts:
+    return polled(JobReport(Job("job-1", status, total, deleted, **fields)))
+
+
+RUNNING_REQUEST = a_request(RUNNING)
+
+RUNNING_CASES = [
+    pytest.param(Case(RUNNING_REQUEST, seen(0.3), Poll("job-1")), id="the-first-poll-is-soon"),
+    pytest.param(
+        Case(RUNNING_REQUEST, seen(0.0), waits(0.25, RUNNING, Reason.JOB_RUNNING)), id="but-not-at-once"
+    ),
+    pytest.param(
+        Case(
+            RUNNING_REQUEST,
+            report("completed", 100, 100, finish_time="2026-11-23T12:09:59.500Z"),
+            records(
+                SUCCEEDED,
+                Reason.DELETION_COMPLETED,
+                job=Job("job-1", "completed", 100, 100, finish_time="2026-11-23T12:09:59.500Z"),
+                progress="100/100 (100%)",
+            ),
+        ),
+        id="completed",
+    ),
+    pytest.param(
+        Case(
+            RUNNING_REQUEST,
+            report("COMPLETED"),
+            records(SUCCEEDED, Reason.DELETION_COMPLETED, job=Job("job-1", "COMPLETED", None, 40)),
+        ),
+        id="completed-in-capitals-without-counts",
+    ),
+    pytest.param(
+        Case(
+            a_request(RUNNING, deadline=1),
+            report("completed", 100, 100),
+            records(
+                SUCCEEDED,
+                Reason.DELETION_COMPLETED,
+                job=Job("job-1", "completed", 100, 100),
+                progress="100/100 (100%)",
+            ),
+        ),
+        id="completed-after-the-deadline-is-completed",
+    ),
+    pytest.param(
+        Case(
+            RUNNING_REQUEST,
+            report("failed", 100, 40, last_error="disk full"),
+            records(PENDING, Reason.RETRYING, job=FAILED_JOB, last_error="disk full", says="disk full"),
+        ),
+        id="rule-6-failed-once",
+    ),
+    pytest.param(
+        Case(
+            RUNNING_REQUEST,
+            report("Failed"),
+            records(
+                PENDING,
+                Reason.RETRYING,
+                job=Job("job-1", "Failed", None, 40),
+                last_error="the job failed without an error",
+            ),
+        ),
+        id="rule-6-failed-without-words",
+    ),
+    pytest.param(
+        Case(
+            a_request(RUNNING, backoff_limit=0),
+            report("failed", 100, 40, last_error="disk full"),
+            records(
+                FAILED,
+                Reason.BACKOFF_LIMIT_EXCEEDED,
+                job=FAILED_JOB,
+                last_error="disk full",
+                says="disk full",
+            ),
+        ),
+        id="rule-6-failed-and-no-further-attempt-allowed",
+    ),
+    pytest.param(
+        Case(
+            a_request(RUNNING, backoff_limit=2, attempt=Attempt(3, "attempt-3", CLAIMED)),
+            report("failed", 100, 40, last_error="disk full"),
+            records(FAILED, Reason.BACKOFF_LIMIT_EXCEEDED, job=FAILED_JOB, last_error="disk full"),
+        ),
+        id="rule-6-failed-for-the-last-time",
+    ),
+    pytest.param(
+        Case(
+            RUNNING_REQUEST,
+            unknown(3, over=15),
+            records(PENDING, Reason.RETRYING, last_error="job job-1 is unknown to the server"),
+        ),
+        id="rule-6-unknown-three-times-over-fifteen-seconds",
+    ),
+    pytest.param(
+        Case(
+            a_request(RUNNING, backoff_limit=0),
+            unknown(3, over=15),
+            records(PENDING, Reason.RETRYING, last_error="job job-1 is unknown to the server"),
+        ),
+        id="rule-6-unknown-looks-before-it-gives-up",
+    ),
+    pytest.param(
+        Case(
+            RUNNING_REQUEST,
+            unknown(9, over=14.9),
+            waits(7.5, RUNNING, Reason.POLL_FAILING, last_error="HTTP 404: no such job"),
+        ),
+        id="rule-6-unknown-often-but-not-long-enough",
+    ),
+    pytest.param(
+        Case(
+            RUNNING_REQUEST,
+            unknown(2, over=300),
+            waits(7.5, RUNNING, Reason.POLL_FAILING, last_error="HTTP 404: no such job"),
+        ),
+        id="rule-6-unknown-long-but-not-often-enough",
+    ),
+    pytest.param(
+        Case(
+            RUNNING_REQUEST,
+            polled(Unavailable("HTTP 502"), poll_trouble=trouble(2)),
+            waits(2, RUNNING, Reason.POLL_FAILING, last_error="HTTP 502", says="HTTP 502"),
+        ),
+        id="a-poll-that-fails-says-nothing-of-the-job",
+    ),
+    pytest.param(
+        Case(
+            RUNNING_REQUEST,
+            polled(Unavailable("HTTP 502"), poll_trouble=trouble(60)),
+            waits(10, RUNNING, Reason.POLL_FAILING, last_error="HTTP 502"),
+        ),
+        id="and-is-repeated-within-ten-seconds",
+    ),
+    pytest.param(
+        Case(
+            RUNNING_REQUEST,
+            polled(JobReport(Job("job-2", "completed"))),
+            waits(SOON, RUNNING, Reason.JOB_RUNNING),
+        ),
+        id="the-report-of-another-job-ends-nothing",
+    ),
+    pytest.param(
+        Case(
+            RUNNING_REQUEST,
+            report("running", 100, 70),
+            waits(
+                SOON,
+                RUNNING,
+                Reason.JOB_RUNNING,
+                job=Job("job-1", "running", 100, 70),
+                progress="70/100 (70%)",
+            ),
+        ),
+        id="progress",
+    ),
+    pytest.param(
+        Case(
+            RUNNING_REQUEST,
+            report("running", 100, 20),
+            waits(SOON, RUNNING, Reason.JOB_RUNNING),
+        ),
+        id="progress-never-falls",
+    ),
+    pytest.param(
+        Case(
+            a_request(RUNNING, Reason.POLL_FAILING, last_error="HTTP 502"),
+            report("running", 100, 40),
+            waits(SOON, RUNNING, Reason.JOB_RUNNING),
+        ),
+        id="the-newest-error-is-kept-after-recovery",
+    ),
+    pytest.param(
+        Case(
+            RUNNING_REQUEST,
+            report("paused"),
+            waits(SOON, RUNNING, Reason.JOB_RUNNING, job=Job("job-1", "paused", None, 40)),
+        ),
+        id="any-other-word-is-still-running",
+    ),
+    pytest.param(
+        Case(
+            a_request(RUNNING, deadline=595),
+            report("running", 100, 70),
+            records(
+                FAILED,
+                Reason.DEADLINE_EXCEEDED,
+                job=Job("job-1", "running", 100, 70),
+                progress="70/100 (70%)",
+                says="may go on",
+            ),
+        ),
+        id="rule-12-the-deadline-ends-a-running-request",
+    ),
+    pytest.param(Case(a_request(RUNNING, deadline=596), seen(1), Poll("job-1")), id="rule-12-but-not-early"),
+    pytest.param(
+        Case(
+            a_request(RUNNING, job=None),
+            seen(1),
+            records(FAILED, Reason.OUTCOME_UNKNOWN, progress="40/100 (40%)"),
+        ),
+        id="a-status-without-a-job-ends",
+    ),
+    pytest.param(Case(a_request(RUNNING, suspend=True), seen(1), Poll("job-1")), id="suspend-comes-too-late"),
+    pytest.param(
+        Case(
+            a_request(RUNNING, suspend=True),
+            report("completed", 100, 100),
+            records(
+                SUCCEEDED,
+                Reason.DELETION_COMPLETED,
+                job=Job("job-1", "completed", 100, 100),
+                progress="100/100 (100%)",
+            ),
+        ),
+        id="suspend-does-not-hide-the-end",
+    ),
+    pytest.param(
+        Case(RUNNING_REQUEST, seen(1, may_claim=False), Poll("job-1")), id="without-the-lead-it-still-polls"
+    ),
+]
+
+# Between two attempts
+
+
+def retry_look(seconds_ago: float, entry: Entry | None = THERE, *first: Entry | None) -> Facts:
+    """The last attempt's end was seen so many seconds ago; a look right then, and one just now."""
+    before = tuple(a_look(each, answered=seconds_ago - 1 - i) for i, each in enumerate(first))
+    return Facts(first_seen=ago(seconds_ago), held_since=ago(1), looks=(*before, a_look(entry, answered=0.5)))
+
+
+LOST_JOB = Job("job-1", "running", 100, 40)
+LOST = retrying(LOST_JOB)
+
+RETRY_CASES = [
+    pytest.param(Case(retrying(), seen(0), LookUp()), id="rule-6-a-look-at-once"),
+    pytest.param(
+        Case(
+            retrying(), seen(1, looks=looks(THERE)), waits(9, PENDING, Reason.RETRYING, says="Attempt 2 of 4")
+        ),
+        id="rule-6-ten-seconds-before-the-second-attempt",
+    ),
+    pytest.param(
+        Case(retrying(number=3), seen(1, looks=looks(THERE)), waits(39, PENDING, Reason.RETRYING)),
+        id="rule-6-forty-before-the-fourth",
+    ),
+    pytest.param(
+        Case(
+            retrying(number=9, backoff_limit=20),
+            seen(1, looks=looks(THERE)),
+            waits(359, PENDING, Reason.RETRYING),
+        ),
+        id="rule-6-six-minutes-at-most",
+    ),
+    pytest.param(
+        Case(retrying(), seen(10, looks=looks(THERE, last=9)), LookUp(to_claim=True)),
+        id="rule-6-the-second-look-claims",
+    ),
+    pytest.param(Case(retrying(), retry_look(10, THERE, THERE), Claim()), id="rule-6-another-attempt"),
+    pytest.param(
+        Case(LOST, retry_look(10, THERE, THERE), Claim()), id="rule-6-another-attempt-after-a-lost-job"
+    ),
+    pytest.param(
+        Case(retrying(), retry_look(9.9, THERE, THERE), waits(4.5, PENDING, Reason.RETRYING)),
+        id="rule-6-not-before-its-time",
+    ),
+    pytest.param(
+        Case(retrying(), retry_look(10, THERE), waits(4.5, PENDING, Reason.RETRYING)),
+        id="rule-6-one-look-is-not-enough",
+    ),
+    pytest.param(
+        Case(
+            retrying(),
+            Facts(first_seen=ago(60), held_since=ago(6), looks=(a_look(answered=5.5), a_look(answered=0.5))),
+            waits(4.5, PENDING, Reason.RETRYING),
+        ),
+        id="rule-6-two-looks-too-close-are-not-enough",
+    ),
+    pytest.param(
+        Case(
+            retrying(),
+            Facts(first_seen=ago(8), held_since=ago(20), looks=(a_look(answered=12), a_look(answered=0.5))),
+            waits(4.5, PENDING, Reason.RETRYING),
+        ),
+        id="rule-6-a-look-before-the-job-s-end-does-not-count",
+    ),
+    pytest.param(
+        Case(retrying(), retry_look(60, THERE, ABSENT), waits(4.5, PENDING, Reason.RETRYING)),
+        id="rule-6-gone-then-there",
+    ),
+    pytest.param(
+        Case(retrying(), Facts(first_seen=ago(60), looks=looks(THERE, THERE)), LookUp(to_claim=True)),
+        id="rule-3-another-attempt-needs-all-that-the-first-needed",
+    ),
+    pytest.param(
+        Case(
+            retrying(),
+            Facts(first_seen=ago(60), looks=looks(THERE, THERE), slots_full=True),
+            waits(None, PENDING, Reason.WAITING_FOR_SLOT),
+        ),
+        id="another-attempt-waits-for-a-slot",
+    ),
+    pytest.param(
+        Case(
+            retrying(number=2, backoff_limit=1),
+            retry_look(60, THERE, THERE),
+            records(FAILED, Reason.BACKOFF_LIMIT_EXCEEDED, says="disk full"),
+        ),
+        id="rule-6-the-limit-was-lowered-meanwhile",
+    ),
+    pytest.param(
+        Case(
+            retrying(LOST_JOB, backoff_limit=0),
+            retry_look(10, THERE, THERE),
+            records(FAILED, Reason.BACKOFF_LIMIT_EXCEEDED),
+        ),
+        id="rule-6-lost-and-still-there-and-no-further-attempt-allowed",
+    ),
+    pytest.param(
+        Case(LOST, retry_look(10, ABSENT, ABSENT), records(SUCCEEDED, Reason.VERIFIED_ABSENT)),
+        id="rule-6-lost-and-gone",
+    ),
+    pytest.param(
+        Case(LOST, retry_look(10, NEWER, NEWER), records(SUCCEEDED, Reason.TARGET_REPLACED)),
+        id="rule-6-lost-and-replaced",
+    ),
+    pytest.param(
+        Case(LOST, retry_look(10, UNDATED, UNDATED), records(FAILED, Reason.OUTCOME_UNKNOWN)),
+        id="rule-6-lost-and-undated",
+    ),
+    pytest.param(
+        Case(LOST, retry_look(10, EARLIER, EARLIER), records(FAILED, Reason.OUTCOME_UNKNOWN)),
+        id="rule-6-lost-and-earlier",
+    ),
+    pytest.param(
+        Case(
+            retrying(), retry_look(10, ABSENT, ABSENT), records(FAILED, Reason.JOB_FAILED, says="disk full")
+        ),
+        id="rule-6-failed-and-gone",
+    ),
+    pytest.param(
+        Case(
+            retrying(last_error="HTTP 429: slow down"),
+            retry_look(10, ABSENT, ABSENT),
+            records(FAILED, Reason.JOB_FAILED, says="disk full"),
+        ),
+        id="rule-6-the-server-s-words-on-the-job-not-the-newest-error",
+    ),
+    pytest.param(
+        Case(
+            retrying(), retry_look(10, UNDATED, UNDATED), records(FAILED, Reason.JOB_FAILED, says="disk full")
+        ),
+        id="rule-6-failed-and-undated",
+    ),
+    pytest.param(
+        Case(
+            retrying(target=UNDATED_TARGET),
+            retry_look(10, UNDATED, UNDATED),
+            records(FAILED, Reason.JOB_FAILED),
+        ),
+        id="rule-8-undated-is-never-deleted-twice",
+    ),
+    pytest.param(
+        Case(
+            retrying(target=UNDATED_TARGET),
+            retry_look(10, THERE, THERE),
+            records(FAILED, Reason.JOB_FAILED),
+        ),
+        id="rule-8-nor-where-a-creation-time-is-shown-now",
+    ),
+    pytest.param(
+        Case(retrying(), retry_look(10, NEWER, NEWER), records(SUCCEEDED, Reason.TARGET_REPLACED)),
+        id="rule-7-failed-and-replaced",
+    ),
+    pytest.param(
+        Case(
+            retrying(created_before=MADE - timedelta(days=9)),
+            retry_look(10, THERE, THERE),
+            records(FAILED, Reason.PRECONDITION_FAILED),
+        ),
+        id="rule-9-preconditions-hold-again",
+    ),
+    pytest.param(
+        Case(
+            retrying(max_items=5),
+            retry_look(10, THERE, THERE),
+            records(FAILED, Reason.PRECONDITION_FAILED),
+        ),
+        id="rule-9-the-count-is-looked-at-again",
+    ),
+    pytest.param(
+        Case(
+            retrying(target=Target(True, 10, born(2).creation_time, STARTED)),
+            dataclasses.replace(retry_look(10, born(2), born(2)), rival_end=NOON),
+            records(FAILED, Reason.TARGET_NEWER_THAN_REQUEST),
+        ),
+        id="rule-8-holds-again",
+    ),
+    pytest.param(
+        Case(
+            retrying(),
+            dataclasses.replace(retry_look(60, THERE, THERE), hold_off=trouble(5, refused=True)),
+            waits(5, PENDING, Reason.REFUSED, last_error="no route"),
+        ),
+        id="rule-4-a-refused-second-attempt-is-held-off",
+    ),
+    pytest.param(
+        Case(
+            retrying(),
+            seen(60, outage=trouble(5)),
+            waits(5, PENDING, Reason.SERVER_UNAVAILABLE, last_error="no route"),
+        ),
+        id="an-outage-between-two-attempts",
+    ),
+    pytest.param(
+        Case(retrying(), seen(60, outage=trouble(0)), LookUp(to_claim=True)),
+        id="after-the-outage-s-pause-it-looks-again",
+    ),
+    pytest.param(
+        Case(
+            retrying(),
+            dataclasses.replace(retry_look(60, THERE, THERE), holder="team/older"),
+            waits(None, PENDING, Reason.TARGET_BUSY, says="team/older"),
+        ),
+        id="rule-10-another-took-the-target-between-two-attempts",
+    ),
+    pytest.param(
+        Case(retrying(deadline=595), retry_look(60, THERE, THERE), records(FAILED, Reason.DEADLINE_EXCEEDED)),
+        id="rule-12-the-deadline-between-two-attempts",
+    ),
+    pytest.param(
+        Case(retrying(withdrawn=True), retry_look(60, THERE, THERE), Forget()),
+        id="rule-11-withdrawn-between-two-attempts",
+    ),
+]
+
+# Ended or withdrawn
+
+
+def over(reason: Reason, phase: Phase = FAILED, **status: Any) -> Request:
+    return a_request(phase, reason, **status)
+
+
+OVER_CASES = [
+    *(
+        pytest.param(Case(a_request(phase), facts, Forget()), id=f"{phase}-is-final-{name}")
+        for phase in (SUCCEEDED, FAILED)
+        for name, facts in (("idle", Facts()), ("with-all-it-takes-to-claim", ready(THERE)))
+    ),
+    pytest.param(
+        Case(
+            a_request(SUCCEEDED, generation=2),
+            Facts(),
+            records(SUCCEEDED, Reason.DELETION_COMPLETED),
+        ),
+        id="after-the-end-the-generation-is-followed",
+    ),
+    pytest.param(
+        Case(a_request(FAILED, generation=2), Facts(), records(FAILED, Reason.REJECTED)),
+        id="after-a-bad-end-too",
+    ),
+    pytest.param(
+        Case(a_request(SUCCEEDED, generation=2, withdrawn=True), Facts(), Forget()),
+        id="but-not-once-it-is-deleted",
+    ),
+    pytest.param(
+        Case(a_request(SUCCEEDED, suspend=True), Facts(), Forget()), id="suspend-after-the-end-means-nothing"
+    ),
+    pytest.param(Case(OVERTIME, seen(1), Poll("job-1")), id="rule-10-a-job-past-its-deadline-is-followed"),
+    pytest.param(Case(OVERTIME, report("completed"), Forget()), id="rule-10-to-its-end"),
+    pytest.param(Case(OVERTIME, report("failed"), Forget()), id="rule-10-good-or-bad"),
+    pytest.param(Case(OVERTIME, unknown(3, over=15), Forget()), id="rule-10-or-until-the-server-forgot-it"),
+    pytest.param(
+        Case(
+            dataclasses.replace(OVERTIME, generation=2),
+            seen(1),
+            records(FAILED, Reason.DEADLINE_EXCEEDED),
+        ),
+        id="past-its-deadline-the-generation-is-followed",
+    ),
+    pytest.param(
+        Case(over(Reason.DEADLINE_EXCEEDED, job=FAILED_JOB), seen(1), Forget()),
+        id="a-job-whose-end-was-recorded-is-not-followed",
+    ),
+    pytest.param(
+        Case(over(Reason.DEADLINE_EXCEEDED, target=TARGET), seen(1), Forget()),
+        id="a-deadline-without-a-job-leaves-nothing",
+    ),
+    pytest.param(
+        Case(over(Reason.OUTCOME_UNKNOWN, job=JOB), seen(1), Forget()), id="no-other-end-is-followed"
+    ),
+    pytest.param(Case(a_request(withdrawn=True), ready(THERE), Forget()), id="rule-11-withdrawn-while-new"),
+    pytest.param(
+        Case(a_request(PENDING, target=TARGET, withdrawn=True), ready(THERE), Forget()),
+        id="rule-11-withdrawn-while-pending",
+    ),
+    pytest.param(
+        Case(a_request(SUSPENDED, withdrawn=True), ready(THERE), Forget()),
+        id="rule-11-withdrawn-while-suspended",
+    ),
+    pytest.param(
+        Case(COLUMNS["gone while running"], seen(1), Poll("job-1")), id="rule-10-a-withdrawn-job-is-followed"
+    ),
+    pytest.param(
+        Case(COLUMNS["gone while running"], report("completed"), Forget()), id="rule-10-to-its-end-too"
+    ),
+    pytest.param(
+        Case(
+            COLUMNS["gone while submitting"],
+            seen(1),
+            unchanged(SETTLE - 1, COLUMNS["gone while submitting"]),
+        ),
+        id="rule-10-a-withdrawn-attempt-keeps-the-target-until-settled",
+    ),
+    pytest.param(Case(COLUMNS["gone while submitting"], seen(SETTLE), Forget()), id="rule-10-and-not-longer"),
+    pytest.param(
+        Case(COLUMNS["gone while submitting"], seen(1, sent=sent(Accepted("job-9"))), Poll("job-9")),
+        id="rule-10-or-its-job-s-end",
+    ),
+    pytest.param(
+        Case(
+            COLUMNS["gone while submitting"],
+            polled(JobReport(Job("job-9", "failed")), sent=sent(Accepted("job-9"))),
+            Forget(),
+        ),
+        id="rule-10-which-it-sees",
+    ),
+]
+
+TABLES = {
+    "pending": PENDING_CASES,
+    "look": LOOK_CASES,
+    "suspended": SUSPENDED_CASES,
+    "submitting": SUBMITTING_CASES,
+    "running": RUNNING_CASES,
+    "retry": RETRY_CASES,
+    "over": OVER_CASES,
+}
+
+
+@pytest.mark.parametrize("case", PENDING_CASES)
+def test_a_request_waits_for_what_it_needs(case: Case) -> None:
+    case.check()
+
+
+@pytest.mark.parametrize("case", LOOK_CASES)
+def test_a_look_is_judged(case: Case) -> None:
+    case.check()
+
+
+@pytest.mark.parametrize("case", SUSPENDED_CASES)
+def test_a_suspended_request_is_a_preview(case: Case) -> None:
+    case.check()
+
+
+@pytest.mark.parametrize("case", SUBMITTING_CASES)
+def test_an_open_attempt_is_answered_or_verified(case: Case) -> None:
+    case.check()
+
+
+@pytest.mark.parametrize("case", RUNNING_CASES)
+def test_a_running_job_is_followed(case: Case) -> None:
+    case.check()
+
+
+@pytest.mark.parametrize("case", RETRY_CASES)
+def test_another_attempt_needs_the_server_s_own_word(case: Case) -> None:
+    case.check()
+
+
+@pytest.mark.parametrize("case", OVER_CASES)
+def test_what_is_over_stays_over(case: Case) -> None:
+    case.check()
+
+
+def test_every_reason_is_reached() -> None:
+    """A reason that no row leads to is one nobody knows how to get."""
+    cases: list[Case] = [row.values[0] for table in TABLES.values() for row in table]  # type: ignore[misc]
+    steps = [next_step(case.request, case.facts, case.now, case.limits) for case in cases]
+    reached = {step.status.reason for step in steps if isinstance(step, Record | Wait)}
+    claimed = lifecycle.claim(NEW, ready(THERE), NOW, "attempt-1")
+
+    assert {claimed.reason} | reached - {None} == {str(reason) for reason in Reason}
+
+
+# The claim (rule 1)
+
+
+def test_rule_1_the_claim_freezes_what_it_is_for() -> None:
+    status = lifecycle.claim(NEW, ready(THERE), NOW, "attempt-1")
+
+    records(
+        SUBMITTING,
+        Reason.SUBMITTING,
+        attempt=Attempt(1, "attempt-1", NOW.time),
+        target=FIRST_SEEN_TARGET,
+    ).check(Record(status), NEW)
+
+
+def test_rule_1_another_claim_has_another_id_and_no_job() -> None:
+    request = retrying()
+    status = lifecycle.claim(request, retry_look(60, THERE, THERE), NOW, "attempt-2")
+
+    records(
+        SUBMITTING,
+        Reason.SUBMITTING,
+        attempt=Attempt(2, "attempt-2", NOW.time),
+        job=None,
+        progress=None,
+    ).check(Record(status), request)
+
+
+def test_rule_7_the_claim_keeps_the_incarnation_that_was_bound() -> None:
+    status = lifecycle.claim(BOUND, ready(SAME_OTHERWISE_WRITTEN), NOW, "attempt-1")
+
+    assert status.target == TARGET
+
+
+# Who has the target (rule 10), and who a job slot
+
+OLDER = a_request(PENDING, made=MADE - timedelta(seconds=1), uid="uid-older")
+YOUNGER = a_request(PENDING, made=MADE + timedelta(seconds=1), uid="uid-younger")
+
+
+def like(request: Request, other: Request) -> Request:
+    """`request` in the state of `other`."""
+    return dataclasses.replace(request, spec=other.spec, status=other.status, withdrawn=other.withdrawn)
+
+
+COMPLETED = report("completed")
+
+HOLDERS = [
+    pytest.param([], None, id="nobody"),
+    pytest.param([(YOUNGER, Facts()), (OLDER, Facts())], OLDER, id="the-oldest"),
+    pytest.param(
+        [
+            (dataclasses.replace(OLDER, uid="uid-b"), Facts()),
+            (dataclasses.replace(OLDER, uid="uid-a"), Facts()),
+        ],
+        dataclasses.replace(OLDER, uid="uid-a"),
+        id="of-the-same-age-the-lower-uid",
+    ),
+    *(
+        pytest.param([(OLDER, Facts()), (like(YOUNGER, other), facts)], keeper, id=f"{name}")
+        for name, other, facts, keeper in (
+            (
+                "an-open-attempt-keeps-it",
+                a_request(SUBMITTING),
+                Facts(),
+                like(YOUNGER, a_request(SUBMITTING)),
+            ),
+            ("a-running-job-keeps-it", a_request(RUNNING), Facts(), like(YOUNGER, a_request(RUNNING))),
+            (
+                "a-withdrawn-attempt-keeps-it",
+                COLUMNS["gone while submitting"],
+                Facts(),
+                like(YOUNGER, COLUMNS["gone while submitting"]),
+            ),
+            (
+                "a-withdrawn-job-keeps-it",
+                COLUMNS["gone while running"],
+                Facts(),
+                like(YOUNGER, COLUMNS["gone while running"]),
+            ),
+            ("a-job-past-its-deadline-keeps-it", OVERTIME, Facts(), like(YOUNGER, OVERTIME)),
+            ("until-its-end-was-seen", OVERTIME, COMPLETED, OLDER),
+            ("or-the-server-forgot-it", OVERTIME, unknown(3, over=15), OLDER),
+            (
+                "an-attempt-keeps-it-while-suspended",
+                a_request(RUNNING, suspend=True),
+                Facts(),
+                like(YOUNGER, a_request(RUNNING, suspend=True)),
+            ),
+        )
+    ),
+    *(
+        pytest.param([(like(OLDER, other), Facts()), (YOUNGER, Facts())], YOUNGER, id=f"{name}-holds-nothing")
+        for name, other in (
+            ("suspended", HELD),
+            ("suspended-but-not-written-yet", a_request(PENDING, suspend=True)),
+            ("succeeded", a_request(SUCCEEDED)),
+            ("failed", a_request(FAILED)),
+            ("failed-between-attempts", over(Reason.DEADLINE_EXCEEDED, job=FAILED_JOB)),
+            ("withdrawn", a_request(PENDING, withdrawn=True)),
+        )
+    ),
+    pytest.param(
+        [(like(OLDER, resumed()), Facts()), (YOUNGER, Facts())], like(OLDER, resumed()), id="resumed"
+    ),
+]
+
+
+@pytest.mark.parametrize(("rivals", "expected"), HOLDERS)
+def test_rule_10_one_request_has_the_target(
+    rivals: list[tuple[Request, Facts]], expected: Request | None
+) -> None:
+    assert holder(rivals) == expected
+    assert holder(reversed(rivals)) == expected
+
+
+@pytest.mark.parametrize(
+    ("request_", "facts", "expected"),
+    [
+        pytest.param(NEW, Facts(), False, id="new"),
+        pytest.param(BOUND, ready(THERE), False, id="pending"),
+        pytest.param(HELD, Facts(), False, id="suspended"),
+        pytest.param(VERIFYING, Facts(), True, id="submitting"),
+        pytest.param(RUNNING_REQUEST, Facts(), True, id="running"),
+        pytest.param(COLUMNS["gone while running"], Facts(), True, id="withdrawn-with-a-job"),
+        pytest.param(a_request(RUNNING, deadline=595), Facts(), False, id="past-its-deadline"),
+        pytest.param(a_request(SUCCEEDED), Facts(), False, id="succeeded"),
+    ],
+)
+def test_a_job_that_may_run_uses_a_slot(request_: Request, facts: Facts, *, expected: bool) -> None:
+    assert uses_slot(request_, facts, NOW) is expected
+
+
+# When a wait is over, and when it is worth a write
+
+
+@pytest.mark.parametrize(
+    ("request_", "until", "expected"),
+    [
+        pytest.param(BOUND, ahead(5), ahead(5), id="its-own-time"),
+        pytest.param(a_request(PENDING, deadline=598), ahead(5), ahead(3), id="rule-12-or-the-deadline"),
+        pytest.param(
+            a_request(PENDING, deadline=598), None, ahead(3), id="rule-12-also-where-nothing-else-wakes"
+        ),
+        pytest.param(a_request(PENDING, deadline=598), ahead(2), ahead(2), id="whatever-comes-first"),
+        pytest.param(
+            a_request(SUBMITTING, deadline=9), ahead(5), ahead(5), id="a-deadline-that-is-over-is-no-time"
+        ),
+        pytest.param(NEW, None, None, id="a-clock-that-does-not-run"),
+        pytest.param(HELD, ahead(60), ahead(60), id="suspended"),
+        pytest.param(OVERTIME, ahead(5), ahead(5), id="ended"),
+        pytest.param(a_request(PENDING, deadline=598, withdrawn=True), ahead(5), ahead(5), id="withdrawn"),
+    ],
+)
+def test_a_wait_wakes(request_: Request, until: float | None, expected: float | None) -> None:
+    assert lifecycle.wake_at(Wait(until, request_.status), request_, NOW) == expected
+
+
+@pytest.mark.parametrize(
+    ("request_", "shown", "expected"),
+    [
+        pytest.param(NEW, a_status(PENDING), ago(2) + 1, id="a-wait-is-written-after-a-second"),
+        pytest.param(BOUND, a_status(PENDING, Reason.TARGET_BUSY), ago(2) + 1, id="another-reason-too"),
+        pytest.param(
+            RUNNING_REQUEST, a_status(RUNNING, progress="41/100 (41%)"), ago(3) + 5, id="progress-each-five"
+        ),
+        pytest.param(
+            a_request(RUNNING, generation=2),
+            a_status(RUNNING, observed_generation=2),
+            0.0,
+            id="a-new-generation-at-once",
+        ),
+    ],
+)
+def test_a_wait_is_worth_a_write(request_: Request, shown: Any, expected: float) -> None:
+    assert lifecycle.write_due(request_, shown, ago(2), Facts(written=ago(3))) == expected
+
+
+@pytest.mark.parametrize(
+    ("attempts", "seconds"), [(1, 10), (2, 20), (3, 40), (6, 320), (7, 360), (20, 360), (9999, 360)]
+)
+def test_rule_6_the_wait_before_another_attempt_doubles(attempts: int, seconds: float) -> None:
+    assert lifecycle.retry_delay(attempts) == seconds

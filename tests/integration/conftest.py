@@ -1,0 +1,64 @@
+"""What the tests on a real API server share. They start a control plane for each pytest worker."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import httpx
+import pytest
+
+from tests.dev.waiting import until
+from tests.integration.life import API, World, client_options
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+
+    from dev.controlplane import ControlPlane
+
+BASE = Path(__file__).parents[2] / "manifests" / "base"
+
+
+@pytest.fixture(scope="session")
+def installed(control_plane: ControlPlane) -> ControlPlane:
+    """The worker's control plane with the CRD and the operator's own rights, as the manifests give them."""
+    install(control_plane)
+    return control_plane
+
+
+def install(plane: ControlPlane) -> None:
+    """Return once the CRD is served and the operator's service account may list and write."""
+    plane.kubectl("apply", "--kustomize", str(BASE))
+    operator = client_options(plane) | {"headers": {"Authorization": f"Bearer {plane.token('operator')}"}}
+    with httpx.Client(**operator) as client:
+        # RBAC is read from a cache that follows the writes.
+        assert until(lambda: client.get(f"{API}/namespacedeletions").status_code == 200, within=60)
+        none_such = f"{API}/namespaces/default/namespacedeletions/none/status"
+        merge = {"Content-Type": "application/merge-patch+json"}
+        assert until(
+            lambda: client.patch(none_such, content="{}", headers=merge).status_code == 404, within=60
+        )
+
+
+def _worlds(item: pytest.Item) -> list[World]:
+    fixtures = getattr(item, "funcargs", {}).values()
+    return [fixture for fixture in fixtures if isinstance(fixture, World)]
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item: pytest.Item) -> Generator[None, None, None]:
+    """After each test, in every world that it used, the invariants hold."""
+    yield
+    for world in _worlds(item):
+        world.check()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item,
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    report = yield
+    if report.failed:
+        for world in _worlds(item):
+            report.sections.append(("the operator's log", world.log()))
+    return report
