@@ -1,0 +1,103 @@
+"""The command: one run of the demo, and its exit code."""
+
+from __future__ import annotations
+
+import signal
+import sys
+import time
+
+import click
+
+from dev.controlplane import ControlPlaneError
+from dev.demo.errors import DemoError
+from dev.demo.play import play
+from dev.demo.screen import Screen
+from dev.demo.stage import Stage, staged
+
+INTERRUPTED = 130
+LOG_LINES = 30
+
+
+@click.command(context_settings={"help_option_names": ["-h", "--help"]})
+@click.option("--keep", is_flag=True, help="Leave everything running at the end, until Ctrl-C.")
+def main(*, keep: bool) -> None:
+    """Watch real NamespaceDeletions being carried out, on a real API server on this machine.
+
+    Everything listens on 127.0.0.1 only and is stopped and removed at the end. Exit code 0 says that each
+    example ended as it should.
+    """
+    signal.signal(signal.SIGINT, _interrupt)
+    begun = time.monotonic()
+    screen = Screen()
+    screen.heading(
+        "The operator deletes namespaces of a Moorcheh server, as Kubernetes objects ask it to.",
+        "Everything here runs on this machine, for this demo only, and is removed at the end. Your own",
+        "clusters and your kubeconfig are not touched. Ctrl-C stops it at any time.",
+    )
+    try:
+        code = _run(screen, keep=keep)
+    except (ControlPlaneError, DemoError, OSError) as error:
+        click.echo(f"\nThe demo can't go on: {error}", err=True)
+        code = 1
+    except KeyboardInterrupt:
+        code = INTERRUPTED
+    if code != INTERRUPTED:
+        screen.say("")
+        screen.say(f"Everything is stopped and removed, after {time.monotonic() - begun:.0f} s.")
+    if code == 0:
+        screen.say("To try it yourself: make demo KEEP=1")
+    sys.exit(code)
+
+
+def _run(screen: Screen, *, keep: bool) -> int:
+    with staged(screen) as stage:
+        verdicts = play(stage, screen)
+        screen.part("Did each end as it should?")
+        for verdict in verdicts:
+            screen.verdict(verdict)
+        good = all(verdict.good for verdict in verdicts)
+        if not good:
+            screen.say(f"The operator's last {LOG_LINES} lines:")
+            screen.output(stage.operator.process.tail(LOG_LINES))
+        if keep:
+            _keep(stage, screen)
+        return 0 if good else 1
+
+
+def _interrupt(*_: object) -> None:
+    """Only once: what was started ends within seconds, and a second Ctrl-C would only get in the way."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    raise KeyboardInterrupt
+
+
+def _keep(stage: Stage, screen: Screen) -> None:
+    """Until Ctrl-C, or until a part of it ends by itself."""
+    screen.part("All of it goes on, until Ctrl-C here")
+    moorcheh = stage.moorcheh.url
+    screen.say(
+        "Paste this into another terminal: a namespace whose deletion takes 20 s, and a request for it."
+    )
+    screen.output(f"""
+export KUBECONFIG={stage.plane.kubeconfig}
+alias kubectl={stage.plane.assets.kubectl}
+
+curl -d '{{"name": "mine", "items": 1000, "seconds": 20}}' {moorcheh}/_admin/namespaces
+kubectl create -f - <<'END'
+apiVersion: moorcheh.ai/v1alpha1
+kind: NamespaceDeletion
+metadata:
+  name: delete-mine
+spec:
+  namespaceName: mine
+END
+kubectl get nsdel --watch
+""")
+    screen.say("More to try:")
+    screen.output(f"""
+kubectl explain nsdel.spec
+curl {moorcheh}/namespaces
+tail -f {stage.operator.output}
+""")
+    while True:
+        stage.check()
+        time.sleep(0.5)
