@@ -1,4 +1,4 @@
-"""The life of a request, as tables: this request with these facts does that (design sections 2 and 3).
+"""The life of a request, as tables: this request with these facts does that (docs/safety.md has the rules).
 
 First a grid of every phase against every fact, by the kind of step; then the same decisions with every field
 they write; then the rules that hold over all of them.
