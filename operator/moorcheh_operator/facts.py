@@ -79,6 +79,7 @@ class Facts:
     queued: bool = False  # stood behind another request for the same target
     rival_end: datetime | None = None  # when another request for the target last ended (cluster time)
     held_since: float | None = None  # ticks: target, job slot and HTTP slot are all held
+    claiming: bool = False  # its claim is under way: it may have landed already
     slots_full: bool = False  # no job slot was free at the last try
     bound: Target | None = None  # the first look that found the target, until the status has it
     looks: tuple[Look, ...] = ()  # since the last reset, oldest first

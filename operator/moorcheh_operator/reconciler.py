@@ -299,7 +299,12 @@ class Reconciler:
         before = tracked.request.status
         attempt_id = str(uuid.uuid4())
         status = lifecycle.claim(tracked.request, tracked.facts, now, attempt_id)
-        answer = await self._write(tracked, status)
+        # From here on nobody else may come to hold the target, older or not: the claim may land any moment.
+        self._set_claiming(tracked, claiming=True)
+        try:
+            answer = await self._write(tracked, status)
+        finally:
+            self._set_claiming(tracked, claiming=False)
         if isinstance(answer, Conflict):
             return
         attempt = tracked.request.status.attempt
@@ -317,6 +322,10 @@ class Reconciler:
         else:
             sent = await self._send_delete(tracked, tracked.lane, attempt_id)
         tracked.facts = after_send(tracked.facts, Sent(attempt_id, sent, self._clock.ticks(), before))
+
+    def _set_claiming(self, tracked: Tracked, *, claiming: bool) -> None:
+        tracked.facts = dataclasses.replace(tracked.facts, claiming=claiming)
+        self._targets.update(tracked)
 
     async def _send_delete(self, tracked: Tracked, lane: Lane, attempt_id: str) -> SendAnswer:
         request = tracked.request

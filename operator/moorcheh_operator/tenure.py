@@ -23,7 +23,7 @@ def holder(rivals: Iterable[tuple[Request, Facts]]) -> Request | None:
 
 def claim_rank(request: Request, facts: Facts) -> int | None:
     """The lower, the stronger its hold on the target; None: it has none."""
-    if follows_job(request, facts):
+    if facts.claiming or follows_job(request, facts):
         return 0
     status = request.status
     return None if request.withdrawn or request.spec.suspend or status.phase in ENDED else 1
