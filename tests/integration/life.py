@@ -183,21 +183,24 @@ class Asked:
 
     def change(self, **spec: object) -> httpx.Response:
         """A merge patch of the spec."""
-        return self._world.patch(self.name, {"spec": spec})
+        return self._world.change(self.name, spec)
 
     def withdraw(self) -> None:
         """Delete the object, and see it gone."""
         self._world.http.delete(f"{self._world.path}/{self.name}").raise_for_status()
         assert self._world.history.wait(lambda: self._world.history.is_gone(self.uid), WITHIN)
 
-    def events(self) -> list[Json]:
-        """The Events about it."""
+    def sees_event(self, kind: str, reason: str) -> None:
+        """Events follow the writes, and may come a moment later."""
+        assert until(lambda: (kind, reason) in self.events()), self.events()
+
+    def events(self) -> list[tuple[str, str]]:
+        """Type and reason of each Event about it, in any order."""
         listed = self._world.http.get(
             f"/api/v1/namespaces/{self._world.namespace}/events",
             params={"fieldSelector": f"involvedObject.uid={self.uid}"},
         )
-        found: list[Json] = listed.raise_for_status().json()["items"]
-        return found
+        return [(event["type"], event["reason"]) for event in listed.raise_for_status().json()["items"]]
 
 
 class World:
@@ -214,7 +217,7 @@ class World:
         operator_up: bool = True,
         moorcheh_url: str = "",
         moorcheh: StandIn | None = None,
-        **options: str,
+        options: dict[str, str] | None = None,
     ) -> None:
         self.plane = plane
         self.namespace = f"life-{uuid.uuid4()}"
@@ -227,7 +230,7 @@ class World:
             moorcheh_url=moorcheh_url or self.moorcheh.url,
             output=folder / "operator.log",
             WATCH_NAMESPACES=self.namespace,
-            **OPTIONS | options,
+            **OPTIONS | (options or {}),
         )
         self._operator_up = operator_up
         self._own_moorcheh = moorcheh is None
@@ -264,10 +267,12 @@ class World:
         assert answer.is_success, answer.text
         return Asked(self, answer.json())
 
-    def patch(self, name: str, patch: Json, *, subresource: str = "") -> httpx.Response:
-        """A strict merge patch."""
+    def change(self, name: str, spec: Json) -> httpx.Response:
+        return self._merge(f"{self.path}/{name}", {"spec": spec})
+
+    def _merge(self, path: str, patch: Json) -> httpx.Response:
         return self.http.patch(
-            f"{self.path}/{name}{subresource}",
+            path,
             params={"fieldValidation": "Strict"},
             content=json.dumps(patch),
             headers={"Content-Type": "application/merge-patch+json"},
@@ -305,6 +310,21 @@ class World:
         name = f"settle-{uuid.uuid4().hex[:8]}"
         self.moorcheh.create(name)
         self.ask(name).ends("Succeeded/DeletionCompleted")
+
+    def write_elsewhere(self, status: Json) -> httpx.Response:
+        """A strict write of a status to a fresh request in a Kubernetes namespace that no operator serves."""
+        path = f"{API}/namespaces/default/namespacedeletions"
+        body = {
+            "apiVersion": "moorcheh.ai/v1alpha1",
+            "kind": "NamespaceDeletion",
+            "metadata": {"generateName": "written-"},
+            "spec": {"namespaceName": "nothing", "suspend": True},
+        }
+        name = self.http.post(path, json=body).raise_for_status().json()["metadata"]["name"]
+        try:
+            return self._merge(f"{path}/{name}/status", {"status": status})
+        finally:
+            self.http.delete(f"{path}/{name}").raise_for_status()
 
     def check(self) -> None:
         """The invariants, here and now."""
