@@ -92,7 +92,7 @@ def _replay(stage: Stage, screen: Screen) -> Verdict:
     if evidence.deletes.get(name, 0) != REPLAYED.deletes:
         complaints.append(f"{evidence.deletes.get(name, 0)} DELETEs were sent for {name}")
     words = f"the new {name} is still there, with its {NEW_ITEMS} items"
-    why = "A request runs once; its object is the receipt. To ask again, create a new one."
+    why = "A request runs once. To ask again, create a new one."
     return Verdict("the same manifest again", words, why, tuple(complaints))
 
 

@@ -1,0 +1,71 @@
+"""What README.md says that a machine can check."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+import yaml
+
+from moorcheh_operator import cli
+from moorcheh_operator.model import Reason
+
+if TYPE_CHECKING:
+    from dev.controlplane import ControlPlane
+
+ROOT = Path(__file__).parents[2]
+README = (ROOT / "README.md").read_text()
+YAML_BLOCKS = re.findall(r"^```yaml\n(.*?)^```$", README, re.DOTALL | re.MULTILINE)
+
+
+def test_options_are_those_of_the_command() -> None:
+    """Every option has its line in the table, by its variable and its flag, and no line has none."""
+    command = cli.main.commands["run"]
+    options = [one for one in command.params if isinstance(one, click.Option) and one.envvar]
+
+    wanted = {(str(one.envvar), one.opts[0]) for one in options}
+
+    assert wanted == set(re.findall(r"^\| `([A-Z_]+)` \| `(--[a-z-]+)` \|", README, re.MULTILINE))
+
+
+def test_links_lead_somewhere() -> None:
+    """Each relative link names a file or folder of the repository."""
+    links = re.findall(r"\]\((?!https?:)([^)#]+)\)", README)
+
+    assert [link for link in links if not (ROOT / link).exists()] == []
+
+
+def test_install_overlay_renders(control_plane: ControlPlane, tmp_path: Path) -> None:
+    """The kustomization of the README sets image and address, and leaves the rest of the Deployment."""
+    (tmp_path / "kustomization.yaml").write_text(YAML_BLOCKS[1])
+    (tmp_path / "moorcheh-operator").symlink_to(ROOT)
+
+    objects = yaml.safe_load_all(control_plane.kubectl("kustomize", tmp_path))
+
+    [deployment] = [one for one in objects if one["kind"] == "Deployment"]
+    [container] = deployment["spec"]["template"]["spec"]["containers"]
+    environment = {one["name"]: one.get("value") for one in container["env"]}
+    assert container["image"] == "registry.example/moorcheh-operator:0.1.0"
+    assert environment["MOORCHEH_BASE_URL"] == "http://moorcheh.my-namespace.svc:8080"
+    assert "LOG_FORMAT" in environment
+
+
+def test_first_request_is_accepted(control_plane: ControlPlane) -> None:
+    """The ten lines at the top are a valid request."""
+    control_plane.kubectl("apply", "-k", ROOT / "crds")
+    control_plane.kubectl("wait", "--for=condition=Established", "crd/namespacedeletions.moorcheh.ai")
+
+    said = control_plane.kubectl(
+        "create", "--dry-run=server", "--validate=strict", "-f", "-", input=YAML_BLOCKS[0]
+    )
+
+    assert "wipe-my-documents created" in said
+
+
+def test_troubleshooting_has_every_reason_once() -> None:
+    """What a person sees in the REASON column can be looked up."""
+    rows = re.findall(r"^\| `(\w+)` \|", (ROOT / "docs" / "troubleshooting.md").read_text(), re.MULTILINE)
+
+    assert sorted(reason.value for reason in Reason) == sorted(rows)
