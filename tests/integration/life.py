@@ -8,6 +8,7 @@ import ssl
 import threading
 import time
 import uuid
+from collections import Counter
 from contextlib import ExitStack
 from itertools import groupby
 from typing import TYPE_CHECKING, Any, Self
@@ -23,6 +24,7 @@ from tests.integration.invariants import ENDED, check_invariants
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from pathlib import Path
+    from types import TracebackType
 
     from dev.controlplane import ControlPlane
     from dev.moorcheh.standin import Recorded, SeenDelete
@@ -252,8 +254,14 @@ class World:
             self._undo = undo.pop_all()
         return self
 
-    def __exit__(self, *_: object) -> None:
-        self._undo.close()
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        with self._undo:
+            if error is None:
+                self.check()
+            else:
+                error.add_note(f"the operator's log:\n{self.log()}")
 
     def ask(self, target: str, *, name: str | None = None, **spec: object) -> Asked:
         """Create a request for this target."""
@@ -287,15 +295,14 @@ class World:
     def kubectl(self, *arguments: str, input: str | None = None) -> str:  # noqa: A002 - as in subprocess.run
         return self.plane.kubectl("--namespace", self.namespace, *arguments, input=input)
 
-    def on_the_wire(self, *asked: Asked, within: float = WITHIN) -> None:
-        """Wait until a DELETE of each has arrived at the stand-in."""
-        uids = {one.uid for one in asked}
+    def on_the_wire(self, *asked: Asked, times: int = 1, within: float = WITHIN) -> None:
+        """Wait until that many DELETEs of each have arrived at the stand-in."""
 
         def arrived() -> bool:
-            sent = {
+            sent = Counter(
                 (delete["request_id"] or "").partition("/")[0] for delete in self.moorcheh.record()["deletes"]
-            }
-            return uids <= sent
+            )
+            return all(sent[one.uid] >= times for one in asked)
 
         assert until(arrived, within=within), [one.trail for one in asked]
 

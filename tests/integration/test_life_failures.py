@@ -181,8 +181,7 @@ def test_a_forgotten_job_whose_target_is_still_there_is_tried_again(
 ) -> None:
     request = asked["forgotten-and-stopped"]
     lost = request.reaches("Pending/Retrying", within=LONG)
-    request.until(lambda body: body["status"].get("attempt", {}).get("number") == 2, within=LONG)
-    world.on_the_wire(request)
+    world.on_the_wire(request, times=2, within=LONG)
 
     first, second = request.deletes
     assert "unknown to the server" in lost["lastError"]
