@@ -27,6 +27,7 @@ async def load() -> client.Configuration:
         if in_cluster():
             config.load_incluster_config(client_configuration=configuration)
         else:
+            _find_file()
             await config.load_kube_config(
                 config_file=os.environ.get("KUBECONFIG") or None,
                 client_configuration=configuration,
@@ -38,6 +39,13 @@ async def load() -> client.Configuration:
             "set KUBECONFIG, or run in a Pod with a service account"
         ) from error
     return configuration
+
+
+def _find_file() -> None:
+    """Raises `OSError` where there is none; the library only logs that, and complains about what it lacks."""
+    wanted = os.environ.get("KUBECONFIG") or "~/.kube/config"
+    if not any(Path(path).expanduser().is_file() for path in wanted.split(os.pathsep)):
+        raise FileNotFoundError(f"{wanted} is no file")
 
 
 def own_namespace() -> str | None:
