@@ -11,6 +11,7 @@ import json
 import uuid
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
+from enum import Enum
 from typing import Any
 from urllib.parse import quote
 
@@ -74,6 +75,14 @@ class Unanswered:
 
 
 WriteAnswer = Written | Conflict | Invalid | Unanswered
+
+
+class Deleted(Enum):
+    """What became of a request to delete an object just as it was last seen."""
+
+    GONE = "it is deleted, or was before"
+    CHANGED = "it is another one by now"
+    FORBIDDEN = "the right to delete is not given"
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,6 +191,24 @@ class Cluster:
         except (ClusterError, MalformedRequestError) as error:
             return Unanswered(str(error))
 
+    async def delete(self, namespace: str, name: str, uid: str, resource_version: str) -> Deleted:
+        """Deletes the object if nobody has changed it since. Raises `ClusterError`.
+
+        aiohttp may send it twice; the preconditions make that harmless.
+        """
+        preconditions = {"uid": uid, "resourceVersion": resource_version}
+        body = {"apiVersion": "v1", "kind": "DeleteOptions", "preconditions": preconditions}
+        answer = await self._call("DELETE", _path(namespace, name), body=body)
+        match answer.status:
+            case 200 | 202 | 404:
+                return Deleted.GONE
+            case 409:
+                return Deleted.CHANGED
+            case 403:
+                return Deleted.FORBIDDEN
+            case _:
+                raise ClusterError(answer.describe(), answer.status)
+
     async def post_event(self, request: Request, kind: str, reason: str, message: str) -> None:
         """`kind` is Normal or Warning. Raises `ClusterError`."""
         now = render_time(self._clock.now().time)
@@ -222,7 +249,7 @@ class Cluster:
     ) -> _Answer:
         """One request, any status code. Raises `ClusterError` where there is no answer.
 
-        aiohttp resends a GET whose connection drops, never a PATCH or POST.
+        aiohttp resends a GET or DELETE whose connection drops, never a PATCH or POST.
         """
         kind = "application/merge-patch+json" if method == "PATCH" else "application/json"
         started = self._clock.ticks()

@@ -16,7 +16,7 @@ from .facts import Facts, Look, Sent, Trouble
 from .fences import judge
 from .model import ENDED, Attempt, Job, JobStatus, Phase, Reason, Request, Status
 from .polling import job_lost, job_over, next_poll, reported
-from .sight import Sight, agreed, sight
+from .sight import Sight, agreed, is_dated, sight
 from .statuses import (
     bound_target,
     deadline_exceeded,
@@ -103,7 +103,7 @@ def next_step(request: Request, facts: Facts, now: Now, limits: Limits) -> Step:
             return _running(request, facts, now)
         case _ if not facts.may_claim:
             return Wait(None, request.status)
-        case None if request.restored:
+        case _ if request.restored and not is_dated(request.status.target):
             return Record(_restored(request, now))
         case _ if request.spec.suspend:
             return _suspended(request, facts, now)
@@ -115,12 +115,12 @@ def next_step(request: Request, facts: Facts, now: Now, limits: Limits) -> Step:
 
 
 def _restored(request: Request, now: Now) -> Status:
-    """A backup keeps no status: an ended request comes back as a new one, younger than what has its target's
-    name by now.
+    """A backup usually keeps no status: an ended request comes back as a new one, younger than what has its
+    target's name by now. So is one whose status tells no incarnation: it may have ended after the backup.
     """
     message = (
-        "This request was restored from a backup without its status, so it may have been carried out before. "
-        "Nothing was sent. Create a new request to delete the namespace."
+        "This request was restored from a backup, so it may have been carried out before, and nothing tells "
+        "which namespace it was for. Nothing was sent. Create a new request to delete the namespace."
     )
     return ended(request, now, Phase.FAILED, Reason.RESTORED_FROM_BACKUP, message)
 

@@ -19,6 +19,7 @@ PLURAL = "namespacedeletions"
 KIND = "NamespaceDeletion"
 
 RESTORED_LABEL = "velero.io/restore-name"  # Velero puts it on what it restores, and drops the status
+HOOKS = frozenset({"argocd.argoproj.io/hook", "helm.sh/hook"})  # made to run again, and to be deleted
 
 JsonObject = Mapping[str, Any]
 
@@ -98,6 +99,7 @@ class Spec:
     preconditions: Preconditions = Preconditions()
     backoff_limit: int = 3
     active_deadline_seconds: int = 86400
+    ttl_seconds_after_finished: int | None = None  # None: keep the object
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,6 +184,7 @@ class Request:
     status: Status = Status()
     withdrawn: bool = False  # a deletionTimestamp, or seen to be gone
     restored: bool = False  # from a backup: it may be the copy of one that has ended
+    recreated_by: str | None = None  # who would create it again if it were deleted, in words
 
     @property
     def key(self) -> str:
@@ -240,9 +243,21 @@ def parse(body: JsonObject) -> Request:
             status=_parse_status(body.get("status") or {}),
             withdrawn=bool(metadata.get("deletionTimestamp")),
             restored=RESTORED_LABEL in (metadata.get("labels") or {}),
+            recreated_by=_recreated_by(metadata.get("labels") or {}, metadata.get("annotations") or {}),
         )
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise MalformedRequestError(f"{type(error).__name__}: {error}") from error
+
+
+def _recreated_by(labels: JsonObject, annotations: JsonObject) -> str | None:
+    """What keeps a manifest of it, and puts it back when it is missing."""
+    if "kustomize.toolkit.fluxcd.io/name" in labels or "helm.toolkit.fluxcd.io/name" in labels:
+        return "Flux"
+    if HOOKS & annotations.keys():
+        return None
+    if "argocd.argoproj.io/tracking-id" in annotations:
+        return "Argo CD"
+    return "Helm" if "meta.helm.sh/release-name" in annotations else None
 
 
 def _time(body: JsonObject, key: str) -> datetime:
@@ -265,6 +280,7 @@ def _parse_spec(spec: JsonObject) -> Spec:
         ),
         backoff_limit=int(spec.get("backoffLimit", 3)),
         active_deadline_seconds=int(spec.get("activeDeadlineSeconds", 86400)),
+        ttl_seconds_after_finished=spec.get("ttlSecondsAfterFinished"),
     )
 
 

@@ -16,15 +16,17 @@ from dataclasses import dataclass, field
 from typing import Any, assert_never
 
 from . import lifecycle
-from .announcements import announcement
+from .announcements import Announcement, announcement
 from .answers import NotSent, SendAnswer
 from .clock import Clock, Now
 from .cluster import Cluster, ClusterError, Conflict, Invalid, Unanswered, WriteAnswer, Written
+from .expirations import Expirations
 from .facts import Facts, Sent, after_look, after_poll, after_send, backoff, new_chapter
 from .lifecycle import Claim, Forget, Limits, LookUp, Poll, Record, Step, Wait
 from .metrics import Metrics
 from .model import ENDED, MalformedRequestError, Phase, Request, Status, parse
 from .moorcheh import Lane, Moorcheh
+from .retention import ignored
 from .slots import Slots
 from .statuses import bare
 from .targets import Targets
@@ -84,12 +86,16 @@ class Reconciler:
         self._stopping = False
         self._idle = asyncio.Event()
         self._idle.set()
+        self._expirations = Expirations(
+            cluster, clock, self._may_expire, self._targets.is_wanted, self._announce
+        )
 
     # From outside: start, stop, lead, and what the watch saw
 
     def start(self) -> None:
         self._background = [
             asyncio.create_task(self._relist(), name="relist"),
+            asyncio.create_task(self._expirations.run(), name="expirations"),
             *(asyncio.create_task(self._post_events(), name="events") for _ in range(EVENT_POSTERS)),
         ]
 
@@ -97,6 +103,7 @@ class Reconciler:
         for tracked in self._tracked.values():
             tracked.facts = dataclasses.replace(tracked.facts, looks=(), outage=None)
             tracked.wake.set()
+        self._expirations.wake()
 
     @property
     def list_age(self) -> float | None:
@@ -123,7 +130,8 @@ class Reconciler:
         self._stopping = True
         for tracked in self._tracked.values():
             tracked.wake.set()
-        self._background[0].cancel()
+        for task in self._background[:2]:  # the lists, and the expirations
+            task.cancel()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 await self._idle.wait()
@@ -155,6 +163,8 @@ class Reconciler:
         if tracked is None:
             if self._worth_a_task(request):
                 self._track(request)
+            else:
+                self._expirations.note(request)
         elif deleted or _newer(request, tracked.request):
             self._adopt(tracked, request)
             tracked.wake.set()
@@ -190,6 +200,7 @@ class Reconciler:
             self._slots.release(tracked.request.seniority)
             self._targets.remove(tracked)
             self._tracked.pop(tracked.request.uid, None)
+            self._expirations.note(tracked.request)
             if not self._tracked:
                 self._idle.set()
 
@@ -229,6 +240,10 @@ class Reconciler:
         if self._leads() and not self._stopping:
             return True
         return isinstance(step, Record) and lifecycle.own_send(tracked.request, tracked.facts) is not None
+
+    def _may_expire(self) -> bool:
+        """Not before the first complete list: an unfinished request may need to know of an ended one."""
+        return self._leads() and not self._stopping and self._listed_at is not None
 
     def _decide(self, tracked: Tracked) -> tuple[Step, Now]:
         now = self._clock.now()
@@ -408,11 +423,16 @@ class Reconciler:
         """Metrics, a log line and an Event for what was just written."""
         age = (self._clock.now().time - request.creation_time).total_seconds()
         self._metrics.count_write(before, request, age)
+        if (kept := ignored(before, request)) is not None:
+            self._announce(request, kept)
         news = announcement(before, request)
         if news is None:
             return
         if request.status.phase is not Phase.RUNNING:  # the DELETE has its own line
             logger.info("%s: %s", news.reason, news.message, extra=_names(request))
+        self._announce(request, news)
+
+    def _announce(self, request: Request, news: Announcement) -> None:
         try:
             self._events.put_nowait((request, news.type, news.reason, news.message))
         except asyncio.QueueFull:
@@ -453,6 +473,7 @@ class Reconciler:
             first, self._listed_at = self._listed_at is None, started
             for tracked in self._tracked.values():
                 tracked.wake.set()
+            self._expirations.wake()
             if first:
                 logger.info("first list complete: %d requests are unfinished", len(self._tracked))
             await asyncio.sleep(RELIST_SECONDS)

@@ -62,6 +62,10 @@ class Targets:
     def holder(self, request: Request) -> Request | None:
         return self._holders.get(request.spec.namespace_name)
 
+    def is_wanted(self, name: str) -> bool:
+        """Whether any request that is being worked on, suspended ones too, has this target."""
+        return bool(self._members.get(name))
+
     def _settle(self, name: str, members: Iterable[Member]) -> None:
         before = self._holders.get(name)
         now = holder((member.request, member.facts) for member in members)

@@ -229,6 +229,8 @@ def test_what_is_left_open_takes_its_default(requests: Requests, left_open: Json
         pytest.param({"backoffLimit": 20}, id="backoffLimit 20"),
         pytest.param({"activeDeadlineSeconds": 1}, id="deadline of a second"),
         pytest.param({"activeDeadlineSeconds": 2**31 - 1}, id="deadline of 68 years"),
+        pytest.param({"ttlSecondsAfterFinished": 1}, id="time to live of a second"),
+        pytest.param({"ttlSecondsAfterFinished": 2**31 - 1}, id="time to live of 68 years"),
         pytest.param({"preconditions": {"maxItems": 0}}, id="only if empty"),
         pytest.param({"preconditions": {"maxItems": 2**63 - 1}}, id="the largest maxItems"),
         pytest.param({"preconditions": {"createdBefore": "2026-11-23T00:00:00Z"}}, id="createdBefore, UTC"),
@@ -276,6 +278,10 @@ def created_before(text: object) -> Json:
         pytest.param({"backoffLimit": "3"}, "spec.backoffLimit", id="backoffLimit as a string"),
         pytest.param({"activeDeadlineSeconds": 0}, "spec.activeDeadlineSeconds", id="deadline 0"),
         pytest.param({"activeDeadlineSeconds": 2**31}, "spec.activeDeadlineSeconds", id="deadline too far"),
+        pytest.param({"ttlSecondsAfterFinished": 0}, "spec.ttlSecondsAfterFinished", id="time to live 0"),
+        pytest.param(
+            {"ttlSecondsAfterFinished": 2**31}, "spec.ttlSecondsAfterFinished", id="time to live too far"
+        ),
         pytest.param({"preconditions": {"maxItems": -1}}, "spec.preconditions.maxItems", id="maxItems -1"),
         pytest.param(
             {"preconditions": {"maxItems": 2**63}}, "spec.preconditions.maxItems", id="maxItems beyond int64"
@@ -436,6 +442,8 @@ def test_target_if_absent_and_preconditions_cannot_be_changed(
         ),
         pytest.param({}, {"backoffLimit": 0}, id="backoffLimit"),
         pytest.param({}, {"activeDeadlineSeconds": 60}, id="activeDeadlineSeconds"),
+        pytest.param({}, {"ttlSecondsAfterFinished": 60}, id="ttlSecondsAfterFinished added"),
+        pytest.param({"ttlSecondsAfterFinished": 60}, {"ttlSecondsAfterFinished": None}, id="and removed"),
         pytest.param({}, {"suspend": True}, id="suspended"),
         pytest.param({"suspend": True}, {"suspend": False}, id="approved"),
     ],

@@ -427,8 +427,26 @@ PENDING_CASES = [
         id="a-restored-end-stays-the-end",
     ),
     pytest.param(
-        Case(a_request(PENDING, restored=True), Facts(), LookUp(to_claim=True)),
-        id="restored-with-its-status-it-goes-on",
+        Case(a_request(PENDING, restored=True, target=TARGET), Facts(), LookUp(to_claim=True)),
+        id="restored-with-the-incarnation-that-it-is-for-it-goes-on",
+    ),
+    pytest.param(
+        Case(a_request(PENDING, restored=True), ready(THERE), records(FAILED, Reason.RESTORED_FROM_BACKUP)),
+        id="restored-from-before-it-saw-its-target-it-may-have-ended-since",
+    ),
+    pytest.param(
+        Case(
+            a_request(PENDING, restored=True, target=UNDATED_TARGET),
+            ready(THERE),
+            records(FAILED, Reason.RESTORED_FROM_BACKUP),
+        ),
+        id="restored-without-a-creation-time-nothing-tells-what-it-was-for",
+    ),
+    pytest.param(
+        Case(
+            a_request(Phase.SUSPENDED, restored=True), Facts(), records(FAILED, Reason.RESTORED_FROM_BACKUP)
+        ),
+        id="restored-while-suspended-nothing-tells-what-an-approval-would-be-for",
     ),
 ]
 

@@ -176,7 +176,9 @@ def read(text: str | None) -> datetime | None:
 def may_act(request: Request) -> bool:
     """Rule 11, and what was asked for."""
     phase = request.status.phase
-    waits = phase in {None, Phase.PENDING, Phase.SUSPENDED} and not (request.restored and phase is None)
+    target = request.status.target
+    adrift = request.restored and not (target and read(target.creation_time))
+    waits = phase in {None, Phase.PENDING, Phase.SUSPENDED} and not adrift
     return waits and not (request.withdrawn or request.spec.suspend)
 
 
