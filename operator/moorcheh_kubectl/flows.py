@@ -1,0 +1,367 @@
+"""What the commands do: look before asking, ask, approve what was seen, follow to the end, say what remains.
+
+A request for a preview is created suspended. The operator then looks the target up and writes what it
+found, and deletes nothing until `spec.suspend` is false. Whatever happens before that, an interruption too,
+the request is removed again, by a compare-and-set on what was seen last: one that somebody approved
+meanwhile is never removed by mistake.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from moorcheh_operator.model import ENDED, Phase, Reason, Request, parse_time, plain_text, render_time
+
+from .api import Api, ApiError, JsonObject, Seen
+from .screen import Following, Screen, shown_body
+from .wish import APPROVED_BY, RETRY_OF, Wish, again
+from .words import preview as preview_lines
+from .words import would_be_refused
+
+GONE, FAILED, INTERRUPTED = 0, 1, 130
+
+LOOK_SECONDS = 0.25  # between two looks at a request that should change at once …
+FOLLOW_SECONDS = 1.0  # … and at one that is being worked on
+UNSEEN_SECONDS = 10.0  # an operator sees a request within a second
+UNANSWERED_SECONDS = 30.0  # how long a preview waits for a server that gives no listing
+LOST_SECONDS = 300.0  # without an answer of the API server, before following is given up
+REMOVE_TRIES = 5
+
+
+class StopError(Exception):
+    """It can't go on; the words say why, and what has become of it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Flow:
+    api: Api
+    screen: Screen
+    namespace: str
+
+    # delete and retry
+
+    def delete(self, wish: Wish, *, yes: bool, preview: bool, wait: bool) -> int:
+        asker = self.api.whoami()
+        if yes and not preview:
+            return self._at_once(wish.body(suspend=False, asker=asker), wait=wait)
+        body = wish.body(suspend=True, asker=asker)
+        name, made = body["metadata"]["name"], False
+        question = f'Delete the Moorcheh namespace "{wish.target}"? This can\'t be undone.'
+        try:
+            seen = self._create(body)
+            made = True
+            seen = self._looked_up(seen)
+            self._show(seen)
+            if preview or _settled(seen):
+                return self._only_shown(seen)
+            approved = self._approved(seen, question)
+        except (StopError, ApiError) as error:
+            if not made:
+                raise
+            self.screen.complain(str(error))
+            self._withdraw(name)
+            return FAILED
+        except KeyboardInterrupt:
+            self.screen.say("")
+            self._withdraw(name)
+            return INTERRUPTED
+        if approved is None:
+            self._withdraw(name)
+            return FAILED
+        return self._to_the_end(approved, wait=wait)
+
+    def _at_once(self, body: JsonObject, *, wait: bool) -> int:
+        name, target = body["metadata"]["name"], body["spec"]["namespaceName"]
+        try:
+            made = self._create(body)
+        except KeyboardInterrupt:
+            self.screen.say("")
+            self._say_where_it_is(name)
+            return INTERRUPTED
+        self.screen.say(f'Asked to delete the Moorcheh namespace "{target}": request {made.request.key}')
+        return self._to_the_end(made, wait=wait)
+
+    def retry(self, name: str, *, yes: bool, preview: bool, wait: bool) -> int:
+        failed = self.api.get(self.namespace, name)
+        if failed.request.status.phase is not Phase.FAILED:
+            phase = failed.request.status.phase or "not seen by an operator yet"
+            raise StopError(
+                f"{failed.request.key} has not failed, it is {phase}: only a failed one is retried"
+            )
+        return self.delete(again(failed), yes=yes, preview=preview, wait=wait)
+
+    # approve
+
+    def approve(self, name: str, *, yes: bool, wait: bool) -> int:
+        seen = self.api.get(self.namespace, name)
+        status = seen.request.status
+        if not seen.request.spec.suspend or status.phase in ENDED:
+            what = f"it is {status.phase}" if status.phase else "it is not suspended"
+            raise StopError(f"nothing to approve at {seen.request.key}: {what}")
+        if status.phase is not Phase.SUSPENDED or status.target is None:
+            seen = self._looked_up(seen)
+        self._show(seen)
+        question = f'Approve the deletion of the Moorcheh namespace "{seen.request.spec.namespace_name}"? '
+        try:
+            approved = self._approved(seen, question + "This can't be undone.", yes=yes)
+        except KeyboardInterrupt:
+            self.screen.say("")
+            self._say_where_it_is(name)
+            return INTERRUPTED
+        if approved is None:
+            self.screen.say("Not approved. The request stays suspended, and nothing is deleted.")
+            return FAILED
+        return self._to_the_end(approved, wait=wait)
+
+    # Steps
+
+    def _create(self, body: JsonObject) -> Seen:
+        """Where the answer is lost, a look tells whether it was created: the name is ours."""
+        try:
+            return self.api.create(self.namespace, body)
+        except ApiError as error:
+            if not error.passing:
+                raise
+            unanswered = error
+        try:
+            return self.api.get(self.namespace, body["metadata"]["name"])
+        except ApiError as error:
+            if error.status == 404:
+                raise unanswered from error
+            self._say_where_it_is(body["metadata"]["name"])
+            raise
+
+    def _looked_up(self, held: Seen) -> Seen:
+        """Once the operator has shown what is there. StopError where it doesn't."""
+        began = self.api.clock.ticks()
+        seen = held
+        with self.screen.busy("Looking at what is there …"):
+            while True:
+                status = seen.request.status
+                current = status.observed_generation == seen.request.generation
+                if current and (status.target is not None or status.phase in ENDED):
+                    return seen
+                waited = self.api.clock.ticks() - began
+                if status.phase is None and waited > UNSEEN_SECONDS:
+                    raise StopError(_nobody_looks(seen.request))
+                if waited > UNANSWERED_SECONDS:
+                    why = plain_text(status.message or "it has not been looked up")
+                    raise StopError(f"what would be deleted can't be shown: {why}")
+                time.sleep(LOOK_SECONDS)
+                seen = self._again(seen)
+
+    def _again(self, seen: Seen) -> Seen:
+        fresh = self.api.get(seen.request.namespace, seen.request.name)
+        if fresh.request.uid != seen.request.uid:
+            raise ApiError(f"{seen.request.key} is gone, and another request has its name", 404)
+        return fresh
+
+    def _show(self, seen: Seen) -> None:
+        title = "This was found:" if _settled(seen) else "To be deleted, with everything in it:"
+        self.screen.say(title, "bold")
+        self.screen.pairs(preview_lines(seen))
+        self._warn_of_another(seen)
+
+    def _warn_of_another(self, seen: Seen) -> None:
+        """A retry is meant for what the failed request was for; a later namespace of the name is another."""
+        failed_name = seen.annotations.get(RETRY_OF)
+        if failed_name is None:
+            return
+        try:
+            before = self.api.get(seen.request.namespace, failed_name).request.status.target
+        except ApiError:
+            return
+        then = parse_time(before.creation_time) if before else None
+        now = parse_time(seen.request.status.target.creation_time) if seen.request.status.target else None
+        if then is not None and now is not None and then != now:
+            self.screen.say(
+                f"Careful: {failed_name} was for the one created at {render_time(then)}. "
+                f"This is another one, created at {render_time(now)}.",
+                "bold red",
+            )
+
+    def _only_shown(self, seen: Seen) -> int:
+        refused = would_be_refused(seen.request)
+        self._withdraw(seen.request.name, quiet=True)
+        if refused:
+            self.screen.say("It would be refused. Nothing was deleted.", "red")
+        elif _settled(seen):
+            self.screen.say("There is no such namespace. Nothing was deleted.")
+        else:
+            self.screen.say("Only shown. Nothing was deleted.")
+        self.screen.data(shown_body(seen))
+        return FAILED if refused else GONE
+
+    def _approved(self, seen: Seen, question: str, *, yes: bool = False) -> Seen | None:
+        """The request with `suspend` false, as it was shown and nothing else; None where the answer is no."""
+        notes: dict[str, str] = {}
+        while True:
+            if not yes and not self.screen.ask(question):
+                return None
+            if not notes and (who := self.api.whoami()) is not None:
+                notes = {APPROVED_BY: who}
+            try:
+                return self._approve(seen, notes)
+            except ApiError as error:
+                if error.status != 409:
+                    raise
+            seen = self._again(seen)
+            if not seen.request.spec.suspend:
+                return seen
+            self.screen.say("It has changed meanwhile. Now:", "yellow")
+            self._show(seen)
+
+    def _approve(self, seen: Seen, notes: Mapping[str, str]) -> Seen:
+        try:
+            return self.api.approve(seen, notes)
+        except ApiError as error:
+            if not error.passing:
+                raise
+            unanswered = error
+        fresh = self._again(seen)
+        if fresh.request.spec.suspend:
+            raise StopError(f"the approval did not arrive: {unanswered}")
+        return fresh
+
+    # The end, or what remains
+
+    def _to_the_end(self, seen: Seen, *, wait: bool) -> int:
+        if not wait:
+            self.screen.say(f"Follow it with: {self._kubectl('moorcheh describe', seen.request.name)}")
+            self.screen.data(shown_body(seen))
+            return GONE
+        try:
+            with self.screen.following() as following:
+                seen = self._follow(seen, following)
+        except KeyboardInterrupt:
+            self.screen.say("")
+            self._say_it_goes_on(seen.request.name)
+            return INTERRUPTED
+        except (StopError, ApiError) as error:
+            self.screen.complain(str(error))
+            self._say_it_goes_on(seen.request.name)
+            return FAILED
+        self._say_the_end(seen.request)
+        self.screen.data(shown_body(seen))
+        return GONE if seen.request.status.phase is Phase.SUCCEEDED else FAILED
+
+    def _follow(self, seen: Seen, following: Following) -> Seen:
+        ticks = self.api.clock.ticks
+        began = answered = ticks()
+        while True:
+            request = seen.request
+            following.show(request, ticks())
+            if request.status.phase in ENDED:
+                return seen
+            if request.status.phase is None and ticks() - began > UNSEEN_SECONDS:
+                following.note(_nobody_looks(request))
+            elif request.status.phase is not None:
+                following.note(None)
+            time.sleep(LOOK_SECONDS if ticks() - began < 3 else FOLLOW_SECONDS)
+            try:
+                seen, answered = self._again(seen), ticks()
+            except ApiError as error:
+                if error.status == 404:
+                    raise StopError(
+                        f"{request.key} was deleted meanwhile. A deletion that has begun goes on at the "
+                        "server, but nothing follows it any more"
+                    ) from error
+                if not error.passing or ticks() - answered > LOST_SECONDS:
+                    raise
+                following.note(str(error))
+
+    def _say_the_end(self, request: Request) -> None:
+        status, job = request.status, request.status.job
+        if status.phase is Phase.SUCCEEDED:
+            removed = ""
+            if status.reason == Reason.DELETION_COMPLETED and job and job.deleted_items is not None:
+                removed = f" {job.deleted_items:,} items were removed."
+            elif status.message:
+                removed = f" {plain_text(status.message)}"
+            self.screen.say(f"Gone: {request.spec.namespace_name}.{removed}", "green")
+            return
+        self.screen.say(f"Failed: {status.reason}. {plain_text(status.message or '')}", "red")
+        self.screen.say(f"The whole story: {self._kubectl('moorcheh describe', request.name)}")
+        self.screen.say(f"To ask again:    {self._kubectl('moorcheh retry', request.name)}")
+
+    def _say_it_goes_on(self, name: str) -> None:
+        """What an interruption leaves behind."""
+        try:
+            status = self.api.get(self.namespace, name).request.status
+        except (ApiError, KeyboardInterrupt):
+            status = None
+        if status is not None and status.phase in (None, Phase.PENDING):
+            self.screen.say(f"It still waits. To withdraw it: {self._kubectl('delete nsdel', name)}")
+        else:
+            self.screen.say("The deletion goes on without you.")
+        self.screen.say(f"To see how far it is: {self._kubectl('moorcheh describe', name)}")
+
+    def _say_where_it_is(self, name: str) -> None:
+        """After an interruption, or a lost answer, around a creation or an approval."""
+        try:
+            seen = self.api.get(self.namespace, name)
+        except (ApiError, KeyboardInterrupt) as error:
+            if isinstance(error, ApiError) and error.status == 404:
+                self.screen.say("The request was not created. Nothing was deleted.")
+                return
+            describe = self._kubectl("moorcheh describe", name)
+            self.screen.say(f"It is not known whether that arrived. To see it: {describe}")
+            return
+        if seen.request.spec.suspend:
+            self.screen.say("Not approved. The request stays suspended, and nothing is deleted.")
+        else:
+            self._say_it_goes_on(name)
+
+    def _withdraw(self, name: str, *, quiet: bool = False) -> None:
+        """Remove a request that was only created to be looked at, and say what remains."""
+        try:
+            became = self._remove_held(name)
+        except (ApiError, KeyboardInterrupt) as error:
+            why = f" ({error})" if str(error) else ""
+            self.screen.say(
+                f"The request {self.namespace}/{name} could not be removed{why}. While it is suspended, "
+                f"nothing is deleted. To remove it: {self._kubectl('delete nsdel', name)}"
+            )
+            return
+        match became:
+            case "approved":
+                self.screen.say("It was approved meanwhile.")
+                self._say_it_goes_on(name)
+            case "removed" if not quiet:
+                self.screen.say("Nothing was deleted. The request was removed.")
+            case "absent" if not quiet:
+                self.screen.say("Nothing was deleted.")
+
+    def _remove_held(self, name: str) -> Literal["approved", "removed", "absent"]:
+        for _ in range(REMOVE_TRIES):
+            try:
+                seen = self.api.get(self.namespace, name)
+                if not seen.request.spec.suspend:
+                    return "approved"
+                self.api.remove(seen)
+                return "removed"
+            except ApiError as error:
+                if error.status == 404:
+                    return "absent"
+                if error.status != 409:
+                    raise
+        raise ApiError("it changes all the time")
+
+    def _kubectl(self, command: str, name: str) -> str:
+        return f"kubectl {command} -n {self.namespace} {name}"
+
+
+def _settled(seen: Seen) -> bool:
+    """Whether there is nothing left to ask: it is not there, or would be refused."""
+    target = seen.request.status.target
+    return would_be_refused(seen.request) or (target is not None and not target.found)
+
+
+def _nobody_looks(request: Request) -> str:
+    return (
+        f"No operator has looked at {request.key} for {UNSEEN_SECONDS:.0f} s. "
+        f"Does one run, and does it serve the namespace {request.namespace}?"
+    )

@@ -1,0 +1,54 @@
+"""The commands that only look: list, describe, watch."""
+
+from __future__ import annotations
+
+import contextlib
+from dataclasses import dataclass
+
+from .api import Api
+from .screen import Screen, shown_body
+from .watching import Watching
+from .words import HEADER, aligned, receipt, row
+
+DONE, INTERRUPTED = 0, 130
+
+
+@dataclass(frozen=True, slots=True)
+class Looking:
+    api: Api
+    screen: Screen
+    namespace: str
+
+    def list(self, *, everywhere: bool) -> int:
+        found, version = self.api.requests(None if everywhere else self.namespace)
+        if self.screen.has_data:
+            items = [shown_body(seen) for seen in found]
+            metadata = {"resourceVersion": version}
+            self.screen.data({"apiVersion": "v1", "kind": "List", "metadata": metadata, "items": items})
+            return DONE
+        if not found:
+            where = "" if everywhere else f" in the namespace {self.namespace}"
+            self.screen.say(f"No requests found{where}.")
+            return DONE
+        requests = sorted((seen.request for seen in found), key=lambda each: each.seniority)
+        now = self.api.clock.now().time
+        header = ["NAMESPACE", *HEADER] if everywhere else [*HEADER]
+        rows = [row(request, now, with_namespace=everywhere) for request in requests]
+        self.screen.rows(aligned([header, *rows]), [request.status.phase for request in requests])
+        return DONE
+
+    def describe(self, name: str) -> int:
+        seen = self.api.get(self.namespace, name)
+        if self.screen.has_data:
+            self.screen.data(shown_body(seen))
+            return DONE
+        events = self.api.events(seen.request)
+        for title, lines in receipt(seen, events, self.api.clock.now().time):
+            self.screen.say(title, "bold")
+            self.screen.pairs(lines)
+        return DONE
+
+    def watch(self, *, everywhere: bool) -> int:
+        with contextlib.suppress(KeyboardInterrupt):
+            Watching(self.api, self.screen, None if everywhere else self.namespace).run()
+        return INTERRUPTED

@@ -1,0 +1,238 @@
+"""Where words go: a terminal with colours and a moving bar, or plain lines. With `-o`, to standard error."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import sys
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Protocol, Self
+
+from moorcheh_operator.model import ENDED, Phase, Reason, Request, plain_text
+
+from .api import JsonObject, Seen
+from .pace import Pace
+from .words import Lines, change_line, long_time
+
+if TYPE_CHECKING:
+    from rich.console import Console, Group
+
+COLOURS = {
+    Phase.PENDING: "yellow",
+    Phase.SUSPENDED: "magenta",
+    Phase.SUBMITTING: "cyan",
+    Phase.RUNNING: "cyan",
+    Phase.SUCCEEDED: "green",
+    Phase.FAILED: "red",
+}
+
+
+class Following(Protocol):
+    """What shows a request on its way."""
+
+    def show(self, request: Request, ticks: float) -> None: ...
+
+    def note(self, words: str | None) -> None:
+        """What is wrong with following it, or None."""
+
+
+class Screen:
+    def __init__(self, output: str | None) -> None:
+        self._output = output
+        self._stream = sys.stderr if output else sys.stdout
+        self.terminal = self._stream.isatty()
+        self.interactive = self.terminal and sys.stdin.isatty()
+        self._console: Console | None = None
+
+    @property
+    def has_data(self) -> bool:
+        """Whether standard output is for objects."""
+        return self._output is not None
+
+    @property
+    def console(self) -> Console:
+        """Only with a terminal: importing it takes its time."""
+        if self._console is None:
+            from rich.console import Console  # noqa: PLC0415 - slow to import
+
+            self._console = Console(file=self._stream, highlight=False)
+        return self._console
+
+    def say(self, words: str, style: str | None = None) -> None:
+        if self.terminal:
+            from rich.text import Text  # noqa: PLC0415 - slow to import
+
+            self.console.print(Text(words, style=style or ""), soft_wrap=True)
+        else:
+            self._stream.write(f"{words}\n")
+            self._stream.flush()
+
+    def complain(self, words: str) -> None:
+        """An error, to standard error."""
+        style = ("\x1b[31m", "\x1b[0m") if sys.stderr.isatty() else ("", "")
+        sys.stderr.write(f"{style[0]}Error:{style[1]} {words}\n")
+        sys.stderr.flush()
+
+    def pairs(self, lines: Lines, *, indent: int = 2) -> None:
+        width = max(len(label) for label, _ in lines) + 2
+        for label, words in lines:
+            if not self.terminal:
+                self.say(" " * indent + f"{label + ':':<{width}}{words}")
+                continue
+            from rich.padding import Padding  # noqa: PLC0415 - slow to import
+            from rich.table import Table  # noqa: PLC0415 - slow to import
+            from rich.text import Text  # noqa: PLC0415 - slow to import
+
+            grid = Table.grid(padding=(0, 0))
+            grid.add_column(width=width, no_wrap=True)
+            grid.add_column(overflow="fold")
+            style = "red" if label in ("But", "Newest error", "Job's error") else ""
+            grid.add_row(Text(label, style="dim"), Text(words, style=style))
+            self.console.print(Padding(grid, (0, 0, 0, indent)))
+
+    def rows(self, rows: Sequence[Sequence[str]], phases: Sequence[Phase | None]) -> None:
+        """A header and aligned rows; on a terminal each in its phase's colour."""
+        for cells, phase in zip(rows, (None, *phases), strict=True):
+            line = "   ".join(cells).rstrip()
+            bold = "bold" if cells is rows[0] else None
+            self.say(line, COLOURS[phase] if phase else bold)
+
+    def ask(self, question: str) -> bool:
+        """No, unless it is answered with yes. Only where `interactive`."""
+        self._stream.write(f"{question} [y/N] ")
+        self._stream.flush()
+        answer = sys.stdin.readline()
+        if not answer.endswith("\n"):
+            self._stream.write("\n")
+        return answer.strip().lower() in ("y", "yes")
+
+    def data(self, body: JsonObject, *, stream: bool = False) -> None:
+        """To standard output, if `-o` was given. `stream`: one of many, a line or a document each."""
+        if self._output is None:
+            return
+        if self._output == "json":
+            text = json.dumps(body) if stream else json.dumps(body, indent=4)
+        else:
+            import yaml  # noqa: PLC0415 - slow to import
+
+            text = ("---\n" if stream else "") + yaml.safe_dump(body, sort_keys=False, allow_unicode=True)
+        with contextlib.suppress(BrokenPipeError):
+            sys.stdout.write(text.rstrip("\n") + "\n")
+            sys.stdout.flush()
+
+    @contextlib.contextmanager
+    def following(self) -> Iterator[Following]:
+        if not self.terminal:
+            yield _Plain(self)
+            return
+        with _Bar(self.console) as bar:
+            yield bar
+
+    @contextlib.contextmanager
+    def busy(self, words: str) -> Iterator[None]:
+        """A sign of life for a wait of seconds."""
+        if not self.terminal:
+            yield
+            return
+        with self.console.status(words):
+            yield
+
+
+def shown_body(seen: Seen) -> JsonObject:
+    """For `-o`: as kubectl shows it, without managedFields."""
+    metadata = {key: value for key, value in seen.body["metadata"].items() if key != "managedFields"}
+    return {**seen.body, "metadata": metadata}
+
+
+class _Plain:
+    """One line a change."""
+
+    def __init__(self, screen: Screen) -> None:
+        self._screen = screen
+        self._shown: str | None = None
+        self._noted: str | None = None
+
+    def show(self, request: Request, ticks: float) -> None:  # noqa: ARG002 - the bar needs it
+        if request.status.phase in ENDED:
+            return
+        line = change_line(request)
+        if line != self._shown:
+            self._shown = line
+            why = request.status.message if request.status.reason != Reason.JOB_RUNNING else None
+            self._screen.say(line + (f"  {plain_text(why)}" if why else ""))
+
+    def note(self, words: str | None) -> None:
+        if words is not None and words != self._noted:
+            self._screen.say(words)
+        self._noted = words
+
+
+class _Bar:
+    """A bar with items, rate and time left; below it, why it waits or what is wrong.
+
+    Reports come some seconds apart. In between it moves on at the pace that was seen, and says so by a "~".
+    """
+
+    def __init__(self, console: Console) -> None:
+        from rich.live import Live  # noqa: PLC0415 - slow to import
+        from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn  # noqa: PLC0415 - the same
+
+        self._progress = Progress(
+            SpinnerColumn(finished_text=" "),
+            TextColumn("{task.description}", markup=False),
+            BarColumn(bar_width=None),
+            TextColumn("{task.fields[items]}", markup=False),
+            TextColumn("{task.fields[pace]}", style="dim", markup=False),
+            console=console,
+            expand=True,
+        )
+        self._task = self._progress.add_task("Asked", total=None, items="", pace="")
+        self._pace = Pace()
+        self._why: str | None = None
+        self._note: str | None = None
+        self._live = Live(get_renderable=self._render, console=console, refresh_per_second=8)
+
+    def __enter__(self) -> Self:
+        self._live.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._live.stop()
+
+    def _render(self) -> Group:
+        from rich.console import Group  # noqa: PLC0415 - slow to import
+        from rich.text import Text  # noqa: PLC0415 - slow to import
+
+        below = [Text(f"  {words}", style="yellow") for words in (self._why, self._note) if words]
+        return Group(self._progress, *below)
+
+    def note(self, words: str | None) -> None:
+        self._note = words
+
+    def show(self, request: Request, ticks: float) -> None:
+        status, job = request.status, request.status.job
+        total = job.total_items if job else None
+        removed = likely = (job.deleted_items if job else None) or 0
+        plain = status.phase in (None, *ENDED) or status.reason in (Reason.JOB_RUNNING, Reason.SUBMITTING)
+        self._why = None if plain else plain_text(f"{status.reason}: {status.message}")
+        if job is not None and status.phase is Phase.RUNNING:
+            self._pace.note(job, ticks)
+            likely = self._pace.guess(removed, total, ticks)
+        end = max(total or 0, removed, 1)
+        of = "" if total is None else f"/{max(total, removed):,}"
+        about = "~" if likely > removed else ""
+        self._progress.update(
+            self._task,
+            description=str(status.phase or "Asked"),
+            total=end if total is not None or status.phase in ENDED else None,
+            completed=end if status.phase is Phase.SUCCEEDED else likely,
+            items=f"{about}{likely:,}{of} items" if job is not None and job.deleted_items is not None else "",
+            pace=self._words(request, total, ticks),
+        )
+
+    def _words(self, request: Request, total: int | None, ticks: float) -> str:
+        if request.status.phase is not Phase.RUNNING or self._pace.rate is None:
+            return ""
+        rate = f"{self._pace.rate:,.0f}/s" if self._pace.rate >= 10 else f"{self._pace.rate:.1f}/s"
+        left = self._pace.left(total, ticks)
+        return rate if left is None else f"{rate}, {long_time(left)} left"

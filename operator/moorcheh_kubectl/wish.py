@@ -1,0 +1,69 @@
+"""What is asked for: a name and its conditions, checked as the CRD checks them, and the object made of it."""
+
+from __future__ import annotations
+
+import re
+import secrets
+from dataclasses import dataclass, field
+from typing import Any
+
+from moorcheh_operator.model import GROUP, KIND, VERSION
+
+from .api import Seen
+
+NAME = re.compile(r"[A-Za-z0-9_-]{1,255}")
+TIME = re.compile(
+    r"[12][0-9]{3}-[0-9]{2}-[0-9]{2}T([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](\.[0-9]{1,9})?"
+    r"(Z|[+-]([01][0-9]|2[0-3]):[0-5][0-9])"
+)
+
+REQUESTED_BY = f"{GROUP}/requested-by"
+APPROVED_BY = f"{GROUP}/approved-by"
+RETRY_OF = f"{GROUP}/retry-of"
+
+RETRIED = ("namespaceName", "ifAbsent", "preconditions", "backoffLimit", "activeDeadlineSeconds")
+"""What a fresh request takes over from a failed one."""
+
+_STEM = 40  # characters of the namespace's name that go into the request's
+_SUFFIX = "bcdfghjklmnpqrstvwxz2456789"  # as Kubernetes' generateName: no words come out by chance
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """`spec` without `suspend`, which is the plugin's own means."""
+
+    spec: dict[str, Any]
+    annotations: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def target(self) -> str:
+        return str(self.spec["namespaceName"])
+
+    def body(self, *, suspend: bool, asker: str | None) -> dict[str, Any]:
+        """A fresh object. Its name is made here, as generateName would: where the answer to the creation is
+        lost, or it is interrupted, there is a name to look for.
+        """
+        stem = name_stem(self.target)
+        asked = {REQUESTED_BY: asker} if asker else {}
+        return {
+            "apiVersion": f"{GROUP}/{VERSION}",
+            "kind": KIND,
+            "metadata": {
+                "name": stem + "".join(secrets.choice(_SUFFIX) for _ in range(5)),
+                "generateName": stem,
+                "annotations": {**self.annotations, **asked},
+            },
+            "spec": {**self.spec, "suspend": suspend},
+        }
+
+
+def again(failed: Seen) -> Wish:
+    """The same as a failed request asked for."""
+    spec = {key: failed.body["spec"][key] for key in RETRIED if key in failed.body["spec"]}
+    return Wish(spec, {RETRY_OF: failed.request.name})
+
+
+def name_stem(target: str) -> str:
+    """`My_Docs` -> `my-docs-`: a Kubernetes name's beginning."""
+    words = re.sub(r"[^a-z0-9]+", "-", target.lower()).strip("-")[:_STEM].strip("-")
+    return f"{words or 'namespace'}-"

@@ -1,0 +1,249 @@
+"""What is shown of a request, as text: rows, the preview, the receipt. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from datetime import datetime, timedelta
+from typing import Any
+
+from moorcheh_operator.model import ENDED, Phase, Reason, Request, parse_time, plain_text, render_time
+
+from .api import Seen
+from .wish import APPROVED_BY, REQUESTED_BY, RETRY_OF
+
+WOULD_BE_REFUSED = "Approval would be refused"
+"""How the operator's message on a suspended request begins to say so (lifecycle.py)."""
+
+_NOTHING_SENT = "Sure that nothing was removed by this request: no DELETE was sent."
+_PARTLY = "The server says that its job failed. Some of the items may be gone."
+HOW_SURE: dict[str, str] = {
+    Reason.DELETION_COMPLETED: "Sure: the server's own job reported that it completed.",
+    Reason.ALREADY_ABSENT: "Sure that none of this name was there at the first look. No DELETE was sent.",
+    Reason.VERIFIED_ABSENT: (
+        "Sure that it is gone, as two looks agreed. No job was seen to end, so what removed it, and how many "
+        "items, is not known."
+    ),
+    Reason.TARGET_REPLACED: (
+        "Sure that the one asked for is gone: the one of that name now was created later. It was left alone."
+    ),
+    Reason.JOB_FAILED: _PARTLY,
+    Reason.BACKOFF_LIMIT_EXCEEDED: "The last attempt did not succeed either. Some of the items may be gone.",
+    Reason.REJECTED: "Sure that nothing was removed by this request: the server rejected it.",
+    Reason.TARGET_ABSENT: _NOTHING_SENT,
+    Reason.RESTORED_FROM_BACKUP: "Sure that nothing was removed since the restore: no DELETE was sent.",
+    Reason.OUTCOME_UNKNOWN: "Not sure: the DELETE may have been sent, and may still take effect.",
+}
+"""For the reasons to end whose certainty does not depend on how far the request had come."""
+
+
+def how_sure(request: Request) -> str:
+    status = request.status
+    match status.phase:
+        case phase if phase not in ENDED:
+            return "Not ended yet."
+        case _ if (words := HOW_SURE.get(status.reason or "")) is not None:
+            return words
+        case _ if status.attempt is None:
+            return _NOTHING_SENT
+        case _ if status.reason == Reason.DEADLINE_EXCEEDED and status.job is not None:
+            return "The job may go on at the server: it cannot be told to stop."
+        case _:
+            return "An earlier attempt of this request had been sent. Some of the items may be gone."
+
+
+# Rows
+
+HEADER = ("NAME", "TARGET", "PHASE", "PROGRESS", "REASON", "AGE")
+
+
+def row(request: Request, now: datetime, *, with_namespace: bool) -> list[str]:
+    status = request.status
+    cells = [
+        request.name,
+        request.spec.namespace_name,
+        str(status.phase or "-"),
+        plain_text(status.progress or "") or "-",
+        plain_text(status.reason or "") or "-",
+        short_time(now - request.creation_time),
+    ]
+    return [request.namespace, *cells] if with_namespace else cells
+
+
+def aligned(rows: list[list[str]]) -> list[list[str]]:
+    """Each cell padded to its column's width, the last one left as it is."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return [
+        [cell.ljust(width) for cell, width in zip(row[:-1], widths, strict=False)] + row[-1:] for row in rows
+    ]
+
+
+def change_line(request: Request) -> str:
+    """One change, where there is no terminal."""
+    status = request.status
+    parts = [
+        f"{request.key}  {request.spec.namespace_name}",
+        f"{status.phase or 'not seen yet'}" + (f"/{plain_text(status.reason)}" if status.reason else ""),
+        plain_text(status.progress or ""),
+    ]
+    return "  ".join(part for part in parts if part)
+
+
+# Preview and receipt: (label, text) pairs
+
+Lines = list[tuple[str, str]]
+
+
+def preview(seen: Seen) -> Lines:
+    request, target = seen.request, seen.request.status.target
+    lines = [("Namespace", request.spec.namespace_name)]
+    if target is None:
+        lines.append(("Found", "not known: the server has not been asked yet"))
+    elif not target.found:
+        lines.append(("Found", "no"))
+    else:
+        items = "number not known" if target.item_count is None else f"{target.item_count:,}"
+        lines.append(("Items", items))
+        lines.append(("Created", plain_text(target.creation_time or "not known")))
+    if target is not None and target.observation_time is not None:
+        lines.append(("Looked up", render_time(target.observation_time)))
+    lines += _conditions(request)
+    lines.append(("Request", request.key))
+    if would_be_refused(request):
+        lines.append(("But", plain_text(request.status.message or "").removeprefix("Suspended. ")))
+    return lines
+
+
+def would_be_refused(request: Request) -> bool:
+    return request.status.phase is Phase.SUSPENDED and WOULD_BE_REFUSED in (request.status.message or "")
+
+
+def receipt(seen: Seen, events: Iterable[dict[str, Any]], now: datetime) -> Iterator[tuple[str, Lines]]:
+    """Sections of (label, text)."""
+    request, status = seen.request, seen.request.status
+    reason = f" ({plain_text(status.reason)})" if status.reason else ""
+    yield (
+        f"Request {request.key}",
+        [
+            ("State", f"{status.phase or 'not seen by an operator yet'}{reason}"),
+            *([("Meaning", plain_text(status.message))] if status.message else []),
+            ("How sure", how_sure(request)),
+            *([("Newest error", plain_text(status.last_error))] if status.last_error else []),
+        ],
+    )
+    yield "Asked for", [("Delete", f"the Moorcheh namespace {request.spec.namespace_name}"), *_asked(seen)]
+    yield "Target, as it was looked up", _target(request)
+    yield "Attempts and job", _job(request)
+    yield "Cluster's clock", _cluster_times(request, now)
+    told = [
+        (
+            str(event.get("lastTimestamp") or event.get("eventTime") or "-"),
+            f"{event.get('reason')}: {plain_text(str(event.get('message') or ''))}",
+        )
+        for event in events
+    ]
+    if told:
+        yield "Events", told
+
+
+def _asked(seen: Seen) -> Lines:
+    request, notes = seen.request, seen.annotations
+    by = plain_text(notes[REQUESTED_BY]) if REQUESTED_BY in notes else "not recorded"
+    managers = seen.body["metadata"].get("managedFields") or []
+    through = next((str(each.get("manager")) for each in managers if not each.get("subresource")), None)
+    lines = [("By", by + (f", with {plain_text(through)}" if through else ""))]
+    if APPROVED_BY in notes:
+        lines.append(("Approved by", plain_text(notes[APPROVED_BY])))
+    if RETRY_OF in notes:
+        lines.append(("Retry of", plain_text(notes[RETRY_OF])))
+    lines += _conditions(request)
+    lines.append(("If absent", str(request.spec.if_absent)))
+    if request.spec.suspend:
+        lines.append(("Held", "yes, spec.suspend is true"))
+    lines.append(("Further attempts", f"at most {request.spec.backoff_limit}"))
+    lines.append(("Deadline", f"{long_time(request.spec.active_deadline_seconds)} after the start"))
+    return lines
+
+
+def _conditions(request: Request) -> Lines:
+    wanted = request.spec.preconditions
+    lines = []
+    if wanted.created_before is not None:
+        lines.append(("Only if", f"created before {render_time(wanted.created_before)}"))
+    if wanted.max_items is not None:
+        lines.append(("Only if", f"at most {wanted.max_items:,} items"))
+    return lines
+
+
+def _target(request: Request) -> Lines:
+    target = request.status.target
+    if target is None:
+        return [("Found", "not looked up yet")]
+    lines = [("Found", "yes" if target.found else "no")]
+    if target.item_count is not None:
+        lines.append(("Items", f"{target.item_count:,}"))
+    if target.creation_time is not None:
+        lines.append(("Created", f"{plain_text(target.creation_time)} (server's clock)"))
+    if target.observation_time is not None:
+        lines.append(("Looked up", f"{render_time(target.observation_time)} (cluster's clock)"))
+    return lines
+
+
+def _job(request: Request) -> Lines:
+    attempt, job = request.status.attempt, request.status.job
+    if attempt is None:
+        return [("Attempts", "none: no DELETE was sent")]
+    lines = [("Attempts", f"{attempt.number}, the last one at {render_time(attempt.start_time)}")]
+    lines.append(("Sent as", f"X-Request-Id: {request.uid}/{plain_text(attempt.id)}"))
+    if job is None:
+        return [*lines, ("Job", "none that is known")]
+    lines.append(("Job", f"{job.id}, {plain_text(job.status or 'not reported yet')}"))
+    if job.deleted_items is not None:
+        total = "an unknown number" if job.total_items is None else f"{job.total_items:,}"
+        lines.append(("Removed", f"{job.deleted_items:,} of {total} items"))
+    if job.last_error is not None:
+        lines.append(("Job's error", plain_text(job.last_error)))
+    times = {"began": job.start_time, "last change": job.update_time, "ended": job.finish_time}
+    told = [f"{what} {plain_text(time)}" for what, time in times.items() if time is not None]
+    if told:
+        lines.append(("Server's clock", ", ".join(told)))
+    began, ended = parse_time(job.start_time), parse_time(job.finish_time)
+    if began is not None and ended is not None and ended >= began:
+        lines.append(("Job took", long_time((ended - began).total_seconds())))
+    return lines
+
+
+def _cluster_times(request: Request, now: datetime) -> Lines:
+    status = request.status
+    lines = [
+        ("Asked", f"{render_time(request.creation_time)}, {short_time(now - request.creation_time)} ago")
+    ]
+    if status.start_time is not None:
+        lines.append(("Started", render_time(status.start_time)))
+    if status.completion_time is not None:
+        lines.append(("Ended", render_time(status.completion_time)))
+        if status.start_time is not None:
+            took = (status.completion_time - status.start_time).total_seconds()
+            lines.append(("Took", long_time(took)))
+    return lines
+
+
+# Numbers
+
+
+def short_time(span: timedelta) -> str:
+    """`42s`, `7m`, `3h`, `5d`, as kubectl's AGE in short."""
+    seconds = max(int(span.total_seconds()), 0)
+    for size, unit in ((86400, "d"), (3600, "h"), (60, "m")):
+        if seconds >= 2 * size:
+            return f"{seconds // size}{unit}"
+    return f"{seconds}s"
+
+
+def long_time(seconds: float) -> str:
+    """`5 s`, `4 min 10 s`, `2 h 5 min`, `3 d 1 h`."""
+    whole = max(round(seconds), 0)
+    for size, unit, rest, less in ((86400, "d", 3600, "h"), (3600, "h", 60, "min"), (60, "min", 1, "s")):
+        if whole >= size:
+            remainder = whole % size // rest
+            return f"{whole // size} {unit}" + (f" {remainder} {less}" if remainder else "")
+    return f"{whole} s"
