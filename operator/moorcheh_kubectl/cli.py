@@ -6,6 +6,7 @@ Exit codes: 0 gone (or done), 1 failed, 2 wrong use, 130 interrupted.
 from __future__ import annotations
 
 import functools
+import os
 import signal
 import sys
 from collections.abc import Callable
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from .screen import Screen
 
 INTERRUPTED = 130
+COMPLETE = "_KUBECTL_MOORCHEH_COMPLETE"
 
 Context = click.Context
 
@@ -33,7 +35,9 @@ def main() -> NoReturn:
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _interrupt)
     try:
-        code = group.main(standalone_mode=False, prog_name=_program())
+        # A shell completes the program's own name, people call it through kubectl.
+        name = "kubectl-moorcheh" if COMPLETE in os.environ else "kubectl moorcheh"
+        code = group.main(standalone_mode=False, prog_name=name, complete_var=COMPLETE)
     except click.exceptions.Abort:
         code = INTERRUPTED
     except click.ClickException as error:
@@ -50,10 +54,6 @@ def main() -> NoReturn:
 
 def _interrupt(_number: int, _frame: FrameType | None) -> NoReturn:
     raise KeyboardInterrupt
-
-
-def _program() -> str:
-    return "kubectl moorcheh"
 
 
 # Options that every command has, before it or after it

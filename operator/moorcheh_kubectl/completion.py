@@ -8,7 +8,7 @@ from typing import NoReturn
 
 from click.shell_completion import CompletionItem, ShellComplete
 
-from .cli import group
+from .cli import COMPLETE, group
 
 NO_FILES, DEFAULT = 4, 0  # kubectl's (Cobra's) directives
 
@@ -27,5 +27,5 @@ def main() -> NoReturn:
 
 
 def completions(words: Sequence[str], incomplete: str) -> list[CompletionItem]:
-    shell = ShellComplete(group, {}, "kubectl moorcheh", "_KUBECTL_MOORCHEH_COMPLETE")
+    shell = ShellComplete(group, {}, "kubectl moorcheh", COMPLETE)
     return shell.get_completions(list(words), incomplete)

@@ -26,7 +26,7 @@ GONE, FAILED, INTERRUPTED = 0, 1, 130
 LOOK_SECONDS = 0.25  # between two looks at a request that should change at once …
 FOLLOW_SECONDS = 1.0  # … and at one that is being worked on
 UNSEEN_SECONDS = 10.0  # an operator sees a request within a second
-UNANSWERED_SECONDS = 30.0  # how long a preview waits for a server that gives no listing
+UNANSWERED_SECONDS = 15.0  # how long a preview waits for a server that gives no listing
 LOST_SECONDS = 300.0  # without an answer of the API server, before following is given up
 REMOVE_TRIES = 5
 

@@ -21,7 +21,14 @@ REQUESTED_BY = f"{GROUP}/requested-by"
 APPROVED_BY = f"{GROUP}/approved-by"
 RETRY_OF = f"{GROUP}/retry-of"
 
-RETRIED = ("namespaceName", "ifAbsent", "preconditions", "backoffLimit", "activeDeadlineSeconds")
+RETRIED = (
+    "namespaceName",
+    "ifAbsent",
+    "preconditions",
+    "backoffLimit",
+    "activeDeadlineSeconds",
+    "ttlSecondsAfterFinished",
+)
 """What a fresh request takes over from a failed one."""
 
 _STEM = 40  # characters of the namespace's name that go into the request's

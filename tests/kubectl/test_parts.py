@@ -1,0 +1,239 @@
+"""The plugin's pure parts: pace, names, words, and what importing it costs."""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib
+import re
+import subprocess
+import sys
+import tomllib
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+
+from moorcheh_kubectl import wish, words
+from moorcheh_kubectl.api import Seen
+from moorcheh_kubectl.pace import GUESSED_SECONDS, Pace
+from moorcheh_operator.model import Attempt, Job, Phase, Reason, Request, Spec, Status
+
+ROOT = Path(__file__).parents[2]
+SPEC: dict[str, Any] = yaml.safe_load((ROOT / "crds" / "namespacedeletions.yaml").read_text())["spec"][
+    "versions"
+][0]["schema"]["openAPIV3Schema"]["properties"]["spec"]["properties"]
+START = datetime(2026, 11, 23, 10, 0, tzinfo=UTC)
+
+
+def job(removed: int | None, seconds: float | None = None, *, total: int | None = 5000) -> Job:
+    """As the server reported it `seconds` after the job's start; without its times if there are none."""
+    times = (
+        {}
+        if seconds is None
+        else {
+            "start_time": START.isoformat(),
+            "update_time": (START + timedelta(seconds=seconds)).isoformat(),
+        }
+    )
+    return Job("job-1", "running", total_items=total, deleted_items=removed, **times)
+
+
+def request(phase: Phase, reason: str, **status: Any) -> Request:
+    shown = Status(observed_generation=1, phase=phase, reason=reason, **status)
+    return Request("ns", "docs-1", "uid", "1", 1, START, Spec("docs"), shown)
+
+
+# Pace
+
+
+def test_the_pace_is_by_the_servers_times_however_late_its_reports_are_seen() -> None:
+    pace = Pace()
+    pace.note(job(250, 1.25), ticks=105.0)
+    pace.note(job(1000, 5), ticks=111.0)
+
+    assert pace.rate == pytest.approx(200)
+
+
+def test_the_time_left_counts_from_when_the_report_was_made_not_seen() -> None:
+    pace = Pace()
+    pace.note(job(1000, 5), ticks=105.0)
+    pace.note(job(2000, 10), ticks=114.0)
+
+    assert pace.left(5000, ticks=114.0) == pytest.approx(11)
+    assert pace.left(5000, ticks=200.0) == 0
+
+
+def test_without_the_servers_times_the_pace_is_by_ones_own() -> None:
+    pace = Pace()
+    pace.note(job(0), ticks=100.0)
+    pace.note(job(0), ticks=101.0)
+    pace.note(job(500), ticks=105.0)
+
+    assert (pace.rate, pace.left(1000, ticks=105.0)) == (100, 5)
+
+
+def test_one_report_or_an_unknown_total_tells_no_time_left() -> None:
+    pace = Pace()
+    pace.note(job(10), ticks=100.0)
+    assert (pace.rate, pace.left(5000, ticks=100.0)) == (None, None)
+
+    pace.note(job(20), ticks=101.0)
+    assert pace.left(None, ticks=101.0) is None
+
+
+def test_a_new_attempt_starts_the_pace_anew() -> None:
+    pace = Pace()
+    pace.note(job(0), ticks=100.0)
+    pace.note(job(500), ticks=105.0)
+    pace.note(dataclasses.replace(job(600), id="job-2"), ticks=110.0)
+
+    assert pace.rate is None
+
+
+@given(
+    reports=st.lists(st.tuples(st.integers(0, 6000), st.floats(0, 1e5)), max_size=20),
+    total=st.none() | st.integers(0, 6000),
+    ticks=st.floats(0, 1e6),
+)
+def test_a_guess_never_falls_behind_the_report_nor_says_that_all_is_gone(
+    reports: list[tuple[int, float]], total: int | None, ticks: float
+) -> None:
+    pace = Pace()
+    for removed, seconds in reports:
+        pace.note(job(removed, seconds), ticks)
+    removed = reports[-1][0] if reports else 0
+    guess = pace.guess(removed, total, ticks)
+
+    assert guess >= removed
+    assert guess == removed or (total is not None and guess < total)
+
+
+def test_a_guess_stands_still_when_reports_stay_away() -> None:
+    pace = Pace()
+    pace.note(job(100, 1), ticks=101.0)
+
+    assert pace.guess(100, 5000, ticks=101.0 + GUESSED_SECONDS) == 1600
+    assert pace.guess(100, 5000, ticks=9999.0) == 1600
+
+
+# Names and the schema
+
+
+def test_names_and_times_are_checked_as_the_crd_checks_them() -> None:
+    assert SPEC["namespaceName"]["pattern"] == "^[A-Za-z0-9_-]+$"
+    assert (SPEC["namespaceName"]["minLength"], SPEC["namespaceName"]["maxLength"]) == (1, 255)
+    assert wish.NAME.pattern == "[A-Za-z0-9_-]{1,255}"
+    assert SPEC["preconditions"]["properties"]["createdBefore"]["pattern"] == f"^{wish.TIME.pattern}$"
+
+
+def test_a_retry_takes_over_every_field_but_the_suspension() -> None:
+    assert set(wish.RETRIED) == SPEC.keys() - {"suspend"}
+
+
+@given(st.from_regex(r"[A-Za-z0-9_-]{1,255}", fullmatch=True))
+def test_every_moorcheh_name_makes_a_kubernetes_name(target: str) -> None:
+    body = wish.Wish({"namespaceName": target}).body(suspend=True, asker=None)
+
+    assert re.fullmatch(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?", body["metadata"]["name"])
+    assert len(body["metadata"]["name"]) <= 63
+    assert body["metadata"]["name"].startswith(body["metadata"]["generateName"])
+
+
+# Words
+
+
+@pytest.mark.parametrize(
+    ("seconds", "short", "long"),
+    [
+        (0, "0s", "0 s"),
+        (59.6, "59s", "1 min"),
+        (119, "119s", "1 min 59 s"),
+        (250, "4m", "4 min 10 s"),
+        (7500, "2h", "2 h 5 min"),
+        (86400, "24h", "1 d"),
+        (90000, "25h", "1 d 1 h"),
+        (999999, "11d", "11 d 13 h"),
+    ],
+)
+def test_spans_are_short_in_a_column_and_longer_in_a_sentence(seconds: float, short: str, long: str) -> None:
+    assert (words.short_time(timedelta(seconds=seconds)), words.long_time(seconds)) == (short, long)
+
+
+ENDS = [
+    *[
+        (Phase.SUCCEEDED, reason)
+        for reason in ("DeletionCompleted", "AlreadyAbsent", "VerifiedAbsent", "TargetReplaced")
+    ],
+    *[
+        (Phase.FAILED, reason)
+        for reason in Reason
+        if words.HOW_SURE.get(reason)
+        and reason not in ("DeletionCompleted", "AlreadyAbsent", "VerifiedAbsent", "TargetReplaced")
+    ],
+]
+
+
+@pytest.mark.parametrize(("phase", "reason"), ENDS)
+def test_each_end_says_how_sure_it_is(phase: Phase, reason: str) -> None:
+    assert words.how_sure(request(phase, reason)) == words.HOW_SURE[reason]
+
+
+def test_a_refused_precondition_is_sure_only_where_nothing_was_sent_before() -> None:
+    refused = request(Phase.FAILED, Reason.PRECONDITION_FAILED)
+    retried = request(Phase.FAILED, Reason.PRECONDITION_FAILED, attempt=Attempt(1, "a", START))
+
+    assert "no DELETE was sent" in words.how_sure(refused)
+    assert "Some of the items may be gone" in words.how_sure(retried)
+
+
+def test_a_deadline_with_a_job_says_that_the_job_may_go_on() -> None:
+    running = request(Phase.FAILED, Reason.DEADLINE_EXCEEDED, attempt=Attempt(1, "a", START), job=job(3))
+
+    assert "may go on at the server" in words.how_sure(running)
+
+
+def test_an_unknown_reason_of_a_newer_operator_is_shown_as_it_is() -> None:
+    body = {
+        "metadata": {
+            "namespace": "ns",
+            "name": "docs-1",
+            "uid": "u",
+            "resourceVersion": "1",
+            "creationTimestamp": "2026-11-23T10:00:00Z",
+        },
+        "spec": {"namespaceName": "docs"},
+        "status": {"phase": "Failed", "reason": "SomethingNew"},
+    }
+    sections = dict(words.receipt(Seen.of(body), [], START))
+
+    assert ("State", "Failed (SomethingNew)") in sections["Request ns/docs-1"]
+
+
+# What it costs and how it is installed
+
+
+def test_help_imports_neither_the_kubernetes_client_nor_rich() -> None:
+    program = (
+        "import sys; from moorcheh_kubectl.cli import group;"
+        "group.main(['delete', '--help'], standalone_mode=False);"
+        "tops = {name.partition('.')[0] for name in sys.modules};"
+        "print(sorted(tops & {'kubernetes', 'rich', 'yaml', 'urllib3'}))"
+    )
+    ran = subprocess.run(
+        [sys.executable, "-c", program], cwd=ROOT / "operator", capture_output=True, text=True, check=True
+    )
+
+    assert ran.stdout.splitlines()[-1] == "[]"
+
+
+def test_every_console_script_can_be_loaded() -> None:
+    scripts = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["scripts"]
+
+    assert {"kubectl-moorcheh", "kubectl_complete-moorcheh"} <= scripts.keys()
+    for entry in scripts.values():
+        module, _, name = entry.partition(":")
+        assert callable(getattr(importlib.import_module(module), name))

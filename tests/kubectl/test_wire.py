@@ -1,0 +1,212 @@
+"""The plugin where the API server is away, empty, or loses an answer; and as kubectl itself runs it."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import sys
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.dev.waiting import until
+from tests.kubectl.conftest import Person, environment
+from tests.kubectl.terminal import ran
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from tests.integration.life import World
+
+
+class Server(ThreadingHTTPServer):
+    """Keeps what is created; `loses` says at which method it drops the connection after doing its work."""
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), Handler)
+        self.has_crd = True
+        self.loses: set[str] = set()
+        self.kept: dict[str, dict[str, Any]] = {}
+        self.asked: list[str] = []
+
+
+class Handler(BaseHTTPRequestHandler):
+    server: Server
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+    def _answer(self) -> None:
+        self.server.asked.append(self.command)
+        length = int(self.headers.get("Content-Length") or 0)
+        body = json.loads(self.rfile.read(length)) if length else {}
+        status, answer = self._result(body)
+        if self.command in self.server.loses and "namespacedeletions" in self.path:
+            self.close_connection = True
+            self.connection.shutdown(socket.SHUT_RDWR)
+            return
+        data = answer.encode() if isinstance(answer, str) else json.dumps(answer).encode()
+        self.send_response(status)
+        self.send_header("Content-Length", str(len(data)))
+        self.end_headers()
+        self.wfile.write(data)
+
+    do_GET = do_POST = do_PATCH = do_DELETE = _answer  # noqa: N815 - the base class' names
+
+    def _result(self, body: dict[str, Any]) -> tuple[int, Any]:
+        if "namespacedeletions" not in self.path:
+            return 201, {"status": {"userInfo": {"username": "jane"}}}
+        if not self.server.has_crd:
+            return 404, "404 page not found\n"
+        name = self.path.partition("?")[0].rpartition("/")[2]
+        match self.command:
+            case "POST":
+                metadata = {
+                    **body["metadata"],
+                    "namespace": "default",
+                    "uid": "u",
+                    "resourceVersion": "1",
+                    "creationTimestamp": "2026-11-23T10:00:00Z",
+                    "generation": 1,
+                }
+                self.server.kept[body["metadata"]["name"]] = {**body, "metadata": metadata}
+                return 201, {**body, "metadata": metadata}
+            case "DELETE":
+                return 200, self.server.kept.pop(name)
+            case _ if name in self.server.kept:
+                return 200, self.server.kept[name]
+            case _:
+                return 404, {
+                    "kind": "Status",
+                    "message": f'namespacedeletions.moorcheh.ai "{name}" not found',
+                }
+
+
+@pytest.fixture
+def server() -> Iterator[Server]:
+    with Server() as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        yield server
+        server.shutdown()
+        thread.join()
+
+
+def person(folder: Path, url: str) -> Person:
+    kubeconfig = folder / "kubeconfig"
+    entry = {"name": "here", "cluster": {"server": url}, "context": {"cluster": "here", "user": "here"}}
+    kubeconfig.write_text(
+        json.dumps(
+            {
+                "clusters": [entry],
+                "contexts": [entry],
+                "users": [{"name": "here", "user": {"token": "t"}}],
+                "current-context": "here",
+            }
+        )
+    )
+    return Person(environment(kubeconfig), "default")
+
+
+@pytest.fixture
+def jane(tmp_path: Path, server: Server) -> Person:
+    return person(tmp_path, f"http://127.0.0.1:{server.server_port}")
+
+
+def test_a_cluster_without_the_crd_is_said_plainly(jane: Person, server: Server) -> None:
+    server.has_crd = False
+    for arguments in (["list"], ["delete", "docs", "--yes"], ["delete", "docs", "--preview"]):
+        asked = jane.runs(*arguments)
+        assert (asked.returncode, "is the operator installed?" in asked.stderr) == (1, True)
+
+
+def test_a_cluster_that_can_not_be_reached_is_said_plainly(tmp_path: Path) -> None:
+    with socket.socket() as reserved:
+        reserved.bind(("127.0.0.1", 0))
+        url = f"http://127.0.0.1:{reserved.getsockname()[1]}"
+        asked = person(tmp_path, url).runs("delete", "docs", "--yes")
+
+    assert asked.returncode == 1
+    assert asked.stderr == f"Error: the cluster at {url} gave no answer: [Errno 111] Connection refused\n"
+
+
+def test_a_creation_whose_answer_is_lost_is_looked_for_and_never_sent_twice(
+    jane: Person, server: Server
+) -> None:
+    server.loses = {"POST"}
+    asked = jane.runs("delete", "docs", "--yes", "--no-wait")
+
+    assert asked.returncode == 0, asked.stderr
+    assert server.asked.count("POST") == 2  # who am I, and the creation
+    assert f"request default/{next(iter(server.kept))}" in asked.stdout
+
+
+def test_a_creation_of_which_nothing_can_be_learned_says_where_to_look(jane: Person, server: Server) -> None:
+    server.loses = {"POST", "GET"}
+    asked = jane.runs("delete", "docs", "--yes")
+
+    assert asked.returncode == 1
+    assert f"kubectl moorcheh describe -n default {next(iter(server.kept))}" in asked.stdout
+    assert "It is not known whether that arrived" in asked.stdout
+
+
+def test_a_preview_that_can_not_be_removed_says_what_remains(jane: Person, server: Server) -> None:
+    with jane.sits_at("delete", "docs") as terminal:
+        terminal.sees("Looking at what is there")
+        server.loses = {"DELETE", "GET"}
+        terminal.presses_ctrl_c()
+        terminal.ends()
+        name = next(iter(server.kept))
+        assert "could not be removed" in terminal.text.replace("\r\n", " ")
+        assert f"kubectl delete nsdel -n default {name}" in terminal.text.replace("\r\n", "")
+
+
+# As kubectl's plugin
+
+
+@pytest.fixture
+def path_with_plugin(tmp_path: Path, world: World) -> str:
+    """A PATH on which kubectl and the two programs of the plugin are."""
+    for name, module in (("kubectl-moorcheh", "cli"), ("kubectl_complete-moorcheh", "completion")):
+        program = tmp_path / name
+        program.write_text(f"#!{sys.executable}\nfrom moorcheh_kubectl.{module} import main\nmain()\n")
+        program.chmod(0o755)
+    return os.pathsep.join([str(tmp_path), str(world.plane.assets.kubectl.parent), os.environ["PATH"]])
+
+
+def test_kubectl_runs_it_and_hands_its_exit_code_on(world: World, path_with_plugin: str) -> None:
+    env = {**environment(world.plane.kubeconfig), "PATH": path_with_plugin}
+
+    assert "kubectl moorcheh" in ran(["kubectl", "moorcheh", "--help"], env).stdout
+    listed = ran(["kubectl", "moorcheh", "list", "-n", world.namespace], env)
+    assert (listed.returncode, "No requests found" in listed.stdout or "NAME" in listed.stdout) == (0, True)
+    assert ran(["kubectl", "moorcheh", "delete", "a/b"], env).returncode == 2
+
+
+def test_kubectl_completes_commands_options_and_names_of_requests(
+    world: World, path_with_plugin: str
+) -> None:
+    env = {**environment(world.plane.kubeconfig), "PATH": path_with_plugin}
+    asked = world.ask("Docs_completed", suspend=True)
+    asked.reaches("Suspended")
+
+    def completes(*words: str) -> list[str]:
+        answer = ran(["kubectl", "__complete", "moorcheh", *words], env).stdout.splitlines()
+        return [line.partition("\t")[0] for line in answer if not line.startswith(":")]
+
+    assert {"approve", "delete", "describe", "list", "retry", "watch"} <= set(completes(""))
+    assert "--created-before" in completes("delete", "--cr")
+    assert until(lambda: completes("-n", world.namespace, "approve", "docs-") == [asked.name])
+    assert completes("-n", world.namespace, "retry", "docs-completed") == []
+    assert completes("--context", "") == ["local"]
+
+
+def test_a_shell_completes_the_program_itself(world: World) -> None:
+    env = {**environment(world.plane.kubeconfig), "_KUBECTL_MOORCHEH_COMPLETE": "bash_source"}
+    ended = ran([sys.executable, "-m", "moorcheh_kubectl"], env)
+
+    assert "complete -o nosort -F _kubectl_moorcheh_completion kubectl-moorcheh" in ended.stdout
