@@ -77,6 +77,7 @@ class Reconciler:
         self._namespaces = namespaces or ("",)
         self._metrics = metrics
         self._tracked: dict[str, Tracked] = {}
+        self._left: dict[str, tuple[Request, float]] = {}  # what tasks left off at, and when (ticks)
         self._slots = Slots(max_running_jobs, self._slot_free)
         self._targets = Targets(self._wake)
         self._events: asyncio.Queue[tuple[Request, str, str, str]] = asyncio.Queue(EVENTS_QUEUED)
@@ -161,6 +162,8 @@ class Reconciler:
             self._targets.note_end(request)
         tracked = self._tracked.get(request.uid)
         if tracked is None:
+            if self._left_behind(request):
+                return
             if self._worth_a_task(request):
                 self._track(request)
             else:
@@ -168,6 +171,18 @@ class Reconciler:
         elif deleted or _newer(request, tracked.request):
             self._adopt(tracked, request)
             tracked.wake.set()
+
+    def _left_behind(self, request: Request) -> bool:
+        """A version from before its task ended, late from the watch: a task for it would hold the target and
+        do nothing but lose its compare-and-set.
+        """
+        left = self._left.get(request.uid)
+        if left is None:
+            return False
+        if request.resource_version != left[0].resource_version and not _newer(request, left[0]):
+            return True
+        del self._left[request.uid]
+        return False
 
     @staticmethod
     def _worth_a_task(request: Request) -> bool:
@@ -200,6 +215,7 @@ class Reconciler:
             self._slots.release(tracked.request.seniority)
             self._targets.remove(tracked)
             self._tracked.pop(tracked.request.uid, None)
+            self._left[tracked.request.uid] = tracked.request, self._clock.ticks()
             self._expirations.note(tracked.request)
             if not self._tracked:
                 self._idle.set()
@@ -470,6 +486,7 @@ class Reconciler:
                 await asyncio.sleep(_pause(failures))
                 continue
             failures = 0
+            self._left = {uid: left for uid, left in self._left.items() if left[1] > started - RELIST_SECONDS}
             first, self._listed_at = self._listed_at is None, started
             for tracked in self._tracked.values():
                 tracked.wake.set()
