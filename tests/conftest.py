@@ -6,11 +6,14 @@ from contextlib import nullcontext
 from typing import TYPE_CHECKING
 
 import pytest
+from xdist.scheduler import LoadScopeScheduling  # type: ignore[import-untyped]
 
 from dev.controlplane import ControlPlane, prepare
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from xdist.remote import Producer  # type: ignore[import-untyped]
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
@@ -19,6 +22,18 @@ def pytest_collection_finish(session: pytest.Session) -> None:
         capture = session.config.pluginmanager.getplugin("capturemanager")
         with capture.global_and_fixture_disabled() if capture else nullcontext():
             prepare()
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadScopeScheduling | None:
+    """Tests of one file of lives share an operator: they stay together. Others go where there is time."""
+    return LivesTogether(config, log) if config.getvalue("dist") == "load" else None
+
+
+class LivesTogether(LoadScopeScheduling):  # type: ignore[misc]  # untyped
+    def _split_scope(self, nodeid: str) -> str:
+        path = nodeid.partition("::")[0]
+        return path if "/test_life_" in path or path.startswith("tests/unit/") else nodeid
 
 
 @pytest.fixture(scope="session")

@@ -92,7 +92,9 @@ def test_two_hundred_at_once_cost_two_hundred_deletes_and_three_status_writes_ea
         assert world.moorcheh.counts()["delete"] == 200
         dear = {one.name: one.trail for one in asked if len(one.versions) > 4}
         assert dear == {}
-        assert costs.status_writes <= 3 * 200
+        assert costs.status_writes <= 3 * 200, (
+            f"{costs.conflicts} conflicts; {world.operator.get('/metrics')[1]}"
+        )
         assert costs.other_writes == {"main POST": 200}
         assert costs.refused == 0
         assert world.moorcheh.namespaces() == {}
@@ -103,7 +105,7 @@ def test_ten_kills_under_sixty_requests_destroy_no_new_data_and_every_request_en
     installed: ControlPlane, tmp_path: Path
 ) -> None:
     """Each namespace is created anew, with precious data, as soon as its job has ended. Each kill falls among
-    DELETEs: six more requests wait at each start, and as many more DELETEs as the round's number are let pass.
+    DELETEs: six more requests wait at each start, and it comes after one to five more of them.
     """
     limits = {"MOORCHEH_TIMEOUT_SECONDS": "2", "MOORCHEH_VERIFY_SECONDS": "20"}
     with World(installed, tmp_path, knobs={"job_seconds": 1}, options=limits, operator_up=False) as world:
@@ -115,17 +117,21 @@ def test_ten_kills_under_sixty_requests_destroy_no_new_data_and_every_request_en
             asked += [world.ask(f"kept-{6 * number + more:05d}") for more in range(6)]
             enough = sent(world) + number % 5 + 1
             world.operator.start()
-            assert until(lambda enough=enough: sent(world) >= enough, within=60)
+            assert has_sent(world, enough)
             world.operator.kill()
         world.operator.start()
         world.all_end(asked, within=180)
 
         record = world.moorcheh.record()
         assert [victim for victim in record["destroyed"] if victim["precious"]] == []
-        assert {one.status["phase"] for one in asked} == {"Succeeded"}
         for one in asked:
-            assert len(one.deletes) == 1
-            assert world.moorcheh.namespaces()[one.target]["precious"]
+            lives = world.moorcheh.namespaces()[one.target]
+            if one.deletes:
+                assert one.status["phase"] == "Succeeded", one.trail
+                assert lives["precious"]
+            else:  # killed between the claim and the DELETE, which nobody may send any more
+                assert one.trail[-1] == "Failed/OutcomeUnknown"
+                assert not lives["precious"]
         cut_short = [one for one in asked if one.status["reason"] != "DeletionCompleted"]
         assert cut_short, "no kill fell between a claim and its answer; this run has shown little"
 
@@ -133,3 +139,7 @@ def test_ten_kills_under_sixty_requests_destroy_no_new_data_and_every_request_en
 def sent(world: World) -> int:
     """DELETEs on the wire."""
     return world.moorcheh.counts().get("delete", 0)
+
+
+def has_sent(world: World, enough: int) -> bool:
+    return until(lambda: sent(world) >= enough, within=60)
