@@ -1,0 +1,82 @@
+"""One fault of the table a file: test_04_….py is row 4. Each run's figures go to the account of its row."""
+
+from __future__ import annotations
+
+import json
+import re
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import asdict
+from itertools import count
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import pytest
+
+from tests.faults.world import FaultWorld
+from tests.integration.conftest import install
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator, Iterable, Iterator
+
+    from dev.controlplane import ControlPlane
+    from tests.faults.invariants import Account
+
+T = TypeVar("T")
+RESULTS = Path(__file__).parents[2] / ".pytest_cache" / "faults"
+
+
+@pytest.fixture(scope="session")
+def installed(control_plane: ControlPlane) -> ControlPlane:
+    """The worker's control plane with the CRD and the operator's own rights, as the manifests give them."""
+    install(control_plane)
+    return control_plane
+
+
+class Fault:
+    """The worlds of one test, and what is to be told of them."""
+
+    def __init__(self, plane: ControlPlane, folder: Path) -> None:
+        self.plane = plane
+        self._folder = folder
+        self._worlds = count(1)
+        self.accounts: list[Account] = []
+        self.figures: dict[str, Any] = {}
+
+    @contextmanager
+    def world(self, *, plane: ControlPlane | None = None, **wanted: Any) -> Iterator[FaultWorld]:
+        """Checked on leaving; may be used from several threads at once."""
+        folder = self._folder / f"world-{next(self._worlds)}"
+        with FaultWorld(plane or self.plane, folder, **wanted) as world:
+            yield world
+        assert world.account is not None
+        self.accounts.append(world.account)
+
+    def each(self, items: Iterable[T], run: Callable[[T], object], *, at_once: int = 6) -> None:
+        """`run` for each, several at a time: nearly all of the time is waiting."""
+        with ThreadPoolExecutor(at_once) as pool:
+            for future in [pool.submit(run, item) for item in items]:
+                future.result()
+
+
+@pytest.fixture
+def fault(installed: ControlPlane, tmp_path: Path) -> Fault:
+    return Fault(installed, tmp_path)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item: pytest.Item) -> Generator[None, None, None]:
+    """What passed is told; `docs/reliability.md` is made of it."""
+    yield
+    fault = getattr(item, "funcargs", {}).get("fault")
+    row = re.match(r"test_(\d\d)_", item.path.name)
+    if isinstance(fault, Fault) and row:
+        RESULTS.mkdir(parents=True, exist_ok=True)
+        told = {
+            "row": int(row[1]),
+            "test": item.name,
+            "runs": [asdict(account) for account in fault.accounts],
+            "figures": fault.figures,
+        }
+        name = re.sub(r"[^A-Za-z0-9_-]", "_", item.nodeid)
+        (RESULTS / f"{name}.json").write_text(json.dumps(told, indent=1))

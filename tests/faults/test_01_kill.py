@@ -1,0 +1,136 @@
+"""Row 1: kill -9 between any two side effects.
+
+The operator's calls of one deletion are counted, to the API server and to Moorcheh in one row. For each of
+them it is killed before the call is forwarded, once it was answered upstream, and after that answer was lost.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+from typing import TYPE_CHECKING, Any, Literal
+
+import pytest
+
+from dev.chaos import Call, Gate
+from tests.dev.waiting import until
+
+if TYPE_CHECKING:
+    from tests.faults.conftest import Fault
+    from tests.faults.world import FaultWorld
+
+Stage = Literal["before", "forwarded", "dropped"]
+STAGES: tuple[Stage, ...] = ("before", "forwarded", "dropped")
+RANDOM_KILLS = int(os.environ.get("FAULTS_KILLS", "500"))
+
+
+def is_patch(nth: int) -> Any:
+    """The n-th status write: 1 is the claim, 2 the job id, 3 the end."""
+    left = nth
+
+    def matches(call: Call) -> bool:
+        nonlocal left
+        if (call.meaning.verb, call.meaning.resource) != ("patch", "namespacedeletions/status"):
+            return False
+        left -= 1
+        return left == 0
+
+    return matches
+
+
+def is_call_from(number: int) -> Any:
+    return lambda call: call.number >= number
+
+
+def is_delete(call: Call) -> bool:
+    return call.meaning.verb == "delete"
+
+
+def killed_at(fault: Fault, when: Any, stage: Stage, *, recreated: bool) -> None:
+    """One deletion during which the operator is killed once, if that call comes."""
+    with fault.world(wire=True) as world:
+        world.moorcheh.create("docs", items=5)
+        if recreated:
+            world.moorcheh.fault("recreate", "docs", kind="end", precious=True)
+        world.script.count_anew()
+        world.script.on(Gate(world.kill_at, stage), when=when)
+        asked = world.ask("docs")
+        until(lambda: world.kills or asked.finished, within=30)
+        if world.kills:
+            world.restart()
+        world.finish([asked])
+        assert len(asked.deletes) <= 1
+
+
+POINTS: list[tuple[str, Any, Stage]] = [
+    ("the claim", is_patch(1), "before"),
+    ("the claim", is_patch(1), "forwarded"),
+    ("the DELETE", is_delete, "before"),
+    ("the DELETE", is_delete, "forwarded"),
+    ("the job id", is_patch(2), "dropped"),
+    ("the end", is_patch(3), "forwarded"),
+]
+
+
+def test_01_killed_around_its_writes_and_its_delete_it_deletes_once_and_nothing_newer(fault: Fault) -> None:
+    """Representative of every call: the three writes and the DELETE."""
+    fault.each(POINTS, lambda point: killed_at(fault, point[1], point[2], recreated=True))
+
+    ends = [next(iter(account.ends)) for account in fault.accounts]
+    assert sum(account.kills for account in fault.accounts) == len(POINTS)
+    assert ends.count("Failed/OutcomeUnknown") == 2, ends  # the claim that was answered, the DELETE unsent
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1800)
+@pytest.mark.parametrize("recreated", [False, True], ids=["gone", "recreated"])
+def test_01_killed_at_every_point_it_deletes_once_and_nothing_newer(fault: Fault, *, recreated: bool) -> None:
+    """Every call of an ordinary deletion, and each of the three moments of it."""
+    with fault.world(wire=True) as world:
+        world.moorcheh.create("docs", items=5)
+        world.script.count_anew()
+        before = len(world.script.calls)
+        world.ask("docs").ends("Succeeded/DeletionCompleted")
+        calls = len(world.script.calls) - before
+    fault.figures["calls of a deletion"] = calls
+    assert calls >= 6
+
+    def at(point: tuple[int, Stage]) -> None:
+        killed_at(fault, lambda call: call.number == point[0], point[1], recreated=recreated)
+
+    fault.each([(number, stage) for number in range(1, calls + 1) for stage in STAGES], at)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(60 + RANDOM_KILLS * 12)
+def test_01_killed_at_random_under_load_with_lost_answers(fault: Fault) -> None:
+    """FAULTS_KILLS times; every namespace comes back, precious, as soon as its deletion has ended."""
+    chance = random.Random(20)
+    with fault.world(wire=True, waits_allowed=RANDOM_KILLS) as world:
+        world.moorcheh.fault("recreate", kind="end", count=-1, precious=True)
+        for number in range(RANDOM_KILLS):
+            load(world, chance, number)
+            world.script.count_anew()
+            point, stage = chance.randint(1, 40), chance.choice(STAGES)
+            rule = world.script.on(Gate(world.kill_at, stage), when=is_call_from(point))
+            until(lambda: len(world.kills) > number, within=chance.uniform(0.3, 3.0))  # noqa: B023 - at once
+            rule.release()
+            if len(world.kills) == number:
+                world.kill()
+            world.restart(ready=False)
+            up = chance.uniform(0.5, 2.5)
+            until(lambda: world.operator.get("/readyz")[0] == 200, within=up)
+        world.operator.wait_ready()
+        world.recover(300)
+    fault.figures["random kills"] = RANDOM_KILLS
+
+
+def load(world: FaultWorld, chance: random.Random, number: int) -> None:
+    """A few more requests, some of whose DELETEs lose their answer, with or without effect."""
+    for asked in range(chance.randint(1, 3)):
+        name = f"load-{number}-{asked}"
+        world.moorcheh.create(name, items=2, seconds=chance.choice([0.0, 0.2, 2.0]))
+        if chance.random() < 0.25:
+            kind = chance.choice(["drop", "rst"])
+            world.moorcheh.fault("delete", name, kind=kind, effect=chance.random() < 0.5)
+        world.ask(name)

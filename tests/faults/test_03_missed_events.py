@@ -1,0 +1,55 @@
+"""Row 3: an event is missed."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from dev.chaos import ALWAYS, Cut, Drop, Inject
+from tests.dev.waiting import until
+
+if TYPE_CHECKING:
+    from tests.faults.conftest import Fault
+    from tests.faults.world import FaultWorld
+
+
+def miss(world: FaultWorld, *, heal: Cut | Inject | None) -> None:
+    """A creation, an approval and a withdrawal that the watch does not tell of."""
+    approved = world.ask("approved", suspend=True)
+    world.moorcheh.create("approved")
+    withdrawn = world.ask("withdrawn", suspend=True)
+    world.moorcheh.create("withdrawn")
+    for one in (approved, withdrawn):
+        one.reaches("Suspended")
+
+    drops = [world.script.on_event(Drop(), kind, count=ALWAYS) for kind in ("ADDED", "MODIFIED", "DELETED")]
+    created = world.ask_many(1, "created")[0]
+    approved.change(suspend=False)
+    withdrawn.withdraw()
+    if heal is not None:
+        assert until(lambda: sum(rule.used for rule in drops) >= 3)
+        for rule in drops:
+            rule.release()
+        world.api.disturb(heal)
+    world.finish([created, approved])
+
+    created.ends("Succeeded/DeletionCompleted")
+    approved.ends("Succeeded/DeletionCompleted")
+    assert withdrawn.deletes == []
+    assert "withdrawn" in world.moorcheh.namespaces()
+    assert world.script.injected["drop"] >= 3
+
+
+@pytest.mark.parametrize("heal", [Cut(), Inject(410)], ids=["cut", "expired"])
+def test_03_what_the_watch_missed_is_noticed_when_it_is_renewed(fault: Fault, heal: Cut | Inject) -> None:
+    """Creation, approval, withdrawal; then the connection breaks in mid-line, or there is a 410."""
+    with fault.world(waits_allowed=4) as world:
+        miss(world, heal=heal)
+
+
+@pytest.mark.slow
+def test_03_what_the_watch_missed_is_noticed_by_the_relist(fault: Fault) -> None:
+    """Within a minute, although nothing is wrong with the connection."""
+    with fault.world(waits_allowed=4) as world:
+        miss(world, heal=None)

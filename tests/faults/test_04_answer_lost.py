@@ -1,0 +1,70 @@
+"""Row 4: the DELETE is accepted and its answer is lost."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from tests.faults.conftest import Fault
+
+FAULTS: dict[str, dict[str, Any]] = {
+    "drop": {"effect": True},
+    "rst": {"effect": True},
+    "half": {},
+    "no-job": {},
+    "answer": {"hold": 4.0},
+    "endless": {},
+}
+
+
+def test_04_a_lost_answer_is_verified_in_the_listing_and_never_sent_again(fault: Fault) -> None:
+    """Dropped, reset, half, without a job, too late, without an end: gone in the end, by one DELETE each."""
+    with fault.world() as world:
+        for kind, options in FAULTS.items():
+            world.moorcheh.create(f"lost-{kind}", items=5)
+            world.moorcheh.fault("delete", f"lost-{kind}", kind=kind, **options)
+        world.lost = 1  # the one that was held
+        asked = [world.ask(f"lost-{kind}") for kind in FAULTS]
+        world.finish(asked)
+
+        assert {one.ends("Succeeded/VerifiedAbsent")["attempt"]["number"] for one in asked} == {1}
+        assert [len(one.deletes) for one in asked] == [1] * len(FAULTS)
+
+
+def test_04_a_delete_that_happens_after_its_client_gave_up_is_neither_resent_nor_called_unknown(
+    fault: Fault,
+) -> None:
+    """Accepted 6 s after the client's timeout of 2 s: within the settle time, so the listing is believed."""
+    with fault.world() as world:
+        world.moorcheh.create("late", items=5)
+        world.moorcheh.fault("delete", "late", delay=6.0)
+        world.lost = 1
+        asked = world.ask("late")
+        asked.ends("Succeeded/VerifiedAbsent")
+
+        assert len(asked.deletes) == 1
+
+
+def test_04_a_lost_delete_without_effect_ends_as_unknown_and_is_never_sent_again(fault: Fault) -> None:
+    """Dropped or reset before it took effect: the namespace stays, and the request says that nobody knows."""
+    with fault.world() as world:
+        for kind in ("drop", "rst"):
+            world.moorcheh.create(f"unsure-{kind}")
+            world.moorcheh.fault("delete", f"unsure-{kind}", kind=kind, effect=False)
+        asked = [world.ask(f"unsure-{kind}") for kind in ("drop", "rst")]
+        world.finish(asked)
+
+        assert "a new request" in asked[0].ends("Failed/OutcomeUnknown")["message"]
+        assert [len(one.deletes) for one in asked] == [1, 1]
+        assert {"unsure-drop", "unsure-rst"} <= set(world.moorcheh.namespaces())
+
+
+def test_04_a_lost_answer_never_costs_the_namespace_that_was_made_meanwhile(fault: Fault) -> None:
+    """Its name came back, precious, before anybody looked: replaced, and left alone."""
+    with fault.world() as world:
+        world.moorcheh.create("again", items=5)
+        world.moorcheh.fault("recreate", "again", kind="end", precious=True)
+        world.moorcheh.fault("delete", "again", kind="drop", effect=True)
+        world.ask("again").ends("Succeeded/TargetReplaced")
+
+        assert world.moorcheh.namespaces()["again"]["precious"]

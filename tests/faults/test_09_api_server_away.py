@@ -1,0 +1,103 @@
+"""Row 9: the API server is killed, or it or etcd hangs."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+
+from dev.controlplane import ControlPlane
+from tests.dev.waiting import until
+from tests.integration.conftest import install
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tests.faults.conftest import Fault
+    from tests.faults.world import FaultWorld
+    from tests.integration.life import Asked
+
+LONG = float(os.environ.get("FAULTS_OUTAGE_SECONDS", "600"))
+CALLS_A_SECOND = 3.0
+"""And request, at most: it waits between two tries."""
+
+
+@pytest.fixture(scope="module")
+def own_plane() -> Iterator[ControlPlane]:
+    """Not the one that the worker's other tests use."""
+    with ControlPlane() as plane:
+        install(plane)
+        yield plane
+
+
+def under_way(world: FaultWorld) -> list[Asked]:
+    """Requests in every phase of their lives, their namespaces re-created as soon as they are gone."""
+    world.moorcheh.fault("recreate", kind="end", count=-1, precious=True)
+    world.moorcheh.fault("delete", "held-*", hold=1.5, count=-1)
+    return [
+        *world.ask_many(3, "quick"),
+        *world.ask_many(3, "slow", items=10, seconds=6.0),
+        *world.ask_many(3, "held"),
+    ]
+
+
+def busy(world: FaultWorld, since: float) -> float:
+    """Calls a second to an API server that does not answer."""
+    calls = [call for call in world.script.calls if call.at >= since]
+    return len(calls) / (time.monotonic() - since)
+
+
+def outage(world: FaultWorld, fault: Fault, how: str, seconds: float) -> None:
+    plane = world.plane
+    asked = under_way(world)
+    assert until(lambda: len(world.moorcheh.record()["deletes"]) >= 4, within=30)
+    world.also[f"{how}, {seconds:.0f} s"] += 1
+    victim = plane.etcd if "etcd" in how else plane.apiserver
+    since = time.monotonic()
+    victim.signal(signal.SIGKILL if how.startswith("killed") else signal.SIGSTOP)
+    try:
+        # An outage lasts as long as it lasts; what the operator does meanwhile is what is looked at.
+        until(world.keep_running, within=seconds)
+        rate = busy(world, since)
+    finally:
+        if how.startswith("killed"):
+            plane.apiserver.wait(10)
+            plane.start_apiserver()
+        else:
+            victim.signal(signal.SIGCONT)
+    fault.figures[f"calls a second while {how}"] = round(rate, 1)
+    assert rate <= CALLS_A_SECOND * len(asked)
+    world.finish(asked)
+    world.finish(world.ask_many(1, "afterwards"))
+
+
+FAST = [("killed: API server", 5.0), ("frozen: API server", 8.0), ("frozen: etcd", 8.0)]
+SLOW = [
+    ("killed: API server", 75.0),
+    ("frozen: API server", 75.0),
+    ("frozen: etcd", 75.0),
+    ("killed: API server", LONG),
+]
+
+
+@pytest.mark.parametrize(("how", "seconds"), FAST, ids=[f"{how}-{int(seconds)}s" for how, seconds in FAST])
+def test_09_a_short_outage_of_the_api_server_costs_nothing_but_time(
+    fault: Fault, own_plane: ControlPlane, how: str, seconds: float
+) -> None:
+    """Requests in all phases; nothing is sent twice, everything ends, and nobody spins meanwhile."""
+    with fault.world(plane=own_plane, waits_allowed=6) as world:
+        outage(world, fault, how, seconds)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(LONG + 300)
+@pytest.mark.parametrize(("how", "seconds"), SLOW, ids=[f"{how}-{int(seconds)}s" for how, seconds in SLOW])
+def test_09_a_long_outage_of_the_api_server_costs_nothing_but_time(
+    fault: Fault, own_plane: ControlPlane, how: str, seconds: float
+) -> None:
+    """As above, longer than a client's patience."""
+    with fault.world(plane=own_plane, waits_allowed=int(seconds)) as world:
+        outage(world, fault, how, seconds)

@@ -1,0 +1,44 @@
+"""Row 16: two requests for one namespace, at once and in sequence."""
+
+from __future__ import annotations
+
+import functools
+from typing import TYPE_CHECKING
+
+from tests.dev.waiting import until
+
+if TYPE_CHECKING:
+    from tests.faults.conftest import Fault
+    from tests.faults.world import FaultWorld
+
+
+def test_16_of_rivals_one_deletes_and_none_takes_what_came_after(fault: Fault) -> None:
+    """Five at once for each of three namespaces, which come back, precious; undated in the second half."""
+    for field in ("created_at", "none"):
+        with fault.world(knobs={"created_field": field}, waits_allowed=4) as world:
+            world.moorcheh.fault("recreate", kind="end", count=-1)
+            for number in range(3):
+                world.moorcheh.create(f"docs-{number}", items=5, age=60.0, seconds=1.5)
+            asked = [world.ask(f"docs-{number}") for number in range(3) for _ in range(5)]
+            world.kill()
+            world.restart()
+            world.finish(asked)
+
+            assert sum(len(one.deletes) for one in asked) <= 3
+            assert {one["precious"] for one in world.moorcheh.namespaces().values()} <= {True}
+
+
+def a_second_later(world: FaultWorld, time: str) -> bool:
+    return world.ask("nothing-there").made > time
+
+
+def test_16_a_later_request_deletes_what_was_there_when_it_was_made(fault: Fault) -> None:
+    """In sequence: each deletes the incarnation of its own time."""
+    with fault.world() as world:
+        for _ in range(3):
+            world.moorcheh.create("docs", items=5)
+            ended = world.ask("docs").ends("Succeeded/DeletionCompleted")["completionTime"]
+            # In the same second nobody could tell the new namespace from a newer one (rule 8).
+            assert until(functools.partial(a_second_later, world, ended))
+
+        assert len(world.moorcheh.record()["destroyed"]) == 3

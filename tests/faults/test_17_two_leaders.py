@@ -1,0 +1,150 @@
+"""Row 17: two replicas that both believe they lead; a leader that is frozen and goes on."""
+
+from __future__ import annotations
+
+import signal
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+
+from dev.chaos import ALWAYS, Hold
+from tests.dev.waiting import until
+from tests.faults.world import is_running
+
+if TYPE_CHECKING:
+    from dev.operator_process import OperatorProcess
+    from tests.faults.conftest import Fault
+    from tests.faults.world import FaultWorld
+
+FAIL_OVER = 20.0
+AT_ONCE = 5.0
+ELECTION = {"LEADER_ELECTION": "on", "LEASE_NAMESPACE": "moorcheh-system"}
+
+
+@pytest.mark.parametrize("seconds", [10.0, pytest.param(60.0, marks=pytest.mark.slow)])
+def test_17_two_that_both_lead_send_each_delete_once(fault: Fault, seconds: float) -> None:
+    """No election at all; one of them is frozen in the middle of it all, then goes on with what it knew."""
+    with fault.world(operators=2, waits_allowed=6) as world:
+        world.moorcheh.fault("recreate", kind="end", count=-1)
+        asked = world.ask_many(15, "first", items=2)
+        assert until(lambda: len(world.moorcheh.record()["deletes"]) >= 5, within=30)
+        world.operator.signal(signal.SIGSTOP)
+        world.also[f"SIGSTOP of one of two, {seconds:.0f} s"] += 1
+        # What it was just sending may be lost: nobody else may send it again.
+        world.lost = 16
+        frozen = time.monotonic()
+        asked += world.ask_many(15, "second", items=2)
+        until(lambda: time.monotonic() - frozen > seconds, within=seconds + 5)
+        world.operator.signal(signal.SIGCONT)
+        asked += world.ask_many(5, "third", items=2)
+        world.finish(asked)
+
+        assert {len(one.deletes) for one in asked} <= {0, 1}
+
+
+def leaders(world: FaultWorld) -> list[OperatorProcess]:
+    return [
+        operator
+        for operator in world.operators
+        if is_running(operator) and "\nmoorcheh_operator_leader 1.0" in operator.get("/metrics")[1]
+    ]
+
+
+def one_leads(world: FaultWorld, *, but: OperatorProcess | None = None) -> OperatorProcess:
+    """The one that leads, once there is one."""
+    found: list[OperatorProcess] = []
+
+    def looked() -> bool:
+        found[:] = [operator for operator in leaders(world) if operator is not but]
+        return bool(found)
+
+    assert until(looked, within=60)
+    return found[0]
+
+
+def test_17_a_standby_takes_over_within_twenty_seconds_of_a_kill_and_at_once_after_a_clean_stop(
+    fault: Fault,
+) -> None:
+    """With requests under way; what the dead one had claimed is verified, not sent again."""
+    with fault.world(operators=2, options=ELECTION) as world:
+        leader = one_leads(world)
+        asked = world.ask_many(5, "before", items=2, seconds=2.0)
+        assert until(lambda: len(world.moorcheh.record()["deletes"]) >= 3, within=30)
+        killed = time.monotonic()
+        world.kill(leader)
+        successor = one_leads(world, but=leader)
+        fail_over = time.monotonic() - killed
+        asked += world.ask_many(3, "after", items=2)
+        world.restart(leader)
+        world.finish(asked)
+        assert leaders(world) == [successor]
+
+        stopped = time.monotonic()
+        assert successor.stop() == 0
+        world.also["clean stop of the leader"] += 1
+        ended = time.monotonic()
+        assert one_leads(world) is leader
+        hand_over = time.monotonic() - ended
+        world.finish(world.ask_many(2, "last", items=2))
+
+        fault.figures |= {
+            "fail-over after a kill, s": round(fail_over, 1),
+            "hand-over after a clean stop, s": round(hand_over, 1),
+            "clean stop, s": round(ended - stopped, 1),
+        }
+        assert fail_over <= FAIL_OVER
+        assert hand_over <= AT_ONCE
+        world.still_open = set()
+
+
+def test_17_a_leader_whose_lease_is_out_of_reach_gives_up_before_another_takes_over(fault: Fault) -> None:
+    """Its calls for the Lease hang; it says itself that it leads no more, and at no time do two lead."""
+    with fault.world(operators=2, options=ELECTION) as world:
+        leader = one_leads(world)
+        world.script.on(Hold(), "*", "leases", count=ALWAYS)
+        assert until(lambda: leader not in leaders(world), within=30)
+        assert len(leaders(world)) == 0
+        world.script.clear()
+        assert until(lambda: len(leaders(world)) == 1, within=40)
+        world.finish(world.ask_many(2, "after", items=2))
+
+
+def test_17_a_standby_is_ready_and_keeps_its_hands_off(fault: Fault) -> None:
+    """It answers its probes with 200, and sends nothing."""
+    with fault.world(operators=2, options=ELECTION) as world:
+        leader = one_leads(world)
+        [standby] = [operator for operator in world.operators if operator is not leader]
+        assert [standby.get(path)[0] for path in ("/healthz", "/readyz")] == [200, 200]
+        asked = world.ask_many(3, "docs", items=2)
+        world.finish(asked)
+
+        assert leaders(world) == [leader]
+        assert {len(one.deletes) for one in asked} == {1}
+
+
+def test_17_before_its_first_list_is_complete_it_is_alive_but_not_ready(fault: Fault) -> None:
+    """The API server does not answer the list; nothing is claimed meanwhile."""
+    with fault.world(up=False) as world:
+        asked = world.ask_many(2, "docs")
+        held = world.script.on(Hold(), "list", "namespacedeletions", nth=2, count=ALWAYS)
+        world.operator.start(ready=False)
+        assert until(lambda: world.operator.get("/healthz")[0] == 200, within=40)
+        assert until(lambda: held.used > 0)
+        assert world.operator.get("/readyz")[0] == 503
+        assert world.moorcheh.record()["deletes"] == []
+        held.release()
+        assert until(lambda: world.operator.get("/readyz")[0] == 200)
+        world.finish(asked)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_17_when_the_last_list_is_too_old_it_is_neither_ready_nor_alive(fault: Fault) -> None:
+    """Five relists in a row get no answer: 503 from both, and 200 again after the next good one."""
+    with fault.world() as world:
+        held = world.script.on(Hold(), "list", "namespacedeletions", count=ALWAYS)
+        assert until(lambda: world.operator.get("/readyz")[0] == 503, within=420)
+        assert world.operator.get("/healthz")[0] == 503
+        held.release()
+        assert until(lambda: world.operator.get("/readyz")[0] == 200, within=90)

@@ -1,0 +1,84 @@
+"""Row 19: a wall clock that is an hour off, a process that stands still."""
+
+from __future__ import annotations
+
+import signal
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.dev.waiting import until
+
+if TYPE_CHECKING:
+    from tests.faults.conftest import Fault
+
+FAKETIME = next(
+    (
+        path
+        for pattern in ("lib/*/faketime", "lib/faketime")
+        for path in Path("/usr").glob(f"{pattern}/libfaketime.so.1")
+    ),
+    None,
+)
+
+
+@pytest.mark.parametrize("seconds", [8.0, pytest.param(20.0, marks=pytest.mark.slow)])
+def test_19_a_process_that_stands_still_sends_nothing_late(fault: Fault, seconds: float) -> None:
+    """Stopped again and again among claims and DELETEs; what it may not send in time, it does not send."""
+    with fault.world(waits_allowed=6) as world:
+        world.moorcheh.fault("recreate", kind="end", count=-1)
+        asked = world.ask_many(10, "still", items=2)
+        for number in range(3):
+            assert until(lambda n=number: len(world.moorcheh.record()["deletes"]) >= 3 * n, within=30)
+            world.operator.signal(signal.SIGSTOP)
+            world.also[f"SIGSTOP, {seconds:.0f} s"] += 1
+            world.lost += 16
+            since = time.monotonic()
+            asked += world.ask_many(2, f"during-{number}", items=2)
+            until(lambda at=since: time.monotonic() - at > seconds, within=seconds + 5)
+            world.operator.signal(signal.SIGCONT)
+        world.finish(asked)
+
+        assert {len(one.deletes) for one in asked} <= {0, 1}
+
+
+@pytest.mark.parametrize("shift", [3600.0, -3600.0], ids=["ahead", "behind"])
+def test_19_a_moorcheh_whose_clock_is_an_hour_off_is_judged_by_its_own_answers(
+    fault: Fault, shift: float
+) -> None:
+    """Old namespaces are deleted, newer ones are not, whichever clock they are dated by."""
+    with fault.world(knobs={"clock_shift": shift}) as world:
+        for number in range(3):
+            world.moorcheh.create(f"docs-{number}", items=2, age=30.0)
+            world.moorcheh.fault("recreate", f"docs-{number}", kind="end")
+        world.moorcheh.create("newer", items=2, age=-8.0)
+        world.also["Moorcheh's clock an hour off"] += 1
+        asked = [world.ask(f"docs-{number}") for number in range(3)]
+        newer = world.ask("newer")
+        world.finish([*asked, newer])
+
+        assert {one.ends("Succeeded/DeletionCompleted")["phase"] for one in asked} == {"Succeeded"}
+        newer.ends("Failed/TargetNewerThanRequest")
+
+
+@pytest.mark.skipif(FAKETIME is None, reason="libfaketime (Debian package faketime) is not installed")
+@pytest.mark.parametrize("shift", ["+1h", "-1h"])
+def test_19_an_operator_whose_clock_is_an_hour_off_ends_nothing_early(fault: Fault, shift: str) -> None:
+    """Deadlines, creation times and leases are read by the API server's clock."""
+    faked = {
+        "LD_PRELOAD": str(FAKETIME),
+        "FAKETIME": shift,
+        "FAKETIME_DONT_FAKE_MONOTONIC": "1",
+    }
+    with fault.world(options=faked) as world:
+        world.also[f"the operator's clock {shift}"] += 1
+        world.moorcheh.fault("recreate", kind="end", count=-1)
+        world.moorcheh.create_many(3, "docs-", items=2, seconds=3.0)
+        asked = [world.ask(f"docs-{number:05d}", activeDeadlineSeconds=600) for number in range(3)]
+        world.finish(asked)
+
+        assert {one.ends("Succeeded/DeletionCompleted")["phase"] for one in asked} == {"Succeeded"}
+        made = [one.made for one in asked]
+        assert all(one.status["completionTime"] >= at for one, at in zip(asked, made, strict=True))

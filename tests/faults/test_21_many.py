@@ -1,0 +1,93 @@
+"""Row 21: thousands at once, and thousands of finished ones at the start."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.dev.waiting import until
+
+if TYPE_CHECKING:
+    from tests.faults.conftest import Fault
+    from tests.faults.world import FaultWorld
+
+MANY = int(os.environ.get("FAULTS_MANY", "5000"))
+MEMORY = 400.0  # MB, at most
+
+
+def figures(world: FaultWorld) -> dict[str, float]:
+    """Resident memory in MB, and the event loop's lag in seconds, as the operator tells it."""
+    metrics = world.operator.get("/metrics")[1]
+    lag = re.search(r"^moorcheh_operator\S*lag\S* (\S+)$", metrics, re.MULTILINE)
+    status = Path(f"/proc/{world.operator.process.pid}/status")
+    resident = re.search(r"VmRSS:\s+(\d+) kB", status.read_text()) if status.exists() else None
+    return {
+        "memory": int(resident[1]) / 1024 if resident else 0.0,
+        "lag": float(lag[1]) if lag else 0.0,
+    }
+
+
+def deluge(world: FaultWorld, fault: Fault, many: int) -> None:
+    world.moorcheh.fault("recreate", kind="end", count=-1)
+    names = [one["name"] for one in world.moorcheh.create_many(many, "many-", items=1)]
+    with ThreadPoolExecutor(8) as pool:
+        asked = list(pool.map(world.ask, names))
+    worst = {"memory": 0.0, "lag": 0.0}
+
+    def done() -> bool:
+        for key, value in figures(world).items():
+            worst[key] = max(worst[key], value)
+        return not world.unfinished()
+
+    assert until(done, within=60 + many * 0.3)
+    fault.figures |= {"memory, MB": round(worst["memory"]), "loop lag, s": round(worst["lag"], 2)}
+    assert worst["memory"] < MEMORY
+    assert world.ended_as() == {"Succeeded/DeletionCompleted": many}
+    assert len({delete["request_id"] for delete in world.moorcheh.record()["deletes"]}) == len(asked)
+
+
+def test_21_hundreds_at_once_cost_three_writes_each(fault: Fault) -> None:
+    """Ten jobs at a time; one DELETE and few writes for each request."""
+    with fault.world(options={"MOORCHEH_MAX_RUNNING_JOBS": "50"}) as world:
+        deluge(world, fault, 200)
+
+        assert world.verify().most_writes <= 5
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(120 + MANY)
+def test_21_thousands_at_once_all_end_within_bounds_of_memory_and_lag(fault: Fault) -> None:
+    """FAULTS_MANY requests."""
+    with fault.world(options={"MOORCHEH_MAX_RUNNING_JOBS": "50", "MOORCHEH_TIMEOUT_SECONDS": "10"}) as world:
+        deluge(world, fault, MANY)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(120 + MANY)
+def test_21_thousands_that_have_ended_cost_a_start_nothing(fault: Fault) -> None:
+    """Twice FAULTS_MANY finished requests are there; it is ready, and serves the next one."""
+    with fault.world(up=False) as world:
+
+        def finished(number: int) -> None:
+            one = world.ask(f"ended-{number}", suspend=True)
+            status = {"phase": "Succeeded", "reason": "AlreadyAbsent", "observedGeneration": 1}
+            answer = world.http.patch(
+                f"{world.path}/{one.name}/status",
+                content=json.dumps({"status": status}),
+                headers={"Content-Type": "application/merge-patch+json"},
+            )
+            assert answer.is_success, answer.text
+
+        with ThreadPoolExecutor(8) as pool:
+            list(pool.map(finished, range(2 * MANY)))
+        world.start()
+        world.ask_many(1, "next")[0].ends("Succeeded/DeletionCompleted")
+        fault.figures["memory with finished ones, MB"] = round(figures(world)["memory"])
+        assert figures(world)["memory"] < MEMORY
+        assert len(world.moorcheh.record()["deletes"]) == 1

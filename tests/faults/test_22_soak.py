@@ -1,0 +1,142 @@
+"""Row 22: everything at random, for as long as it is told (FAULTS_SOAK_SECONDS), checked each minute."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import time
+from typing import TYPE_CHECKING, Any, Literal
+
+import pytest
+
+from dev.chaos import Answer, Call, Cut, Delay, Drop, Duplicate, Fail, Gate, Inject
+from tests.dev.waiting import until
+from tests.faults.test_21_many import figures
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from dev.chaos import CallFault, EventFault
+    from tests.faults.conftest import Fault
+    from tests.faults.world import FaultWorld
+
+SECONDS = float(os.environ.get("FAULTS_SOAK_SECONDS", "20"))
+CHECK_SECONDS = 60.0
+Stage = Literal["before", "forwarded", "dropped"]
+STATUS = "namespacedeletions/status"
+
+
+def kill(world: FaultWorld, chance: random.Random) -> None:
+    stages: list[Stage] = ["before", "forwarded", "dropped"]
+    stage = chance.choice(stages)
+    kills = len(world.kills)
+    at = chance.randint(1, 10)
+    world.script.count_anew()
+    rule = world.script.on(Gate(world.kill_at, stage), when=lambda call: _is_from(call, at))
+    until(lambda: len(world.kills) > kills, within=2.0)
+    rule.release()
+    if len(world.kills) > kills:
+        world.restart(ready=False)
+
+
+def _is_from(call: Call, number: int) -> bool:
+    return call.number >= number
+
+
+def lose_writes(world: FaultWorld, chance: random.Random) -> None:
+    faults: list[CallFault] = [
+        Drop(), Fail(), Answer(409), Answer(500), Answer(429), Delay(1.0), Delay(6.0),
+    ]  # fmt: skip
+    world.script.on(
+        chance.choice(faults), "patch", STATUS, nth=chance.randint(1, 5), count=chance.randint(1, 3)
+    )
+
+
+def spoil_watch(world: FaultWorld, chance: random.Random) -> None:
+    at_once: list[EventFault] = [Cut(), Inject(410), Inject(500)]
+    at_events: list[EventFault] = [Drop(), Duplicate(), Delay(3.0)]
+    if chance.random() < 0.5:
+        world.api.disturb(chance.choice(at_once))
+    else:
+        world.script.on_event(chance.choice(at_events), count=chance.randint(1, 10))
+
+
+def spoil_deletes(world: FaultWorld, chance: random.Random) -> None:
+    kind = chance.choice(["drop", "rst", "half", "status", "no-job", "answer"])
+    options: dict[str, Any] = {}
+    if kind in ("drop", "rst", "status"):
+        options["effect"] = chance.random() < 0.5
+    if kind == "answer":
+        options["hold"] = chance.choice([0.5, 1.5])
+    world.moorcheh.fault("delete", kind=kind, count=chance.randint(1, 3), **options)
+
+
+def spoil_jobs(world: FaultWorld, chance: random.Random) -> None:
+    world.moorcheh.fault("run", kind="fail", count=chance.randint(1, 2))
+    if chance.random() < 0.2:
+        world.moorcheh.forget()
+
+
+def restart_moorcheh(world: FaultWorld, chance: random.Random) -> None:
+    world.moorcheh.kill()
+    world.also["Moorcheh killed"] += 1
+    until(lambda: False, within=chance.uniform(0.1, 1.5))
+    world.moorcheh.start()
+
+
+def freeze(world: FaultWorld, chance: random.Random) -> None:
+    world.operator.signal(signal.SIGSTOP)
+    world.also["SIGSTOP of the operator"] += 1
+    world.lost += 16
+    until(lambda: False, within=chance.uniform(0.5, 4.0))
+    world.operator.signal(signal.SIGCONT)
+
+
+def withdraw(world: FaultWorld, chance: random.Random) -> None:
+    unfinished = world.unfinished()
+    if unfinished:
+        name = chance.choice(unfinished)["metadata"]["name"]
+        world.http.delete(f"{world.path}/{name}")
+        world.also["request deleted"] += 1
+
+
+MISCHIEF: list[Callable[[FaultWorld, random.Random], None]] = [
+    kill, kill, lose_writes, lose_writes, spoil_watch, spoil_deletes, spoil_deletes, spoil_jobs,
+    restart_moorcheh, freeze, withdraw,
+]  # fmt: skip
+
+
+@pytest.mark.timeout(SECONDS + 400)
+def test_22_a_soak_of_everything_at_random_breaks_no_invariant(fault: Fault) -> None:
+    """What was deleted comes back, precious. FAULTS_SEED makes the choices come again."""
+    seed = int(os.environ.get("FAULTS_SEED", "22"))
+    chance = random.Random(seed)
+    memory = []
+    with fault.world(wire=True, waits_allowed=1000) as world:
+        world.moorcheh.fault("recreate", kind="end", count=-1)
+        end, checked, number = time.monotonic() + SECONDS, time.monotonic(), 0
+        while time.monotonic() < end:
+            for _ in range(chance.randint(1, 4)):
+                number += 1
+                name = f"soak-{number}"
+                world.moorcheh.create(name, items=3, seconds=chance.choice([0.0, 0.3, 3.0]))
+                for _ in range(chance.choice([1, 1, 1, 2])):
+                    world.ask(name)
+            chance.choice(MISCHIEF)(world, chance)
+            world.keep_running()
+            until(lambda: False, within=chance.uniform(0.0, 1.0))
+            if time.monotonic() - checked > CHECK_SECONDS:
+                checked = time.monotonic()
+                world.recover(200)
+                world.moorcheh.fault("recreate", kind="end", count=-1)
+                world.verify()
+                memory.append(figures(world)["memory"])
+        world.recover(200)
+        memory.append(figures(world)["memory"])
+    fault.figures |= {
+        "seconds of soak": round(SECONDS),
+        "seed": seed,
+        "memory at the end, MB": round(memory[-1]),
+    }
+    assert max(memory) < 400

@@ -1,0 +1,264 @@
+"""The world of `tests.integration.life` with everything in it that can go wrong.
+
+operator -> proxy -> kube-apiserver -> etcd <- witness
+         -> (proxy) -> stand-in
+"""
+
+from __future__ import annotations
+
+import json
+import signal
+import time
+from collections import Counter
+from contextlib import ExitStack
+from typing import TYPE_CHECKING, Any, Self
+
+from dev.chaos import Call, Proxy, Script, kubernetes_call, moorcheh_call
+from dev.operator_process import OperatorProcess
+from tests.dev.waiting import until
+from tests.faults.invariants import Account, Evidence, account_of
+from tests.faults.witness import EtcdHistory
+from tests.integration.life import Asked, World
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from dev.controlplane import ControlPlane
+
+TIMEOUT = 2.0
+SETTLE = 2 * TIMEOUT + 5.0  # rule 5
+LOOK_GAP = 5.0
+OPTIONS = {
+    "MOORCHEH_TIMEOUT_SECONDS": str(TIMEOUT),
+    "MOORCHEH_VERIFY_SECONDS": "16",
+    "MOORCHEH_MAX_RUNNING_JOBS": "0",
+}
+RECOVERY = 100.0
+"""Seconds within which all requests must have ended once the faults stop (I4): a relist, a settled attempt,
+two looks, and whatever a busy machine adds."""
+
+
+class FaultWorld(World):
+    """`operators` run (LEADER_ELECTION is off unless the options say otherwise); `wire`: the calls to
+    Moorcheh go through a proxy, too. Leaving it without an exception stops the faults, waits for the end of
+    all requests, and checks every invariant; `account` has the figures then.
+    """
+
+    def __init__(
+        self,
+        plane: ControlPlane,
+        folder: Path,
+        *,
+        knobs: dict[str, Any] | None = None,
+        operators: int = 1,
+        up: bool = True,
+        wire: bool = False,
+        waits_allowed: int = 0,
+        options: dict[str, str] | None = None,
+    ) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        super().__init__(plane, folder, knobs=knobs, operator_up=False)
+        self.script = Script()
+        self.api = Proxy(self.script, plane.url, reads=kubernetes_call, ca_file=plane.ca_file)
+        self.wire = Proxy(self.script, self.moorcheh.url, reads=moorcheh_call) if wire else None
+        self.witness = self.history = EtcdHistory(plane, self.namespace)
+        self._folder = folder
+        self._options = {"WATCH_NAMESPACES": self.namespace} | OPTIONS | (options or {})
+        self._how_many = operators
+        kubeconfig = folder / "kubeconfig"
+        kubeconfig.write_text(_kubeconfig(self.api.url, plane.token("operator")))
+        self.point_to(self.wire.url if self.wire else self.moorcheh.url)
+        self.kills: list[float] = []
+        self.also: Counter[str] = Counter()  # injected by the test itself
+        self.lost = 0
+        self.still_open: set[str] = set()
+        self.account: Account | None = None
+        self._up = up
+        self._waits_allowed = waits_allowed
+        self._proxies = ExitStack()
+
+    def __enter__(self) -> Self:
+        with ExitStack() as undo:
+            undo.enter_context(self.api)
+            if self.wire:
+                undo.enter_context(self.wire)
+            super().__enter__()
+            undo.callback(self._undo.close)
+            assert self.witness.ready.wait(10)
+            undo.callback(self._stop_operators)
+            if self._up:
+                self.start()
+            self._proxies = undo.pop_all()
+        return self
+
+    def __exit__(self, *raised: object) -> None:
+        error = next((one for one in raised if isinstance(one, BaseException)), None)
+        try:
+            if error is None:
+                self.recover()
+                self.verify()
+        except BaseException as broken:
+            broken.add_note(self.log())
+            raise
+        finally:
+            if error is not None:
+                error.add_note(self.log())
+            self.script.clear()
+            self._proxies.close()
+
+    def _stop_operators(self) -> None:
+        for operator in self.operators:
+            operator.__exit__(None, None, None)
+
+    # What the test does
+
+    def point_to(self, moorcheh_url: str) -> None:
+        """Operators that are started from now on know Moorcheh by this URL."""
+        self.operators = [
+            OperatorProcess(
+                kubeconfig=self._folder / "kubeconfig",
+                moorcheh_url=moorcheh_url,
+                output=self._folder / f"operator-{number}.log",
+                **self._options,
+            )
+            for number in range(self._how_many)
+        ]
+        self.operator = self.operators[0]
+
+    def start(self) -> None:
+        for operator in self.operators:
+            operator.start()
+
+    def label(self, asked: Asked, key: str, value: str) -> None:
+        self._merge(f"{self.path}/{asked.name}", {"metadata": {"labels": {key: value}}})
+
+    def kill(self, operator: OperatorProcess | None = None) -> None:
+        """SIGKILL, noted."""
+        operator = operator or self.operator
+        operator.signal(signal.SIGKILL)
+        self.kills.append(time.monotonic())
+        self.also["SIGKILL of the operator"] += 1
+
+    def kill_at(self, _: Call) -> None:
+        """For a `Gate`."""
+        self.kill()
+
+    def restart(self, operator: OperatorProcess | None = None, *, ready: bool = True) -> None:
+        operator = operator or self.operator
+        operator.process.wait(10)
+        operator.start(ready=ready)
+
+    def ask_many(self, count: int, prefix: str = "load", **created: object) -> list[Asked]:
+        """So many namespaces, and a request for each."""
+        made = self.moorcheh.create_many(count, f"{prefix}-", **created)
+        return [self.ask(one["name"]) for one in made]
+
+    def keep_running(self) -> None:
+        """What a kubelet does: an operator that has ended is started again. It must have said why."""
+        for operator in self.operators:
+            if not is_running(operator):
+                code = operator.process.returncode
+                assert code is not None
+                assert code > 0, f"it ended by itself, with {code}"
+                self.also["exit, started again"] += 1
+                operator.start(ready=False)
+
+    def finish(self, asked: Sequence[Asked], *, within: float = RECOVERY) -> None:
+        """Wait until all have ended, as long as it takes restarts."""
+
+        def done() -> bool:
+            self.keep_running()
+            return all(one.finished for one in asked)
+
+        assert until(done, within=within), [(one.name, one.trail) for one in asked if not one.finished]
+
+    def recover(self, within: float = RECOVERY) -> None:
+        """The faults stop; every request ends."""
+        self.script.clear()
+        if not self.moorcheh.process.running:
+            self.moorcheh.start()
+        for rule in self.moorcheh.faults():
+            self.also[f"Moorcheh, {rule['operation']}: {rule['kind']}"] += rule["used"]
+        self.moorcheh.clear_faults()
+        for operator in self.operators:
+            if is_running(operator):
+                operator.signal(signal.SIGCONT)
+            else:
+                operator.start()
+        if not until(lambda: not self.unfinished(), within=within):
+            left = [(version["metadata"]["name"], version["status"]) for version in self.unfinished()]
+            raise AssertionError(
+                f"i4: {len(left)} are not finished {within} s after the last fault: {left[:5]}"
+            )
+
+    def ended_as(self) -> Counter[str]:
+        """How many ended how, as of now."""
+        statuses = [versions[-1]["status"] for versions in self.history.objects().values()]
+        return Counter(f"{status.get('phase', '-')}/{status.get('reason', '-')}" for status in statuses)
+
+    def unfinished(self) -> list[dict[str, Any]]:
+        return [
+            versions[-1]
+            for uid, versions in self.history.objects().items()
+            if not self.history.is_gone(uid)
+            and versions[-1]["metadata"]["name"] not in self.still_open
+            and versions[-1]["status"].get("phase") not in ("Succeeded", "Failed")
+        ]
+
+    def verify(self) -> Account:
+        """Every invariant, by `account_of`."""
+        record = self.moorcheh.record()
+        self.history.wait(self._announced, 10.0)
+        evidence = Evidence(
+            record=record,
+            living=self.moorcheh.namespaces(),
+            versions=self.witness.log(),
+            calls=list(self.script.calls),
+            kills=self.kills,
+            lost=self.lost,
+            waits_allowed=self._waits_allowed,
+            still_open=frozenset(self.still_open),
+        )
+        self.account = account_of(evidence, self.script.injected + self.also)
+        return self.account
+
+    def _announced(self) -> bool:
+        claims = {
+            f"{version.body['metadata']['uid']}/{version.body['status']['attempt']['id']}"
+            for version in self.witness.log()
+            if "attempt" in version.body["status"]
+        }
+        return {delete["request_id"] for delete in self.moorcheh.record()["deletes"]} <= claims
+
+    def check(self) -> None:
+        self.verify()
+
+    def log(self) -> str:
+        parts = []
+        for operator in self.operators:
+            if operator.output.exists():
+                lines = operator.output.read_text(errors="replace").splitlines()[-40:]
+                parts.append("\n".join([f"--- {operator.output.name}", *lines]))
+        calls = [str(call) for call in self.script.calls[-40:]]
+        return "\n".join([*parts, "--- the last calls", *calls])
+
+
+def is_running(operator: OperatorProcess) -> bool:
+    try:
+        return operator.process.running
+    except RuntimeError:
+        return False  # it was never started
+
+
+def _kubeconfig(server: str, token: str) -> str:
+    return json.dumps(
+        {
+            "apiVersion": "v1",
+            "kind": "Config",
+            "clusters": [{"name": "chaos", "cluster": {"server": server}}],
+            "users": [{"name": "operator", "user": {"token": token}}],
+            "contexts": [{"name": "chaos", "context": {"cluster": "chaos", "user": "operator"}}],
+            "current-context": "chaos",
+        }
+    )
