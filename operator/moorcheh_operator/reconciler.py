@@ -177,12 +177,9 @@ class Reconciler:
         do nothing but lose its compare-and-set.
         """
         left = self._left.get(request.uid)
-        if left is None:
+        if left is None or request.resource_version == left[0].resource_version:
             return False
-        if request.resource_version != left[0].resource_version and not _newer(request, left[0]):
-            return True
-        del self._left[request.uid]
-        return False
+        return not _newer(request, left[0])
 
     @staticmethod
     def _worth_a_task(request: Request) -> bool:
