@@ -14,7 +14,7 @@ from .answers import Accepted, JobReport, JobUnknown, NotSent, Refused, Rejected
 from .clock import Now
 from .facts import Facts, Look, Sent, Trouble
 from .fences import judge
-from .model import ENDED, Attempt, Job, JobStatus, Phase, Reason, Request, Status
+from .model import ENDED, Attempt, Job, JobStatus, Phase, Reason, Request, Status, Target
 from .polling import job_lost, job_over, next_poll, reported
 from .sight import Sight, agreed, is_dated, sight
 from .statuses import (
@@ -190,12 +190,16 @@ def _before_retry(request: Request, attempt: Attempt, facts: Facts, now: Now) ->
     next_look = max(retry_at if same else 0.0, facts.looks[-1].answered + LOOK_GAP)
     if now.ticks >= next_look:
         return LookUp(to_claim=True)
-    error = request.status.last_error or "no error was given"
-    message = (
-        f"Attempt {attempt.number} ended without success ({error}). "
-        f"Attempt {attempt.number + 1} of {request.spec.backoff_limit + 1} follows."
-    )
+    message = _retry_message(request, attempt, request.status.last_error)
     return Wait(next_look, waiting(request, facts, now, Reason.RETRYING, message))
+
+
+def _retry_message(request: Request, attempt: Attempt, error: str | None) -> str:
+    why = error or "no error was given"
+    return (
+        f"Attempt {attempt.number} of {request.spec.backoff_limit + 1} failed ({why}). "
+        "Before another one the listing must show that the same namespace is still there."
+    )
 
 
 def _retry_verdict(request: Request, attempt: Attempt, verdict: Sight, now: Now) -> Status | None:
@@ -257,7 +261,7 @@ def _preview(request: Request, facts: Facts, look: Look | None, now: Now) -> Sta
         target = seen_target(request, facts, look, now)
         verdict = judge(request, facts, look, now)
         if verdict is None:
-            message = "Suspended. Set spec.suspend to false to approve."
+            message = f"Suspended. To approve the deletion of {_contents(target)}, set spec.suspend to false."
         elif verdict.phase is Phase.SUCCEEDED:
             message = f"Suspended. Approved now, it would end as {verdict.reason}: {verdict.message}"
         else:
@@ -272,6 +276,11 @@ def _preview(request: Request, facts: Facts, look: Look | None, now: Now) -> Sta
         last_error=last_error,
         start_time=None,  # as in a Job, the deadline's clock starts anew
     )
+
+
+def _contents(target: Target | None) -> str:
+    count = target.item_count if target else None
+    return "an unknown number of items" if count is None else f"{count} items"
 
 
 # Submitting: an attempt is claimed; its DELETE may or may not have been sent
@@ -306,7 +315,7 @@ def _submitting(request: Request, facts: Facts, now: Now, limits: Limits) -> Ste
         return _verifying(request, facts, now, limits, facts.first_seen + limits.settle, None)
     match sent.answer:
         case Accepted(job_id):
-            message = f"The server works on it as job {job_id}."
+            message = f"The server deletes it; its job is {job_id}."
             return Record(
                 next_status(request, now, Phase.RUNNING, Reason.JOB_RUNNING, message, job=Job(id=job_id))
             )
@@ -409,7 +418,8 @@ def _running(request: Request, facts: Facts, now: Now) -> Step:
     job = reported(request.status.job, facts)
     match job.state:
         case JobStatus.COMPLETED:
-            count = f": {job.deleted_items} items were removed" if job.deleted_items is not None else ""
+            by = f" by attempt {attempt.number}" if attempt.number > 1 else ""
+            count = f": {job.deleted_items} items were removed{by}" if job.deleted_items is not None else ""
             return Record(
                 ended(
                     request,
@@ -428,7 +438,7 @@ def _running(request: Request, facts: Facts, now: Now) -> Step:
             assert_never(job.state)
     if job_lost(facts):
         error = f"job {job.id} is unknown to the server"
-        message = f"Attempt {attempt.number}: {error}. The listing will tell what became of it."
+        message = _retry_message(request, attempt, error)
         return Record(
             next_status(
                 request,
@@ -450,14 +460,14 @@ def _job_failed(request: Request, attempt: Attempt, job: Job, now: Now) -> Statu
     error = job.last_error or "the job failed without an error"
     if attempt.number > request.spec.backoff_limit:
         return limit_exceeded(request, now, job, error)
-    message = f"Attempt {attempt.number} failed: {error}"
+    message = _retry_message(request, attempt, error)
     return next_status(
         request, now, Phase.PENDING, Reason.RETRYING, message, last_error=error, **job_shown(request, job)
     )
 
 
 def _still_running(request: Request, facts: Facts, now: Now, job: Job) -> Status:
-    reason, message = Reason.JOB_RUNNING, f"The server works on it as job {job.id}."
+    reason, message = Reason.JOB_RUNNING, f"The server deletes it; its job is {job.id}."
     last_error = request.status.last_error
     match facts.polled.answer if facts.polled else None:
         case Unavailable(error) | JobUnknown(error):

@@ -703,7 +703,11 @@ def preview(says: str, **changes: Any) -> Shown:
     return records(SUSPENDED, Reason.SUSPENDED, says=says, **changes)
 
 
-HELD = a_request(SUSPENDED, target=TARGET, message="Suspended. Set spec.suspend to false to approve.")
+HELD = a_request(
+    SUSPENDED,
+    target=TARGET,
+    message="Suspended. To approve the deletion of 10 items, set spec.suspend to false.",
+)
 
 SUSPENDED_CASES = [
     pytest.param(Case(a_request(suspend=True), Facts(), LookUp()), id="a-first-look-without-any-slot"),
@@ -1319,7 +1323,7 @@ RETRY_CASES = [
     pytest.param(Case(retrying(), seen(0), LookUp()), id="rule-6-a-look-at-once"),
     pytest.param(
         Case(
-            retrying(), seen(1, looks=looks(THERE)), waits(9, PENDING, Reason.RETRYING, says="Attempt 2 of 4")
+            retrying(), seen(1, looks=looks(THERE)), waits(9, PENDING, Reason.RETRYING, says="Attempt 1 of 4")
         ),
         id="rule-6-ten-seconds-before-the-second-attempt",
     ),
