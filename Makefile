@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 JOBS ?= 4
 
 .DEFAULT_GOAL := help
-.PHONY: help check format test demo control-plane lock clean
+.PHONY: help check format test test-faults demo control-plane lock clean
 
 help:  ## what can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -34,7 +34,13 @@ control-plane: $(VENV)/.installed  ## find, download or build kube-apiserver, et
 	@$(BIN)/python -m dev.controlplane assets
 
 test: control-plane  ## every test, on a real kube-apiserver
-	$(BIN)/python -m pytest -n $(JOBS)
+	$(BIN)/python -m pytest -n $(JOBS) -m "not slow"
+
+test-faults: export FAULTS_SOAK_SECONDS ?= 600
+test-faults: control-plane  ## every fault of docs/reliability.md, the long ones too, and its table (> 1 hour)
+	@rm -rf .pytest_cache/faults
+	$(BIN)/python -m pytest -n $(JOBS) tests/faults
+	@$(BIN)/python -m tests.faults.report
 
 demo: $(VENV)/.installed  ## watch real requests being carried out (KEEP=1 leaves it running)
 	@$(BIN)/python -m dev.demo $(if $(KEEP),--keep)

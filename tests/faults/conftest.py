@@ -8,22 +8,22 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import asdict
 from itertools import count
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import pytest
 
+from tests.faults.report import RESULTS
 from tests.faults.world import FaultWorld
 from tests.integration.conftest import install
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable, Iterator
+    from pathlib import Path
 
     from dev.controlplane import ControlPlane
     from tests.faults.invariants import Account
 
 T = TypeVar("T")
-RESULTS = Path(__file__).parents[2] / ".pytest_cache" / "faults"
 
 
 @pytest.fixture(scope="session")
@@ -66,7 +66,9 @@ def fault(installed: ControlPlane, tmp_path: Path) -> Fault:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_call(item: pytest.Item) -> Generator[None, None, None]:
-    """What passed is told; `docs/reliability.md` is made of it."""
+    """What passed is told, what did not is told no more; `report.py` makes a table of it."""
+    name = re.sub(r"[^A-Za-z0-9_-]", "_", item.nodeid)
+    (RESULTS / f"{name}.json").unlink(missing_ok=True)
     yield
     fault = getattr(item, "funcargs", {}).get("fault")
     row = re.match(r"test_(\d\d)_", item.path.name)
@@ -78,5 +80,4 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None, None, None]:
             "runs": [asdict(account) for account in fault.accounts],
             "figures": fault.figures,
         }
-        name = re.sub(r"[^A-Za-z0-9_-]", "_", item.nodeid)
         (RESULTS / f"{name}.json").write_text(json.dumps(told, indent=1))

@@ -45,6 +45,7 @@ class Evidence:
     versions: Sequence[Version]
     calls: Sequence[Call]
     kills: Sequence[float]  # monotonic: when an operator was killed
+    freezes: Sequence[float]
     lost: int  # DELETEs whose answers were lost in ways that only the test knows
     waits_allowed: int  # status writes for waits, beyond the usual
     still_open: frozenset[str] = frozenset()  # names of requests that need not have ended
@@ -258,8 +259,8 @@ def _few_unknown(_: Evidence, account: Account) -> list[str]:
 
 
 def _answers_lost(evidence: Evidence) -> int:
-    """DELETEs in flight at each kill, and those whose answer was lost, summed."""
-    at_kills = sum(_in_flight(evidence.versions, at) for at in evidence.kills)
+    """DELETEs in flight at each kill or freeze, and those whose answer was lost, summed."""
+    at_kills = sum(_in_flight(evidence.versions, at) for at in [*evidence.kills, *evidence.freezes])
     spoiled = sum(_is_spoiled(delete) for delete in evidence.record["deletes"])
     dropped = sum(
         call.fault is not None and call.meaning.verb == "delete" and call.fault != "fail"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import signal
+import functools
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,6 +13,7 @@ from tests.dev.waiting import until
 
 if TYPE_CHECKING:
     from tests.faults.conftest import Fault
+    from tests.faults.world import FaultWorld
 
 FAKETIME = next(
     (
@@ -24,6 +25,14 @@ FAKETIME = next(
 )
 
 
+def sent(world: FaultWorld, deletes: int) -> bool:
+    return len(world.moorcheh.record()["deletes"]) >= deletes
+
+
+def passed(since: float, seconds: float) -> bool:
+    return time.monotonic() - since > seconds
+
+
 @pytest.mark.parametrize("seconds", [8.0, pytest.param(20.0, marks=pytest.mark.slow)])
 def test_19_a_process_that_stands_still_sends_nothing_late(fault: Fault, seconds: float) -> None:
     """Stopped again and again among claims and DELETEs; what it may not send in time, it does not send."""
@@ -31,14 +40,12 @@ def test_19_a_process_that_stands_still_sends_nothing_late(fault: Fault, seconds
         world.moorcheh.fault("recreate", kind="end", count=-1)
         asked = world.ask_many(10, "still", items=2)
         for number in range(3):
-            assert until(lambda n=number: len(world.moorcheh.record()["deletes"]) >= 3 * n, within=30)
-            world.operator.signal(signal.SIGSTOP)
-            world.also[f"SIGSTOP, {seconds:.0f} s"] += 1
-            world.lost += 16
+            assert until(functools.partial(sent, world, 3 * number), within=30)
+            world.freeze()
             since = time.monotonic()
             asked += world.ask_many(2, f"during-{number}", items=2)
-            until(lambda at=since: time.monotonic() - at > seconds, within=seconds + 5)
-            world.operator.signal(signal.SIGCONT)
+            until(functools.partial(passed, since, seconds), within=seconds + 5)
+            world.thaw()
         world.finish(asked)
 
         assert {len(one.deletes) for one in asked} <= {0, 1}

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import random
-import signal
 import time
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -86,11 +85,9 @@ def restart_moorcheh(world: FaultWorld, chance: random.Random) -> None:
 
 
 def freeze(world: FaultWorld, chance: random.Random) -> None:
-    world.operator.signal(signal.SIGSTOP)
-    world.also["SIGSTOP of the operator"] += 1
-    world.lost += 16
+    world.freeze()
     until(lambda: False, within=chance.uniform(0.5, 4.0))
-    world.operator.signal(signal.SIGCONT)
+    world.thaw()
 
 
 def withdraw(world: FaultWorld, chance: random.Random) -> None:

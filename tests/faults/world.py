@@ -70,6 +70,8 @@ class FaultWorld(World):
         kubeconfig.write_text(_kubeconfig(self.api.url, plane.token("operator")))
         self.point_to(self.wire.url if self.wire else self.moorcheh.url)
         self.kills: list[float] = []
+        self.freezes: list[float] = []
+        self._stopped: set[OperatorProcess] = set()
         self.also: Counter[str] = Counter()  # injected by the test itself
         self.lost = 0
         self.still_open: set[str] = set()
@@ -144,9 +146,26 @@ class FaultWorld(World):
         """For a `Gate`."""
         self.kill()
 
+    def freeze(self, operator: OperatorProcess | None = None) -> None:
+        """SIGSTOP, noted; `thaw` follows."""
+        (operator or self.operator).signal(signal.SIGSTOP)
+        self.freezes.append(time.monotonic())
+        self.also["SIGSTOP of the operator"] += 1
+
+    def thaw(self, operator: OperatorProcess | None = None) -> None:
+        (operator or self.operator).signal(signal.SIGCONT)
+
+    def stop(self, operator: OperatorProcess | None = None) -> int:
+        """SIGTERM, noted: it stays down until it is restarted. The exit code."""
+        operator = operator or self.operator
+        self.also["SIGTERM of the operator"] += 1
+        self._stopped.add(operator)
+        return operator.stop()
+
     def restart(self, operator: OperatorProcess | None = None, *, ready: bool = True) -> None:
         operator = operator or self.operator
         operator.process.wait(10)
+        self._stopped.discard(operator)
         operator.start(ready=ready)
 
     def ask_many(self, count: int, prefix: str = "load", **created: object) -> list[Asked]:
@@ -157,7 +176,7 @@ class FaultWorld(World):
     def keep_running(self) -> None:
         """What a kubelet does: an operator that has ended is started again. It must have said why."""
         for operator in self.operators:
-            if not is_running(operator):
+            if operator not in self._stopped and not is_running(operator):
                 code = operator.process.returncode
                 assert code is not None
                 assert code > 0, f"it ended by itself, with {code}"
@@ -216,6 +235,7 @@ class FaultWorld(World):
             versions=self.witness.log(),
             calls=list(self.script.calls),
             kills=self.kills,
+            freezes=self.freezes,
             lost=self.lost,
             waits_allowed=self._waits_allowed,
             still_open=frozenset(self.still_open),

@@ -1,0 +1,106 @@
+"""`python -m tests.faults.report`: what the runs told, as the table of docs/reliability.md."""
+
+from __future__ import annotations
+
+import ast
+import json
+import os
+import platform
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+from dev.controlplane.version import VERSION
+
+ROOT = Path(__file__).parents[2]
+RESULTS = ROOT / ".pytest_cache" / "faults"
+PAGE = ROOT / "docs" / "reliability.md"
+BEGIN, END = "<!-- written by the runs: begin -->", "<!-- written by the runs: end -->"
+
+Json = dict[str, Any]
+HEAD = (
+    "| # | Fault | Injected | Tests, worlds | Requests | DELETEs | `OutcomeUnknown`, allowed "
+    "| Newer destroyed | Unfinished | DELETEs without a claim |\n|---|---|---|---|---|---|---|---|---|---|"
+)
+
+
+def main() -> None:
+    told = [json.loads(path.read_text()) for path in sorted(RESULTS.glob("*.json"))]
+    text = PAGE.read_text()
+    before, _, rest = text.partition(BEGIN)
+    _, _, after = rest.partition(END)
+    PAGE.write_text(f"{before}{BEGIN}\n{rendered(told)}\n{END}{after}")
+
+
+def rendered(told: list[Json]) -> str:
+    titles = {
+        int(path.name[5:7]): _title(path) for path in Path(__file__).parent.glob("test_[0-9][0-9]_*.py")
+    }
+    rows = [_row(number, title, told) for number, title in sorted(titles.items())]
+    runs = [run for one in told for run in one["runs"]]
+    total = _cells(runs)
+    return "\n".join(
+        [
+            _machine(),
+            "",
+            HEAD,
+            *rows,
+            f"| | **All** | {_total(runs)} faults | {len(told)}, {len(runs)} | {' | '.join(total)} |",
+            "",
+            "Measured on the way:",
+            "",
+            *_figures(told),
+        ]
+    )
+
+
+def _row(number: int, title: str, told: list[Json]) -> str:
+    mine = [one for one in told if one["row"] == number]
+    runs = [run for one in mine for run in one["runs"]]
+    if not runs:
+        return f"| {number} | {title} | not run | | | | | | | |"
+    injected = Counter[str]()
+    for run in runs:
+        injected.update(run["injected"])
+    what = ", ".join(f"{times} {kind}" for kind, times in sorted(injected.items())) or "by the requests"
+    return f"| {number} | {title} | {what} | {len(mine)}, {len(runs)} | {' | '.join(_cells(runs))} |"
+
+
+def _cells(runs: list[Json]) -> list[str]:
+    def total(key: str) -> int:
+        return sum(int(run[key]) for run in runs)
+
+    unknown = f"{total('outcome_unknown')}, {total('outcome_unknown_allowed')}"
+    zeros = [str(total(key)) for key in ("newer_destroyed", "unfinished", "unmatched_deletes")]
+    return [str(total("requests")), str(total("deletes")), unknown, *zeros]
+
+
+def _total(runs: list[Json]) -> int:
+    return sum(sum(run["injected"].values()) for run in runs)
+
+
+def _figures(told: list[Json]) -> list[str]:
+    found: dict[tuple[int, str], list[float]] = {}
+    for one in told:
+        for name, value in one["figures"].items():
+            found.setdefault((one["row"], name), []).append(value)
+    return [
+        f"- row {row}, {name}: {', '.join(f'{value:g}' for value in sorted(values))}"
+        for (row, name), values in sorted(found.items())
+    ]
+
+
+def _machine() -> str:
+    return (
+        f"Python {platform.python_version()}, kube-apiserver {VERSION} and etcd on the same machine, "
+        f"{os.cpu_count()} cores, {platform.system()}. Only tests that passed are counted."
+    )
+
+
+def _title(path: Path) -> str:
+    words = (ast.get_docstring(ast.parse(path.read_text())) or "").partition("\n")[0]
+    return words.partition(": ")[2].rstrip(".")
+
+
+if __name__ == "__main__":
+    main()
