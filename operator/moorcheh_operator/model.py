@@ -7,6 +7,7 @@ and `merge_patch` write its status. Everything else works with these frozen valu
 from __future__ import annotations
 
 import dataclasses
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -212,9 +213,15 @@ class MalformedRequestError(ValueError):
     """An object that the CRD's schema would not have let in."""
 
 
+TO_THE_SECOND = re.compile(r"\d{4}-\d\d-\d\d.\d\d:\d\d:\d\d", re.ASCII)
+
+
 def parse_time(text: object) -> datetime | None:
-    """An ISO 8601 time as aware UTC; without a zone it is taken as UTC; None if it can't be read."""
-    if not isinstance(text, str):
+    """An ISO 8601 time as aware UTC; without a zone it is taken as UTC; None if it can't be read.
+
+    A bare date, or a time without seconds, is none: two incarnations of one day or minute would look alike.
+    """
+    if not isinstance(text, str) or not TO_THE_SECOND.match(text):
         return None
     try:
         time = datetime.fromisoformat(text)
@@ -267,20 +274,28 @@ def _time(body: JsonObject, key: str) -> datetime:
     return time
 
 
+def _typed(value: Any, kind: Any) -> Any:
+    if not isinstance(value, kind):
+        raise TypeError(f"{value!r} is no {kind}")
+    return value
+
+
 def _parse_spec(spec: JsonObject) -> Spec:
     preconditions = spec.get("preconditions") or {}
     has_bound = preconditions.get("createdBefore") is not None
+    if unknown := preconditions.keys() - {"createdBefore", "maxItems"}:
+        raise ValueError(f"unknown preconditions can't be held: {sorted(unknown)}")
     return Spec(
-        namespace_name=spec["namespaceName"],
-        suspend=bool(spec.get("suspend", False)),
+        namespace_name=_typed(spec["namespaceName"], str),
+        suspend=_typed(spec.get("suspend", False), bool),
         if_absent=IfAbsent(spec.get("ifAbsent", IfAbsent.SUCCEED)),
         preconditions=Preconditions(
             created_before=_time(preconditions, "createdBefore") if has_bound else None,
-            max_items=preconditions.get("maxItems"),
+            max_items=_typed(preconditions.get("maxItems"), int | None),
         ),
         backoff_limit=int(spec.get("backoffLimit", 3)),
         active_deadline_seconds=int(spec.get("activeDeadlineSeconds", 86400)),
-        ttl_seconds_after_finished=spec.get("ttlSecondsAfterFinished"),
+        ttl_seconds_after_finished=_typed(spec.get("ttlSecondsAfterFinished"), int | None),
     )
 
 

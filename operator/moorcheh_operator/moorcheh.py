@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import json
 import re
+import ssl
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -42,6 +43,7 @@ MAX_LISTING = 64 * 1024 * 1024  # bytes
 MAX_COUNT = 2**63 - 1
 MAX_RETRY_AFTER = 60.0  # seconds
 CONNECT_SECONDS = 3.0
+KEEPALIVE_SECONDS = 2.0  # uvicorn and Node close an idle connection after 5
 LANES = 16  # HTTP requests in flight; the look-up has one of its own
 
 NAME = re.compile(r"[A-Za-z0-9_-]{1,255}")
@@ -92,14 +94,23 @@ class Lane:
     each request (encode/httpcore#1035).
     """
 
-    def __init__(self, base_url: httpx.URL, timeout: float, clock: Clock, observer: Observer) -> None:
+    def __init__(
+        self, base_url: httpx.URL, timeout: float, clock: Clock, observer: Observer, tls: ssl.SSLContext
+    ) -> None:
         self._base = base_url
         self._clock = clock
         self._observer = observer
         self._timeout = timeout
+        self.last_code: str | None = None  # status code or error name of the last call
         self._client = httpx.AsyncClient(
             transport=httpx.AsyncHTTPTransport(
-                limits=httpx.Limits(max_connections=1, max_keepalive_connections=1),
+                verify=tls,
+                limits=httpx.Limits(
+                    max_connections=1,
+                    max_keepalive_connections=1,
+                    # Sooner than any server's: a DELETE that meets the server's close is one nobody knows of.
+                    keepalive_expiry=KEEPALIVE_SECONDS,
+                ),
                 trust_env=False,
                 retries=0,
             ),
@@ -125,7 +136,13 @@ class Lane:
     async def listing(self) -> LookUpAnswer:
         try:
             response = await self._send("list", "GET", ["namespaces"], limit=MAX_LISTING)
-        except (httpx.HTTPError, httpx.InvalidURL, _BodyTooLargeError, TimeoutError) as error:
+        except (
+            httpx.HTTPError,
+            httpx.InvalidURL,
+            _BodyTooLargeError,
+            _WrongPathError,
+            TimeoutError,
+        ) as error:
             return Unavailable(_words(error))
         if response.status != httpx.codes.OK:
             return Unavailable(response.describe())
@@ -157,6 +174,8 @@ class Lane:
         self, operation: str, method: str, path: list[str], *, request_id: str = "", limit: int = MAX_BODY
     ) -> _Response:
         """Raises httpx' errors as they are, `TimeoutError` for an answer that trickles, and our two."""
+        if any(not NAME.fullmatch(name) for name in path[1:2]):
+            raise _WrongPathError("the namespace's name can't be put into a URL")
         raw_path = self._base.raw_path.rstrip(b"/") + "".join(
             "/" + quote(part, safe="") for part in path
         ).encode("ascii")
@@ -165,8 +184,7 @@ class Lane:
             self._base.copy_with(raw_path=raw_path),
             headers={"X-Request-Id": request_id} if request_id else None,
         )
-        named = [part for part in path[1:2] if not NAME.fullmatch(part)]
-        if request.url.raw_path != raw_path or named:
+        if request.url.raw_path != raw_path or request.url.query:
             raise _WrongPathError(f"{request.url.raw_path!r} is not the path that was meant")
         started = self._clock.ticks()
         result = "error"
@@ -183,6 +201,7 @@ class Lane:
             result = type(error).__name__
             raise
         finally:
+            self.last_code = result
             self._observer(operation, result, self._clock.ticks() - started)
         self._clock.moorcheh.observe(response.headers.get("Date"), started, self._clock.ticks())
         return _Response(response.status_code, response.headers, body)
@@ -195,19 +214,21 @@ class Moorcheh:
         self, base_url: str, timeout: float, clock: Clock, observer: Observer = lambda *_: None
     ) -> None:
         url = httpx.URL(base_url)
-        self._lanes = [Lane(url, timeout, clock, observer) for _ in range(LANES)]
+        tls = httpx.create_ssl_context(trust_env=False)  # one for all: reading the CAs takes a while
+        self._lanes = [Lane(url, timeout, clock, observer, tls) for _ in range(LANES)]
         self._idle: asyncio.LifoQueue[Lane] = asyncio.LifoQueue()
         for lane in self._lanes:
             self._idle.put_nowait(lane)
-        self._lookup_lane = Lane(url, timeout, clock, observer)
+        self._lookup_lane = Lane(url, timeout, clock, observer, tls)
         self._clock = clock
         self._running: asyncio.Task[tuple[float, LookUpAnswer, float]] | None = None
         self._next: asyncio.Task[tuple[float, LookUpAnswer, float]] | None = None
 
     async def aclose(self) -> None:
-        for task in (self._running, self._next):
-            if task is not None:
-                task.cancel()
+        listings = [task for task in (self._running, self._next) if task is not None]
+        for task in listings:
+            task.cancel()
+        await asyncio.gather(*listings, return_exceptions=True)
         for lane in (*self._lanes, self._lookup_lane):
             await lane.aclose()
 
@@ -247,8 +268,9 @@ class Moorcheh:
 
 
 async def _read(response: httpx.Response, limit: int) -> bytes:
+    """As it came: no encoding was asked for, and a bomb would unpack into far more than `limit`."""
     body = bytearray()
-    async for chunk in response.aiter_bytes():
+    async for chunk in response.aiter_raw():
         body += chunk
         if len(body) > limit:
             raise _BodyTooLargeError(f"the answer is larger than {limit} bytes")
@@ -302,7 +324,7 @@ def _entries(body: Any) -> dict[str, Entry] | str:
         if name in entries:
             return "the listing has a name twice"
         entries[name] = Entry(
-            item_count=_first(map(_count, (item.get(key) for key in ("item_count", "itemCount", "items")))),
+            item_count=_first(map(_known, (item.get(key) for key in ("item_count", "itemCount", "items")))),
             creation_time=_first(map(_time_text, (item.get(key) for key in ("created_at", "createdAt")))),
         )
     return entries
@@ -318,6 +340,12 @@ def _count(value: object) -> int | None:
     if isinstance(value, float) and not value.is_integer():
         return None
     return min(max(int(value), 0), MAX_COUNT)
+
+
+def _known(value: object) -> int | None:
+    """A count that a precondition may rest on: less than nothing is no count, and surely not "empty"."""
+    negative = isinstance(value, int | float) and value < 0
+    return None if negative else _count(value)
 
 
 def _time_text(value: object) -> str | None:

@@ -703,24 +703,37 @@ def preview(says: str, **changes: Any) -> Shown:
     return records(SUSPENDED, Reason.SUSPENDED, says=says, **changes)
 
 
-HELD = a_request(
-    SUSPENDED,
-    target=TARGET,
-    message="Suspended. To approve the deletion of 10 items, set spec.suspend to false.",
-)
+def shown_once(request: Request, facts: Facts) -> Request:
+    """`request` after what these facts show was written."""
+    step = next_step(request, facts, NOW, LIMITS)
+    assert isinstance(step, Record)
+    return dataclasses.replace(request, status=step.status)
+
+
+HELD = shown_once(a_request(SUSPENDED, target=TARGET), seen(looks=looks(THERE)))
 
 SUSPENDED_CASES = [
     pytest.param(Case(a_request(suspend=True), Facts(), LookUp()), id="a-first-look-without-any-slot"),
     pytest.param(
-        Case(a_request(suspend=True), seen(looks=looks(THERE)), preview("approve", target=FIRST_SEEN_TARGET)),
+        Case(
+            a_request(suspend=True),
+            seen(looks=looks(THERE)),
+            preview("spec.suspend to false", target=FIRST_SEEN_TARGET),
+        ),
         id="shows-what-was-found",
     ),
     pytest.param(
-        Case(a_request(suspend=True), ready(THERE), preview("approve", target=FIRST_SEEN_TARGET)),
+        Case(
+            a_request(suspend=True), ready(THERE), preview("spec.suspend to false", target=FIRST_SEEN_TARGET)
+        ),
         id="never-claims-whatever-is-held",
     ),
     pytest.param(
-        Case(a_request(PENDING, suspend=True, target=TARGET), seen(looks=looks(THERE)), preview("approve")),
+        Case(
+            a_request(PENDING, suspend=True, target=TARGET),
+            seen(looks=looks(THERE)),
+            preview("spec.suspend to false"),
+        ),
         id="suspending-resets-the-start-time",
     ),
     pytest.param(Case(HELD, seen(looks=looks(THERE)), unchanged(59.5, HELD)), id="looks-once-a-minute"),
@@ -729,7 +742,7 @@ SUSPENDED_CASES = [
         Case(
             HELD,
             seen(looks=looks(Entry(11, BORN))),
-            preview("approve", target=Target(True, 11, BORN, NOW.time)),
+            preview("spec.suspend to false", target=Target(True, 11, BORN, NOW.time)),
         ),
         id="a-new-count-is-written",
     ),
@@ -791,7 +804,7 @@ SUSPENDED_CASES = [
         Case(
             retrying(suspend=True),
             seen(looks=looks(THERE)),
-            preview("approve"),
+            preview("spec.suspend to false"),
         ),
         id="between-two-attempts",
     ),
@@ -1322,9 +1335,7 @@ LOST = retrying(LOST_JOB)
 RETRY_CASES = [
     pytest.param(Case(retrying(), seen(0), LookUp()), id="rule-6-a-look-at-once"),
     pytest.param(
-        Case(
-            retrying(), seen(1, looks=looks(THERE)), waits(9, PENDING, Reason.RETRYING, says="Attempt 1 of 4")
-        ),
+        Case(retrying(), seen(1, looks=looks(THERE)), waits(9, PENDING, Reason.RETRYING, says="Attempt")),
         id="rule-6-ten-seconds-before-the-second-attempt",
     ),
     pytest.param(
