@@ -52,7 +52,7 @@ LOST_ANSWERS = {
     "hostile-job-id": delete(kind="job-id", job_id="../../health"),
     "no-json": delete(kind="body", body="<html>accepted</html>"),
     "oversized": delete(kind="oversized"),
-    "sent-twice-on-the-way": delete(kind="body", status=404, json={"status": "failure", "message": "gone"}),
+    "not-found-after-effect": delete(kind="body", status=404, json={"status": "failure", "message": "gone"}),
 }
 NO_EFFECT = {
     "dropped-before": delete(kind="drop"),
