@@ -1,4 +1,7 @@
-"""Which Event a status write is worth, if any. Pure; two for a short deletion."""
+"""Which Event a request is worth, if any. Pure; two for a short deletion.
+
+Submission, each retry, the end, and what a request waits for once that takes longer than a minute.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,18 @@ from dataclasses import dataclass
 
 from .model import ENDED, Phase, Reason, Request, Status
 from .sight import is_dated
+
+LONG_WAIT_SECONDS = 60.0
+
+SUBMITTED = "Submitted"
+WAITS = {
+    Reason.SERVER_UNAVAILABLE: "Warning",
+    Reason.REFUSED: "Warning",
+    Reason.TARGET_BUSY: "Normal",
+    Reason.WAITING_FOR_SLOT: "Normal",
+    Reason.POLL_FAILING: "Warning",
+}
+"""The reasons to wait that are told once they last, and how grave they are."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,25 +31,39 @@ class Announcement:
 
 
 def announcement(before: Status, after: Request) -> Announcement | None:
+    """For a status write."""
     status = after.status
     if (before.phase, before.reason) == (status.phase, status.reason):
         return None
     message = status.message or ""
     if status.phase is Phase.SUCCEEDED:
         return Announcement("Normal", str(status.reason), message)
-    if status.phase in ENDED or status.reason in (Reason.RETRYING, Reason.VERIFYING):
+    if status.phase in ENDED or status.reason == Reason.VERIFYING:
         return Announcement("Warning", str(status.reason), message)
-    if status.phase is Phase.RUNNING and before.phase is Phase.SUBMITTING:
+    if before.phase is Phase.RUNNING and status.reason == Reason.RETRYING:
+        return Announcement("Warning", str(status.reason), message)
+    if status.phase is Phase.RUNNING and before.phase is Phase.SUBMITTING and _attempts(status) == 1:
         return _submitted(after)
     return None
+
+
+def long_wait(request: Request, seconds: float) -> Announcement | None:
+    """For a status that has shown the same for so long."""
+    kind = WAITS.get(Reason(request.status.reason)) if request.status.reason in list(Reason) else None
+    if kind is None or request.status.phase in ENDED or seconds < LONG_WAIT_SECONDS:
+        return None
+    return Announcement(kind, str(request.status.reason), request.status.message or "")
 
 
 def _submitted(request: Request) -> Announcement:
     status = request.status
     job = status.job.id if status.job else "unknown"
-    number = status.attempt.number if status.attempt else 0
-    message = f'Deletion of "{request.spec.namespace_name}" submitted (attempt {number}), job {job}.'
+    message = f'Deletion of "{request.spec.namespace_name}" submitted, job {job}.'
     if is_dated(status.target):
-        return Announcement("Normal", "Submitted", message)
+        return Announcement("Normal", SUBMITTED, message)
     doubt = " The server shows no creation time, so nothing tells that it is older than this request."
-    return Announcement("Warning", "Submitted", message + doubt)
+    return Announcement("Warning", SUBMITTED, message + doubt)
+
+
+def _attempts(status: Status) -> int:
+    return status.attempt.number if status.attempt else 1

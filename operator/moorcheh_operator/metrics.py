@@ -1,90 +1,145 @@
-"""What Prometheus may ask: one catalogue of every metric. No namespace names as labels."""
+"""What Prometheus may ask: every metric, named by its conventions. No namespace names as labels.
+
+`docs/reference.md`, the alerts and the dashboard are compared with what is registered here.
+"""
 
 from __future__ import annotations
 
+import platform
 from collections.abc import Iterable
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    Info,
+    disable_created_metrics,
+)
 
 from . import __version__
-from .model import ENDED, Phase, Request, Status
+from .model import ENDED, Phase, Reason, Request, Status
 
-SECONDS = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 900, 3600)
+LIFE_SECONDS = (0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 900, 3600, 4 * 3600, 24 * 3600)
+CALL_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
+
+ENDS = {
+    Phase.SUCCEEDED: (
+        Reason.DELETION_COMPLETED,
+        Reason.ALREADY_ABSENT,
+        Reason.VERIFIED_ABSENT,
+        Reason.TARGET_REPLACED,
+    ),
+    Phase.FAILED: (
+        Reason.JOB_FAILED,
+        Reason.BACKOFF_LIMIT_EXCEEDED,
+        Reason.REJECTED,
+        Reason.TARGET_ABSENT,
+        Reason.PRECONDITION_FAILED,
+        Reason.PRECONDITION_UNVERIFIABLE,
+        Reason.TARGET_NEWER_THAN_REQUEST,
+        Reason.DEADLINE_EXCEEDED,
+        Reason.OUTCOME_UNKNOWN,
+        Reason.RESTORED_FROM_BACKUP,
+    ),
+}
+"""Each is a series from the start: a counter that is born as 1 has, for `increase`, never grown."""
+
+NEVER_LEFT = frozenset({"ConnectError", "ConnectTimeout", "PoolTimeout"})
+"""What a DELETE ends with that surely was not sent."""
 
 
 class Metrics:
     def __init__(self) -> None:
-        self.registry = CollectorRegistry()
+        # One series more for each counter, which nobody reads.
+        disable_created_metrics()  # type: ignore[no-untyped-call]  # prometheus-client types it not
+        self.registry = registry = CollectorRegistry()
         self.requests = Gauge(
-            "moorcheh_operator_requests", "Unfinished requests by phase", ["phase"], registry=self.registry
+            "moorcheh_operator_requests",
+            "Requests that have not ended, by phase. The same at every replica.",
+            ["phase"],
+            registry=registry,
         )
         self.oldest = Gauge(
             "moorcheh_operator_oldest_unfinished_request_age_seconds",
-            "Age of the oldest request that has not ended and is not suspended",
-            registry=self.registry,
+            "Age of the oldest request that has not ended and is not suspended; 0 if there is none.",
+            registry=registry,
         )
         self.ended = Counter(
             "moorcheh_operator_requests_ended",
-            "Requests that ended, by phase and reason",
+            "Requests that ended, by phase and reason.",
             ["phase", "reason"],
-            registry=self.registry,
+            registry=registry,
         )
         self.submit_seconds = Histogram(
-            "moorcheh_operator_submit_seconds",
-            "From a request's creation to the job that the server gave it",
-            buckets=SECONDS,
-            registry=self.registry,
+            "moorcheh_operator_request_submit_duration_seconds",
+            "From a request's creation to the job that the server gave its first attempt.",
+            buckets=LIFE_SECONDS,
+            registry=registry,
         )
         self.end_seconds = Histogram(
-            "moorcheh_operator_end_seconds",
-            "From a request's creation to its end",
-            buckets=SECONDS,
-            registry=self.registry,
+            "moorcheh_operator_request_duration_seconds",
+            "From a request's creation to its end.",
+            buckets=LIFE_SECONDS,
+            registry=registry,
         )
         self.items_removed = Counter(
             "moorcheh_operator_items_removed",
-            "Items that ended jobs reported as removed",
-            registry=self.registry,
+            "Items that the jobs of ended requests reported as removed.",
+            registry=registry,
         )
         self.deletes_sent = Counter(
-            "moorcheh_operator_deletes_sent", "DELETE requests sent to the server", registry=self.registry
+            "moorcheh_operator_deletes_sent",
+            "DELETE requests that left for the Moorcheh server, or may have.",
+            registry=registry,
         )
         self.moorcheh_calls = Histogram(
-            "moorcheh_operator_moorcheh_request_seconds",
-            "Calls to the server by operation and status code (or error)",
+            "moorcheh_operator_moorcheh_request_duration_seconds",
+            "Calls to the Moorcheh server by operation (delete, list, job) and status code or error's name.",
             ["operation", "code"],
-            registry=self.registry,
+            buckets=CALL_SECONDS,
+            registry=registry,
         )
         self.api_calls = Counter(
             "moorcheh_operator_kubernetes_requests",
-            "Calls to the API server by verb and status code, watches aside",
+            "Calls to the API server by verb (PATCH: a status write) and status code, or error. No watches.",
             ["verb", "code"],
-            registry=self.registry,
+            registry=registry,
         )
         self.job_slots_used = Gauge(
-            "moorcheh_operator_job_slots_used", "Job slots in use", registry=self.registry
+            "moorcheh_operator_job_slots_used", "Deletion jobs that may be running.", registry=registry
         )
-        self.leader = Gauge("moorcheh_operator_leader", "1 while this process leads", registry=self.registry)
+        self.job_slots = Gauge(
+            "moorcheh_operator_job_slots",
+            "How many deletion jobs may run at once (MOORCHEH_MAX_RUNNING_JOBS); 0: no limit.",
+            registry=registry,
+        )
+        self.leader = Gauge(
+            "moorcheh_operator_leader", "1 while this process leads, else 0.", registry=registry
+        )
         self.loop_lag = Gauge(
             "moorcheh_operator_loop_lag_seconds",
-            "How late the event loop woke a sleeper, at the last check",
-            registry=self.registry,
+            "How late the event loop woke a sleeper: the worst of the last minute.",
+            registry=registry,
         )
         self.list_age = Gauge(
             "moorcheh_operator_list_age_seconds",
-            "Time since the last complete list of requests",
-            registry=self.registry,
+            "Time since the last complete list of requests, or since the start.",
+            registry=registry,
         )
-        Info("moorcheh_operator_build", "What is running", registry=self.registry).info(
-            {"version": __version__}
+        Info("moorcheh_operator_build", "What is running.", registry=registry).info(
+            {"version": __version__, "python_version": platform.python_version()}
         )
+        for phase, reasons in ENDS.items():
+            for reason in reasons:
+                self.ended.labels(str(phase), str(reason))
 
     def count_api_call(self, verb: str, code: str) -> None:
         self.api_calls.labels(verb, code).inc()
 
     def time_moorcheh_call(self, operation: str, code: str, seconds: float) -> None:
         self.moorcheh_calls.labels(operation, code).observe(seconds)
-        if operation == "delete":
+        if operation == "delete" and code not in NEVER_LEFT:
             self.deletes_sent.inc()
 
     def count_write(self, before: Status, after: Request, age: float) -> None:
@@ -92,7 +147,7 @@ class Metrics:
         status = after.status
         if status.phase == before.phase:
             return
-        if status.phase is Phase.RUNNING:
+        if status.phase is Phase.RUNNING and status.attempt is not None and status.attempt.number == 1:
             self.submit_seconds.observe(age)
         if status.phase in ENDED:
             self.ended.labels(str(status.phase), str(status.reason)).inc()

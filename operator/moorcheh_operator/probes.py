@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections import deque
 from collections.abc import Callable
 
 from aiohttp import web
@@ -13,6 +14,7 @@ from .metrics import Metrics
 
 LIST_OLD = 300.0  # seconds: five relists were missed
 LAG_SECONDS = 1.0  # between two measures of the loop's lag
+LAGS_KEPT = 60  # the worst of them is shown: a scrape sees one in many
 LAG_BAD = 30.0
 
 Check = Callable[[], str | None]
@@ -27,6 +29,7 @@ class Probes:
         self._list_age = list_age
         self._measure = measure
         self._lag = 0.0
+        self._lags: deque[float] = deque(maxlen=LAGS_KEPT)
         self._runner: web.AppRunner | None = None
         self._meter: asyncio.Task[None] | None = None
 
@@ -70,7 +73,8 @@ class Probes:
             before = time.monotonic()
             await asyncio.sleep(LAG_SECONDS)
             self._lag = max(time.monotonic() - before - LAG_SECONDS, 0.0)
-            self._metrics.loop_lag.set(self._lag)
+            self._lags.append(self._lag)
+            self._metrics.loop_lag.set(max(self._lags))
 
 
 async def _answer(trouble: str | None) -> web.Response:

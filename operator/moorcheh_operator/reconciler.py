@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from typing import Any, assert_never
 
 from . import lifecycle
-from .announcements import Announcement, announcement
+from .announcements import Announcement, announcement, long_wait
 from .answers import NotSent, SendAnswer
 from .clock import Clock, Now
 from .cluster import Cluster, ClusterError, Conflict, Invalid, Unanswered, WriteAnswer, Written
@@ -55,6 +55,8 @@ class Tracked:
     target_since: float | None = None  # ticks; None while another request has the target
     waiting: tuple[str, str, float] | None = None  # phase and reason that a wait would show, since when
     unanswered: int = 0  # status writes in a row without an answer
+    shown_since: float = 0.0  # ticks: since when, for this process, the status has had its phase and reason
+    wait_told: bool = False  # that it has had them for long
     task: asyncio.Task[None] | None = None
 
 
@@ -76,6 +78,8 @@ class Reconciler:
         self._limits = limits
         self._namespaces = namespaces or ("",)
         self._metrics = metrics
+        metrics.job_slots.set(max_running_jobs)
+        self._started = clock.ticks()
         self._tracked: dict[str, Tracked] = {}
         self._left: dict[str, tuple[Request, float]] = {}  # what tasks left off at, and when (ticks)
         self._slots = Slots(max_running_jobs, self._slot_free)
@@ -124,7 +128,8 @@ class Reconciler:
         self._metrics.oldest.set(max(ages, default=0.0))
         self._metrics.job_slots_used.set(self._slots.used)
         self._metrics.leader.set(self._leads())
-        self._metrics.list_age.set(self.list_age or 0.0)
+        age = self.list_age
+        self._metrics.list_age.set(self._clock.ticks() - self._started if age is None else age)
 
     async def drain(self, seconds: float) -> None:
         """Claim nothing more, record every answer that comes within `seconds`, then stop."""
@@ -192,7 +197,8 @@ class Reconciler:
 
     def _track(self, request: Request) -> None:
         facts = Facts(first_seen=self._clock.ticks())
-        tracked = self._tracked[request.uid] = Tracked(request, facts)
+        tracked = Tracked(request, facts, shown_since=facts.first_seen)
+        self._tracked[request.uid] = tracked
         self._idle.clear()
         self._adopt(tracked, request)
         tracked.task = asyncio.create_task(self._run(tracked), name=request.key)
@@ -286,6 +292,7 @@ class Reconciler:
             tracked.lane = None
 
     async def _wait(self, tracked: Tracked, step: Wait, now: Now) -> None:
+        self._tell_long_wait(tracked, now.ticks)
         until = lifecycle.wake_at(step, tracked.request, now)
         if step.status != tracked.request.status:
             shown = (str(step.status.phase), str(step.status.reason))
@@ -364,8 +371,9 @@ class Reconciler:
             type(answer).__name__,
             getattr(answer, "error", None) or getattr(answer, "job_id", ""),
             extra={
-                **_names(request),
-                "attempt": attempt_id,
+                **_fields(request),
+                "job": getattr(answer, "job_id", None),
+                "code": lane.last_code,
                 "created_at": request.status.target.creation_time if request.status.target else None,
                 "seconds": round(self._clock.ticks() - started, 3),
             },
@@ -396,8 +404,10 @@ class Reconciler:
             case Conflict() | Invalid():
                 await self._read(tracked)
             case Unanswered(error):
-                logger.warning("status write without an answer: %s", error, extra=_names(tracked.request))
                 tracked.unanswered += 1
+                if tracked.unanswered == 1:
+                    words = "status write without an answer, to be decided anew: %s"
+                    logger.warning(words, error, extra=_names(tracked.request))
                 await asyncio.sleep(_pause(tracked.unanswered))
                 await self._read(tracked)
             case _:
@@ -425,6 +435,9 @@ class Reconciler:
         chapter = _chapter(tracked.request)
         if tracked.request.withdrawn and not request.withdrawn:
             request = dataclasses.replace(request, withdrawn=True)
+        before, after = tracked.request.status, request.status
+        if (before.phase, before.reason) != (after.phase, after.reason):
+            tracked.shown_since, tracked.wait_told = self._clock.ticks(), False
         tracked.request = request
         if _chapter(request) != chapter:
             tracked.facts = new_chapter(tracked.facts, self._clock.ticks())
@@ -442,8 +455,15 @@ class Reconciler:
         if news is None:
             return
         if request.status.phase is not Phase.RUNNING:  # the DELETE has its own line
-            logger.info("%s: %s", news.reason, news.message, extra=_names(request))
+            logger.info("%s: %s", news.reason, news.message, extra=_fields(request))
         self._announce(request, news)
+
+    def _tell_long_wait(self, tracked: Tracked, ticks: float) -> None:
+        news = None if tracked.wait_told else long_wait(tracked.request, ticks - tracked.shown_since)
+        if news is not None:
+            tracked.wait_told = True
+            logger.info("still %s: %s", news.reason, news.message, extra=_fields(tracked.request))
+            self._announce(tracked.request, news)
 
     def _announce(self, request: Request, news: Announcement) -> None:
         try:
@@ -478,10 +498,13 @@ class Reconciler:
                         self.observe(body)
                 await self._check_missing(seen, started)
             except (ClusterError, MalformedRequestError, KeyError, TypeError) as error:
-                logger.warning("the requests could not be listed: %s", error)
                 failures += 1
+                if failures == 1:
+                    logger.warning("the requests could not be listed, which is tried again: %s", error)
                 await asyncio.sleep(_pause(failures))
                 continue
+            if failures:
+                logger.info("the requests could be listed again, after %d failures", failures)
             failures = 0
             self._left = {uid: left for uid, left in self._left.items() if left[1] > started - RELIST_SECONDS}
             first, self._listed_at = self._listed_at is None, started
@@ -535,3 +558,13 @@ def _newer(one: Request, other: Request) -> bool:
 
 def _names(request: Request) -> dict[str, object]:
     return {"request": request.key, "uid": request.uid, "target": request.spec.namespace_name}
+
+
+def _fields(request: Request) -> dict[str, object]:
+    """For a line about an attempt or an end."""
+    attempt, job = request.status.attempt, request.status.job
+    return {
+        **_names(request),
+        **({"attempt": attempt.id, "number": attempt.number} if attempt else {}),
+        **({"job": job.id, "items": job.deleted_items} if job else {}),
+    }
