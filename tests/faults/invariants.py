@@ -26,6 +26,7 @@ Json = dict[str, Any]
 ANSWERED_CLEANLY = frozenset({401, 403, 429, 400, 422})
 SPOILED = frozenset({"drop", "rst", "half", "body", "job-id", "no-job", "oversized", "endless", "redirect"})
 
+WIRE_DELETE = ("delete", "moorcheh-namespaces")
 WRITES_PER_ATTEMPT = 4  # claim, job id or the way back, verifying, end or retry
 WRITES_FOR_WAITING = 6  # Pending for this and that reason, its first look, suspension, its end
 PROGRESS_SECONDS = 5.0
@@ -263,7 +264,7 @@ def _answers_lost(evidence: Evidence) -> int:
     at_kills = sum(_in_flight(evidence.versions, at) for at in [*evidence.kills, *evidence.freezes])
     spoiled = sum(_is_spoiled(delete) for delete in evidence.record["deletes"])
     dropped = sum(
-        call.fault is not None and call.meaning.verb == "delete" and call.fault != "fail"
+        call.fault not in (None, "fail") and (call.meaning.verb, call.meaning.resource) == WIRE_DELETE
         for call in evidence.calls
     )
     return at_kills + spoiled + dropped + evidence.lost

@@ -6,6 +6,7 @@ them it is killed before the call is forwarded, once it was answered upstream, a
 
 from __future__ import annotations
 
+import functools
 import os
 import random
 from typing import TYPE_CHECKING, Any, Literal
@@ -14,6 +15,7 @@ import pytest
 
 from dev.chaos import Call, Gate
 from tests.dev.waiting import until
+from tests.faults.invariants import WIRE_DELETE
 
 if TYPE_CHECKING:
     from tests.faults.conftest import Fault
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
 
 Stage = Literal["before", "forwarded", "dropped"]
 STAGES: tuple[Stage, ...] = ("before", "forwarded", "dropped")
+WORLDS = 4  # at once, each with its share of the kills
 RANDOM_KILLS = int(os.environ.get("FAULTS_KILLS", "500"))
 
 
@@ -43,7 +46,7 @@ def is_call_from(number: int) -> Any:
 
 
 def is_delete(call: Call) -> bool:
-    return call.meaning.verb == "delete"
+    return (call.meaning.verb, call.meaning.resource) == WIRE_DELETE
 
 
 def killed_at(fault: Fault, when: Any, stage: Stage, *, recreated: bool) -> None:
@@ -102,27 +105,41 @@ def test_01_killed_at_every_point_it_deletes_once_and_nothing_newer(fault: Fault
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(60 + RANDOM_KILLS * 12)
+@pytest.mark.timeout(300 + RANDOM_KILLS * 12)
 def test_01_killed_at_random_under_load_with_lost_answers(fault: Fault) -> None:
     """FAULTS_KILLS times; every namespace comes back, precious, as soon as its deletion has ended."""
-    chance = random.Random(20)
-    with fault.world(wire=True, waits_allowed=RANDOM_KILLS) as world:
-        world.moorcheh.fault("recreate", kind="end", count=-1, precious=True)
-        for number in range(RANDOM_KILLS):
-            load(world, chance, number)
-            world.script.count_anew()
-            point, stage = chance.randint(1, 40), chance.choice(STAGES)
-            rule = world.script.on(Gate(world.kill_at, stage), when=is_call_from(point))
-            until(lambda: len(world.kills) > number, within=chance.uniform(0.3, 3.0))  # noqa: B023 - at once
-            rule.release()
-            if len(world.kills) == number:
-                world.kill()
-            world.restart(ready=False)
-            up = chance.uniform(0.5, 2.5)
-            until(lambda: world.operator.get("/readyz")[0] == 200, within=up)
-        world.operator.wait_ready()
-        world.recover(300)
-    fault.figures["random kills"] = RANDOM_KILLS
+
+    def one(seed: int) -> None:
+        with fault.world(wire=True, waits_allowed=RANDOM_KILLS) as world:
+            world.moorcheh.fault("recreate", kind="end", count=-1, precious=True)
+            random_kills(world, random.Random(seed), RANDOM_KILLS // WORLDS)
+
+    fault.each(range(WORLDS), one)
+    fault.figures["random kills"] = sum(account.kills for account in fault.accounts)
+
+
+def random_kills(world: FaultWorld, chance: random.Random, many: int) -> None:
+    for number in range(many):
+        load(world, chance, number)
+        world.script.count_anew()
+        point, stage = chance.randint(1, 40), chance.choice(STAGES)
+        rule = world.script.on(Gate(world.kill_at, stage), when=is_call_from(point))
+        until(functools.partial(was_killed, world, number), within=chance.uniform(0.3, 3.0))
+        rule.release()
+        if not was_killed(world, number):
+            world.kill()
+        world.restart(ready=False)
+        until(functools.partial(is_ready, world), within=chance.uniform(0.5, 2.5))
+    world.operator.wait_ready()
+    world.recover(300)
+
+
+def was_killed(world: FaultWorld, before: int) -> bool:
+    return len(world.kills) > before
+
+
+def is_ready(world: FaultWorld) -> bool:
+    return world.operator.get("/readyz")[0] == 200
 
 
 def load(world: FaultWorld, chance: random.Random, number: int) -> None:

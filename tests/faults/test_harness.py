@@ -1,0 +1,199 @@
+"""The harness itself: a check that can't fail proves nothing. Each forged run breaks one invariant."""
+
+from __future__ import annotations
+
+import copy
+from typing import TYPE_CHECKING, Any, cast
+
+import pytest
+
+from dev.chaos import Call
+from dev.chaos.calls import Meaning
+from tests.faults.invariants import BrokenInvariantsError, Evidence, account_of
+from tests.faults.witness import Version
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+Json = dict[str, Any]
+UID, ATTEMPT = "uid-1", "attempt-1"
+MADE = "2026-11-23T10:00:00Z"
+MADE_AT = 1795428000.0
+PATCH = Meaning("patch", "namespacedeletions/status", "docs")
+
+
+def version(seen: float, **status: Any) -> Version:
+    metadata = {"uid": UID, "name": "docs", "creationTimestamp": MADE, "resourceVersion": str(seen)}
+    spec = {"namespaceName": "docs", "suspend": False}
+    return Version(seen, round(seen * 10), {"metadata": metadata, "spec": spec, "status": status})
+
+
+def delete(seq: int, at: float, attempt: str = ATTEMPT, **more: Any) -> Json:
+    sent = {"seq": seq, "monotonic": at, "name": "docs", "request_id": f"{UID}/{attempt}", "status": 202}
+    return {**sent, "effect": True, "fault": None, "job_id": f"job-{seq}", **more}
+
+
+def job(seq: int, *, how: str = "completed", ended: float | None = 5.0) -> Json:
+    return {"seq": seq, "job_id": f"job-{seq}", "how": how, "ended": ended, "name": "docs"}
+
+
+def victim(seq: int, **more: Any) -> Json:
+    born = {"born": MADE_AT - 60, "created_at": "old", "precious": False, "incarnation": "one"}
+    return {"seq": seq, "name": "docs", "request_id": f"{UID}/{ATTEMPT}", **born, **more}
+
+
+def good() -> Evidence:
+    """An ordinary deletion: claimed at 1, sent at 2, accepted at 3, ended at 6."""
+    open_attempt = {"attempt": {"id": ATTEMPT, "number": 1}, "target": {"found": True, "creationTime": "old"}}
+    running = {"job": {"id": "job-1", "deletedItems": 0}}
+    return Evidence(
+        record=cast(
+            "Any", {"deletes": [delete(1, 2.0)], "jobs": [job(1)], "destroyed": [victim(1)], "counts": {}}
+        ),
+        living={},
+        versions=[
+            version(0.5),
+            version(1.0, phase="Submitting", reason="Submitting", **open_attempt),
+            version(3.0, phase="Running", reason="JobRunning", **open_attempt, **running),
+            version(6.0, phase="Succeeded", reason="DeletionCompleted", **open_attempt, **running),
+        ],
+        calls=[],
+        kills=[],
+        freezes=[],
+        lost=0,
+        waits_allowed=0,
+    )
+
+
+def change(evidence: Evidence, number: int, **status: Any) -> None:
+    evidence.versions[number].body["status"].update(status)
+
+
+def add_version(evidence: Evidence, **status: Any) -> None:
+    last = evidence.versions[-1].body["status"]
+    evidence.versions = [*evidence.versions, version(7.0 + len(evidence.versions), **{**last, **status})]
+
+
+def sent_twice(evidence: Evidence) -> None:
+    evidence.record["deletes"].append(cast("Any", delete(2, 2.5)))
+
+
+def another_attempt_while_the_job_ran(evidence: Evidence) -> None:
+    evidence.record["deletes"].append(cast("Any", delete(2, 4.0, "attempt-2")))
+    evidence.record["jobs"][0]["how"] = "failed"
+    claimed = version(3.5, phase="Submitting", attempt={"id": "attempt-2", "number": 2})
+    evidence.versions = [*evidence.versions[:3], claimed, version(6.0, phase="Failed", reason="JobFailed")]
+
+
+def sent_before_its_claim(evidence: Evidence) -> None:
+    evidence.record["deletes"][0]["monotonic"] = 0.9
+
+
+def sent_without_a_claim(evidence: Evidence) -> None:
+    evidence.record["deletes"].append(cast("Any", delete(2, 4.0, "attempt-of-nobody")))
+
+
+def precious_destroyed(evidence: Evidence) -> None:
+    evidence.record["destroyed"][0]["precious"] = True
+
+
+def newer_destroyed(evidence: Evidence) -> None:
+    evidence.record["destroyed"][0]["born"] = MADE_AT + 30
+
+
+def two_destroyed(evidence: Evidence) -> None:
+    evidence.record["destroyed"].append(cast("Any", victim(1, incarnation="two")))
+
+
+def not_ended(evidence: Evidence) -> None:
+    evidence.versions = evidence.versions[:3]
+
+
+def end_undone(evidence: Evidence) -> None:
+    add_version(evidence, phase="Running")
+
+
+def job_changed(evidence: Evidence) -> None:
+    change(evidence, 3, job={"id": "job-2", "deletedItems": 0})
+
+
+def count_fell(evidence: Evidence) -> None:
+    change(evidence, 2, job={"id": "job-1", "deletedItems": 5})
+
+
+def success_of_a_failed_job(evidence: Evidence) -> None:
+    evidence.record["jobs"][0]["how"] = "failed"
+
+
+def success_though_it_lives(evidence: Evidence) -> None:
+    evidence.living = {"docs": cast("Any", {"created_at": "old", "born": MADE_AT - 60})}
+
+
+def written_again_and_again(evidence: Evidence) -> None:
+    for number in range(30):
+        add_version(evidence, message=str(number), phase="Succeeded")
+
+
+def unknown_without_a_cause(evidence: Evidence) -> None:
+    change(evidence, 3, phase="Failed", reason="OutcomeUnknown")
+
+
+BREAKS: list[tuple[Callable[[Evidence], None], str]] = [
+    (sent_twice, "a DELETE left twice"),
+    (another_attempt_while_the_job_ran, "i1"),
+    (sent_before_its_claim, "i2"),
+    (sent_without_a_claim, "i2"),
+    (precious_destroyed, "i3"),
+    (newer_destroyed, "i3"),
+    (two_destroyed, "i3"),
+    (not_ended, "i4"),
+    (end_undone, "i5"),
+    (job_changed, "became"),
+    (count_fell, "went back"),
+    (success_of_a_failed_job, "called completed"),
+    (success_though_it_lives, "called gone"),
+    (written_again_and_again, "i7"),
+    (unknown_without_a_cause, "OutcomeUnknown"),
+]
+
+
+def test_an_ordinary_run_breaks_nothing() -> None:
+    """And its figures are what they should be."""
+    account = account_of(good(), {})
+
+    assert (account.requests, account.deletes, account.destroyed) == (1, 1, 1)
+    assert account.ends == {"Succeeded/DeletionCompleted": 1}
+
+
+@pytest.mark.parametrize(("spoil", "said"), BREAKS, ids=[spoil.__name__ for spoil, _ in BREAKS])
+def test_a_run_that_breaks_an_invariant_is_found_out(spoil: Callable[[Evidence], None], said: str) -> None:
+    """One forgery each."""
+    evidence = copy.deepcopy(good())
+    spoil(evidence)
+    with pytest.raises(BrokenInvariantsError, match=said):
+        account_of(evidence, {})
+
+
+def test_a_late_watch_does_not_accuse_where_the_api_servers_own_answer_came_first() -> None:
+    """The operator learned of its claim from the answer that passed the proxy, before it sent."""
+    evidence = good()
+    created, claimed, *later = evidence.versions
+    evidence.versions = [created, version(2.4, **claimed.body["status"]), *later]
+    with pytest.raises(BrokenInvariantsError, match="i2"):
+        account_of(evidence, {})
+    answer = (
+        f'{{"kind": "NamespaceDeletion", "metadata": {{"uid": "{UID}"}},'
+        f' "status": {{"attempt": {{"id": "{ATTEMPT}"}}}}}}'
+    )
+    evidence.calls = [Call(1, 1.0, PATCH, "/", status=200, answered=1.5, answer=answer.encode())]
+
+    assert account_of(evidence, {}).unmatched_deletes == 0
+
+
+def test_one_that_was_in_flight_at_a_kill_may_be_unknown() -> None:
+    """One kill between claim and answer allows one."""
+    evidence = good()
+    unknown_without_a_cause(evidence)
+    evidence.kills = [2.0]
+
+    assert account_of(evidence, {}).outcome_unknown_allowed == 1
