@@ -38,7 +38,9 @@ class RemoteClock:
         if date is None:
             return
         try:
-            time = parsedate_to_datetime(date).astimezone(UTC)
+            time = parsedate_to_datetime(date)
+            # Without a zone (`-0000`) it is UTC too, not this machine's time.
+            time = time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)
             earliest = time - timedelta(seconds=received)
             latest = time + RESOLUTION - timedelta(seconds=sent)
         except (ValueError, OverflowError):

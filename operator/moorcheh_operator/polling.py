@@ -19,7 +19,8 @@ LOST_SECONDS = 15.0  # … over at least this long, before a job counts as unkno
 def next_poll(request: Request, facts: Facts, now: Now) -> float:
     """Ticks of the next poll: where the progress seen predicts the end, and never far beyond what is known.
 
-    Without progress after a tenth of the elapsed time, with it at most three times the elapsed time ahead.
+    Without progress after a tenth of the elapsed time; with it at most half of the elapsed time ahead, as a
+    job that starts slowly seems to need far longer than it does.
     """
     if facts.polled is None:
         return facts.first_seen + POLL_FIRST
@@ -34,7 +35,7 @@ def next_poll(request: Request, facts: Facts, now: Now) -> float:
     if job and job.total_items and job.deleted_items:
         done = min(job.deleted_items / job.total_items, 1.0)
         remaining = elapsed * (1 - done) / done
-        wait = min(max(1.02 * remaining, elapsed / 20, POLL_FIRST / 5), 3 * elapsed + POLL_FIRST)
+        wait = min(max(1.02 * remaining, elapsed / 20, POLL_FIRST / 5), elapsed / 2 + POLL_FIRST)
     jitter = 1 - (zlib.crc32(request.uid.encode()) % 1000) / 20000  # up to 5 % sooner, so that polls spread
     return at + min(wait, POLL_MOST) * jitter
 
@@ -42,12 +43,16 @@ def next_poll(request: Request, facts: Facts, now: Now) -> float:
 def _elapsed(request: Request, facts: Facts, now: Now, at: float) -> float:
     """Seconds that the job had run by tick `at`.
 
-    What this process saw itself is exact; what is recorded is in whole seconds, and survives a restart.
+    What this process saw itself is exact: a claim may wait for seconds on a busy machine, and a job that is
+    taken for older than it is would be polled too late. What is recorded survives a restart.
     """
+    attempt, sent = request.status.attempt, facts.sent
     seen = at - facts.first_seen
-    if request.status.attempt is None:
+    if attempt is None:
         return max(seen, 0.0)
-    recorded = (now.time - request.status.attempt.start_time).total_seconds() - (now.ticks - at) - 1.0
+    if sent is not None and sent.attempt_id == attempt.id:
+        return max(at - sent.answered, 0.0)
+    recorded = (now.time - attempt.start_time).total_seconds() - (now.ticks - at) - 1.0
     return max(seen, recorded, 0.0)
 
 

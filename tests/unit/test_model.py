@@ -1,0 +1,401 @@
+"""Objects of the API server in, status patches out."""
+
+from __future__ import annotations
+
+import copy
+import json
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta, timezone
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as some
+
+from moorcheh_operator.model import (
+    Attempt,
+    Condition,
+    IfAbsent,
+    Job,
+    JobStatus,
+    MalformedRequestError,
+    Phase,
+    Preconditions,
+    Reason,
+    Request,
+    Spec,
+    Status,
+    Target,
+    merge_patch,
+    parse,
+    parse_time,
+    plain_text,
+    render,
+    render_time,
+)
+
+NOON = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
+
+
+def an_object(**parts: Any) -> dict[str, Any]:
+    return {
+        "apiVersion": "moorcheh.ai/v1alpha1",
+        "kind": "NamespaceDeletion",
+        "metadata": {
+            "namespace": "team",
+            "name": "wipe",
+            "uid": "uid-1",
+            "resourceVersion": "7",
+            "generation": 1,
+            "creationTimestamp": "2026-11-23T12:00:00Z",
+        },
+        "spec": {"namespaceName": "documents"},
+        "status": {"observedGeneration": -1},
+    } | parts
+
+
+# parse
+
+
+def test_a_new_object_has_the_schema_s_defaults() -> None:
+    assert parse(an_object()) == Request("team", "wipe", "uid-1", "7", 1, NOON, Spec("documents"), Status())
+
+
+@pytest.mark.parametrize(
+    "body",
+    [an_object(status={}), an_object(status=None), {k: v for k, v in an_object().items() if k != "status"}],
+    ids=["empty", "null", "missing"],
+)
+def test_a_status_that_somebody_emptied_is_a_new_one(body: dict[str, Any]) -> None:
+    assert parse(body).status == Status()
+
+
+def test_every_field_of_the_spec_is_read() -> None:
+    spec = {
+        "namespaceName": "documents",
+        "suspend": True,
+        "ifAbsent": "Fail",
+        "preconditions": {"createdBefore": "2026-11-23T13:00:00+01:00", "maxItems": 0},
+        "backoffLimit": 0,
+        "activeDeadlineSeconds": 60,
+        "ttlSecondsAfterFinished": 3600,
+    }
+
+    assert parse(an_object(spec=spec)).spec == Spec(
+        "documents",
+        suspend=True,
+        if_absent=IfAbsent.FAIL,
+        preconditions=Preconditions(NOON, 0),
+        backoff_limit=0,
+        active_deadline_seconds=60,
+        ttl_seconds_after_finished=3600,
+    )
+
+
+@pytest.mark.parametrize(
+    ("metadata", "expected"),
+    [
+        pytest.param({}, False, id="alive"),
+        pytest.param(
+            {"deletionTimestamp": "2026-11-23T12:00:00Z", "finalizers": ["x/y"]},
+            True,
+            id="rule-11-whatever-keeps-it",
+        ),
+    ],
+)
+def test_a_deletion_timestamp_withdraws(metadata: dict[str, Any], *, expected: bool) -> None:
+    assert parse(an_object(metadata=an_object()["metadata"] | metadata)).withdrawn is expected
+
+
+@pytest.mark.parametrize(
+    ("labels", "expected"),
+    [
+        pytest.param(None, False, id="no-labels"),
+        pytest.param({"app": "x"}, False, id="others"),
+        pytest.param({"velero.io/restore-name": "nightly"}, True, id="restored"),
+        pytest.param({"velero.io/restore-name": ""}, True, id="restored-by-whatever"),
+    ],
+)
+def test_velero_s_label_tells_a_restored_one(labels: dict[str, str] | None, *, expected: bool) -> None:
+    assert parse(an_object(metadata=an_object()["metadata"] | {"labels": labels})).restored is expected
+
+
+WRONG: list[tuple[str, Callable[[dict[str, Any]], Any]]] = [
+    ("no-metadata", lambda body: body.pop("metadata")),
+    ("metadata-null", lambda body: body.update(metadata=None)),
+    ("metadata-a-list", lambda body: body.update(metadata=[])),
+    ("no-uid", lambda body: body["metadata"].pop("uid")),
+    ("no-resource-version", lambda body: body["metadata"].pop("resourceVersion")),
+    ("no-creation-time", lambda body: body["metadata"].pop("creationTimestamp")),
+    ("creation-time-a-word", lambda body: body["metadata"].update(creationTimestamp="noon")),
+    ("generation-a-word", lambda body: body["metadata"].update(generation="one")),
+    ("labels-a-number", lambda body: body["metadata"].update(labels=7)),
+    ("no-spec", lambda body: body.pop("spec")),
+    ("spec-a-string", lambda body: body.update(spec="documents")),
+    ("spec-a-list", lambda body: body.update(spec=["documents"])),
+    ("no-name", lambda body: body["spec"].pop("namespaceName")),
+    ("name-null", lambda body: body["spec"].update(namespaceName=None)),
+    ("name-a-number", lambda body: body["spec"].update(namespaceName=7)),
+    ("suspend-a-word", lambda body: body["spec"].update(suspend="false")),
+    ("if-absent-unknown", lambda body: body["spec"].update(ifAbsent="Ignore")),
+    ("backoff-a-word", lambda body: body["spec"].update(backoffLimit="three")),
+    ("backoff-null", lambda body: body["spec"].update(backoffLimit=None)),
+    ("preconditions-a-string", lambda body: body["spec"].update(preconditions="all")),
+    ("created-before-a-word", lambda body: body["spec"].update(preconditions={"createdBefore": "noon"})),
+    (
+        "created-before-a-date",
+        lambda body: body["spec"].update(preconditions={"createdBefore": "2026-11-23"}),
+    ),
+    ("max-items-a-string", lambda body: body["spec"].update(preconditions={"maxItems": "0"})),
+    ("max-items-a-fraction", lambda body: body["spec"].update(preconditions={"maxItems": 0.5})),
+    (
+        "an-unknown-precondition",
+        lambda body: body["spec"].update(preconditions={"maxItems": 1, "owner": "me"}),
+    ),
+    ("status-a-string", lambda body: body.update(status="done")),
+    ("phase-unknown", lambda body: body.update(status={"phase": "Done"})),
+    ("target-a-string", lambda body: body.update(status={"target": "documents"})),
+    (
+        "attempt-without-id",
+        lambda body: body.update(status={"attempt": {"number": 1, "startTime": "2026-11-23T12:00:00Z"}}),
+    ),
+    ("attempt-without-start", lambda body: body.update(status={"attempt": {"number": 1, "id": "x"}})),
+    ("job-without-id", lambda body: body.update(status={"job": {"status": "running"}})),
+    ("job-a-string", lambda body: body.update(status={"job": "job-1"})),
+    ("conditions-of-strings", lambda body: body.update(status={"conditions": ["Ready"]})),
+]
+
+
+@pytest.mark.parametrize("spoil", [pytest.param(spoil, id=name) for name, spoil in WRONG])
+def test_an_object_that_can_t_be_read_is_told(spoil: Callable[[dict[str, Any]], Any]) -> None:
+    """Read wrongly it might delete: rule 9 holds for what can't be understood, too."""
+    body = copy.deepcopy(an_object())
+    spoil(body)
+
+    with pytest.raises(MalformedRequestError):
+        parse(body)
+
+
+@pytest.mark.parametrize("body", [{}, {"metadata": {}}, {"metadata": "x", "spec": {}}])
+def test_what_is_no_object_at_all_is_told(body: dict[str, Any]) -> None:
+    with pytest.raises(MalformedRequestError):
+        parse(body)
+
+
+# Times
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        pytest.param("2026-11-23T12:00:00Z", NOON, id="kubernetes"),
+        pytest.param("2026-11-23T12:00:00.000Z", NOON, id="milliseconds"),
+        pytest.param("2026-11-23T12:00:00.123456789Z", NOON.replace(microsecond=123456), id="nanoseconds"),
+        pytest.param("2026-11-23T13:00:00+01:00", NOON, id="another-zone"),
+        pytest.param("2026-11-23T12:00:00", NOON, id="no-zone-is-utc"),
+        pytest.param("2026-11-23 12:00:00", NOON, id="with-a-space"),
+        pytest.param("2026-11-23", None, id="a-date-alone"),
+        pytest.param("2026-11-23T12", None, id="an-hour-alone"),
+        pytest.param("2026-11-23T12:00Z", None, id="without-seconds"),
+        pytest.param("2026-W48-1", None, id="a-week-day"),
+        pytest.param("20261123", None, id="a-date-without-hyphens"),
+        pytest.param("2026-13-23T12:00:00Z", None, id="a-thirteenth-month"),
+        pytest.param("2026-11-23T12:00:00+99:99", None, id="a-zone-that-is-none"),
+        pytest.param("0001-01-01T00:00:00+23:00", None, id="before-all-time"),
+        pytest.param("9999-12-31T23:59:59-23:00", None, id="after-all-time"),
+        pytest.param("yesterday", None, id="a-word"),
+        pytest.param("", None, id="empty"),
+        pytest.param(None, None, id="none"),
+        pytest.param(1763899200, None, id="a-number"),
+        pytest.param("٢٠٢٦-11-23T12:00:00Z", None, id="other-digits"),
+    ],
+)
+def test_a_time_is_read_to_the_second_or_not_at_all(text: object, expected: datetime | None) -> None:
+    assert parse_time(text) == expected
+
+
+# Status: there and back again
+
+times = some.integers(0, 10**9).map(lambda seconds: NOON + timedelta(seconds=seconds))
+zones = some.integers(-23, 23).map(lambda hours: timezone(timedelta(hours=hours)))
+
+
+@given(times, zones)
+def test_a_written_time_is_read_back(time: datetime, zone: timezone) -> None:
+    assert parse_time(render_time(time.astimezone(zone))) == time
+
+
+texts = some.text(max_size=8)
+counts = some.integers(0, 2**63 - 1)
+
+
+def maybe(strategy: some.SearchStrategy[Any]) -> some.SearchStrategy[Any]:
+    return some.none() | strategy
+
+
+statuses = some.builds(
+    Status,
+    observed_generation=some.integers(-1, 9),
+    phase=maybe(some.sampled_from(Phase)),
+    reason=maybe(some.sampled_from(Reason).map(str) | texts),
+    message=maybe(texts),
+    target=maybe(some.builds(Target, some.booleans(), maybe(counts), maybe(texts), maybe(times))),
+    attempt=maybe(some.builds(Attempt, some.integers(0, 21), texts, times)),
+    job=maybe(some.builds(Job, texts, *[maybe(texts)], *[maybe(counts)] * 2, *[maybe(texts)] * 4)),
+    progress=maybe(texts),
+    last_error=maybe(texts),
+    start_time=maybe(times),
+    completion_time=maybe(times),
+    conditions=some.lists(
+        some.builds(Condition, texts, texts, texts, texts, times, some.integers(0, 9)), max_size=3
+    ).map(tuple),
+)
+
+
+@given(statuses)
+def test_a_written_status_is_read_back(status: Status) -> None:
+    stored = json.loads(json.dumps(render(status)))
+
+    assert parse(an_object(status=stored)).status == status
+
+
+def applied(patch: Any, target: Any) -> Any:
+    """RFC 7386, section 2, as it stands there."""
+    if not isinstance(patch, dict):
+        return patch
+    result = dict(target) if isinstance(target, dict) else {}
+    for name, value in patch.items():
+        if value is None:
+            result.pop(name, None)
+        else:
+            result[name] = applied(value, result.get(name))
+    return result
+
+
+@given(statuses, statuses)
+def test_the_patch_turns_one_status_into_another(old: Status, new: Status) -> None:
+    assert applied(merge_patch(old, new), render(old)) == render(new)
+
+
+@given(statuses)
+def test_the_patch_to_the_same_is_empty(status: Status) -> None:
+    assert merge_patch(status, status) == {}
+
+
+def test_rule_1_a_new_attempt_takes_the_old_job_away() -> None:
+    """A job id of the attempt before would be polled for this one."""
+    old = Status(attempt=Attempt(1, "a", NOON), job=Job("job-1", "failed", 5, 3))
+    new = Status(attempt=Attempt(2, "b", NOON))
+
+    assert merge_patch(old, new) == {"attempt": {"number": 2, "id": "b"}, "job": None}
+
+
+def test_what_the_server_no_longer_tells_of_a_job_goes() -> None:
+    old = Status(job=Job("job-1", "running", 5, 3, "oh"))
+    new = Status(job=Job("job-1", "completed", 5, 5))
+
+    assert merge_patch(old, new) == {"job": {"status": "completed", "deletedItems": 5, "lastError": None}}
+
+
+def test_keys_are_those_of_the_schema() -> None:
+    status = Status(
+        3,
+        Phase.FAILED,
+        "JobFailed",
+        "Words.",
+        Target(False, 0, "t", NOON),
+        Attempt(1, "a", NOON),
+        Job("job-1", "failed", 5, 3, "oh", "s", "u", "f"),
+        "3/5 (60%)",
+        "oh",
+        NOON,
+        NOON,
+        (Condition("Ready", "False", "JobFailed", "Words.", NOON, 3),),
+    )
+    noon = "2026-11-23T12:00:00Z"
+
+    assert render(status) == {
+        "observedGeneration": 3,
+        "phase": "Failed",
+        "reason": "JobFailed",
+        "message": "Words.",
+        "target": {"found": False, "itemCount": 0, "creationTime": "t", "observationTime": noon},
+        "attempt": {"number": 1, "id": "a", "startTime": noon},
+        "job": {
+            "id": "job-1",
+            "status": "failed",
+            "totalItems": 5,
+            "deletedItems": 3,
+            "lastError": "oh",
+            "startTime": "s",
+            "updateTime": "u",
+            "finishTime": "f",
+        },
+        "progress": "3/5 (60%)",
+        "lastError": "oh",
+        "startTime": noon,
+        "completionTime": noon,
+        "conditions": [
+            {
+                "type": "Ready",
+                "status": "False",
+                "reason": "JobFailed",
+                "message": "Words.",
+                "lastTransitionTime": noon,
+                "observedGeneration": 3,
+            }
+        ],
+    }
+
+
+@pytest.mark.parametrize(
+    ("word", "expected"),
+    [
+        ("running", JobStatus.RUNNING),
+        ("Completed", JobStatus.COMPLETED),
+        ("FAILED", JobStatus.FAILED),
+        ("failed.", JobStatus.RUNNING),
+        ("success", JobStatus.RUNNING),
+        ("", JobStatus.RUNNING),
+        (None, JobStatus.RUNNING),
+    ],
+)
+def test_any_other_word_is_still_running(word: str | None, expected: JobStatus) -> None:
+    assert Job("job-1", word).state is expected
+
+
+# Texts
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        pytest.param("", "", id="empty"),
+        pytest.param("as it is", "as it is", id="as-it-is"),
+        pytest.param("a\r\n\tb\x00\x1b[0m", "a b [0m", id="control-characters"),
+        pytest.param("a\u2028b\u202ec\u200bd", "a b c d", id="invisible-ones"),
+        pytest.param("a\ud800b", "a b", id="half-a-surrogate-pair"),
+        pytest.param("  a   b  ", "a b", id="spaces"),
+        pytest.param("x" * 1024, "x" * 1024, id="just-fits"),
+        pytest.param("x" * 1025, "x" * 1021 + "…", id="one-too-many"),
+        pytest.param("💾" * 256, "💾" * 256, id="four-bytes-each-just-fits"),
+        pytest.param("💾" * 257, "💾" * 255 + "…", id="four-bytes-each-one-too-many"),
+        pytest.param("\n" * 10**6, "", id="a-million-newlines"),
+    ],
+)
+def test_a_text_for_a_person_is_one_line_of_a_kibibyte(text: str, expected: str) -> None:
+    assert plain_text(text) == expected
+
+
+@given(some.text(some.characters(), max_size=3000))
+def test_whatever_the_text(text: str) -> None:
+    shown = plain_text(text)
+
+    assert len(shown.encode()) <= 1024
+    assert shown.isprintable()
+    assert plain_text(shown) == shown
+
+
+@pytest.mark.parametrize("text", ["💾" * 10**5, "\ud83d" * 10**5, "e\u0301" * 10**5, "x" * 10**7])
+def test_however_long(text: str) -> None:
+    assert len(plain_text(text).encode()) <= 1024
