@@ -325,9 +325,11 @@ class Reconciler:
         tracked.facts = after_look(tracked.facts, name, answer, started, answered)
 
     async def _poll(self, tracked: Tracked, job_id: str) -> None:
+        chapter = _chapter(tracked.request)
         async with self._moorcheh.lane() as lane:
             answer = await lane.job(tracked.request.spec.namespace_name, job_id)
-        tracked.facts = after_poll(tracked.facts, answer, self._clock.ticks())
+        if _chapter(tracked.request) == chapter:  # else it may be about the job of an earlier attempt
+            tracked.facts = after_poll(tracked.facts, answer, self._clock.ticks())
 
     async def _claim_and_send(self, tracked: Tracked, now: Now) -> None:
         """Rule 3: only the coroutine that won the claim sends, once, at once."""
@@ -383,9 +385,12 @@ class Reconciler:
     # Writes
 
     async def _record(self, tracked: Tracked, status: Status) -> None:
+        built_on = tracked.request.resource_version
         match await self._write(tracked, status):
             case Invalid(error):
                 logger.error("the API server rejects the status: %s", error, extra=_names(tracked.request))
+                if tracked.request.resource_version != built_on:
+                    return  # somebody else wrote meanwhile, perhaps a claim: decide anew
                 if isinstance(await self._write(tracked, bare(status)), Invalid):
                     await self._sleep(tracked, UNWRITABLE_SECONDS)
             case Written() | Conflict() | Unanswered():

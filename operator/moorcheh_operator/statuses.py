@@ -103,10 +103,11 @@ def progress(job: Job) -> str | None:
 def bound_target(request: Request, facts: Facts) -> Target | None:
     """The incarnation that this request is for; None before it was ever found (rule 7).
 
-    What is recorded counts before what this process saw: the first look binds, later ones don't.
+    What is recorded counts before what this process saw: the first look binds, later ones don't. From the
+    first claim on nothing else counts: a creation time that shows up later may be another namespace's.
     """
     recorded = request.status.target
-    if is_dated(recorded):
+    if is_dated(recorded) or request.status.attempt is not None:
         return recorded
     if is_dated(facts.bound):
         return facts.bound
