@@ -7,7 +7,7 @@ status write may be late or lost, and an operator may crash at any point.
 
 What the real code measures in seconds is here an order of events: the settle time is over once no DELETE of
 the attempt can arrive any more, and a request is young while a new incarnation still falls under the
-tolerance of rule 8. Not covered by the rules, so not counted as wrong: an incarnation that was created between
+tolerance of rule 8. Not covered by the rules, so not counted as wrong: an incarnation created between
 the look and the arrival of the DELETE (rule 14).
 """
 

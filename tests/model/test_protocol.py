@@ -1,4 +1,4 @@
-"""The protocol, searched through: nothing goes wrong under the rules, and something does without any of them."""
+"""The protocol, searched through: nothing goes wrong by the rules, and something does without one of them."""
 
 from __future__ import annotations
 

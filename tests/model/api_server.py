@@ -1,0 +1,206 @@
+"""The API server's part in a fault: it keeps objects, checks versions, tells its watchers late or never.
+
+`Link` is one operator's connection to it. It is the real `Cluster` with the one method replaced that would
+open a socket, so paths, patches, versions and what an answer means are the product's own.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import copy
+import json
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
+from typing import Any
+
+from moorcheh_operator.clock import Clock
+from moorcheh_operator.cluster import UNFINISHED, Cluster, ClusterError, _Answer
+from moorcheh_operator.model import GROUP, KIND, PLURAL, VERSION, render_time
+
+EPOCH = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
+LATENCY = 0.01  # seconds, each way
+NAMESPACE = "team"
+
+Json = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class WriteFault:
+    """What happens to one status write."""
+
+    lands: float | None = LATENCY  # seconds after it left; None: never
+    answers: float | None = LATENCY  # seconds after it landed; None: never
+    code: int | None = None  # an error that is answered instead, `answers` seconds later
+
+
+class ApiServer:
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self.objects: dict[str, Json] = {}
+        self.watchers: list[Callable[[Json, bool], None]] = []
+        self.judges: list[Callable[[Json, Json], None]] = []
+        self._version = 0
+        self._made = 0
+
+    def now(self) -> datetime:
+        return EPOCH + timedelta(seconds=self._loop.time())
+
+    def make(self, spec: Json) -> str:
+        self._made += 1
+        name = f"wipe-{self._made}"
+        self.objects[name] = {
+            "apiVersion": f"{GROUP}/{VERSION}",
+            "kind": KIND,
+            "metadata": {
+                "namespace": NAMESPACE,
+                "name": name,
+                "uid": f"uid-{self._made}",
+                "generation": 1,
+                "creationTimestamp": render_time(self.now()),
+            },
+            "spec": spec,
+            "status": {"observedGeneration": -1},
+        }
+        self._changed(name)
+        return name
+
+    def edit(self, name: str, **spec: object) -> None:
+        body = self.objects[name]
+        if {**body["spec"], **spec} != body["spec"]:
+            body["spec"] = {**body["spec"], **spec}
+            body["metadata"]["generation"] += 1
+            self._changed(name)
+
+    def touch(self, name: str) -> None:
+        """Somebody labels it."""
+        self._changed(name)
+
+    def remove(self, name: str) -> None:
+        body = self.objects.pop(name)
+        self._version += 1
+        body["metadata"]["resourceVersion"] = str(self._version)
+        self._tell(body, gone=True)
+
+    def _changed(self, name: str) -> None:
+        self._version += 1
+        body = self.objects[name]
+        body["metadata"]["resourceVersion"] = str(self._version)
+        self._tell(body, gone=False)
+
+    def _tell(self, body: Json, *, gone: bool) -> None:
+        for watcher in self.watchers:
+            watcher(copy.deepcopy(body), gone)
+
+    def handle(self, method: str, path: str, query: dict[str, str], body: Any) -> tuple[int, Json]:
+        root = f"/apis/{GROUP}/{VERSION}"
+        name = path.removeprefix(f"{root}/namespaces/{NAMESPACE}/{PLURAL}/").removesuffix("/status")
+        if method == "GET" and path == f"{root}/{PLURAL}":
+            return 200, {"items": self._listed(query), "metadata": {}}
+        if method == "POST":
+            return 201, {}
+        if name not in self.objects:
+            return 404, {"message": "not found"}
+        if method == "PATCH":
+            return self._patch_status(name, body)
+        return 200, copy.deepcopy(self.objects[name])
+
+    def _listed(self, query: dict[str, str]) -> list[Json]:
+        unfinished = query.get("fieldSelector") == UNFINISHED
+        ended = ("Succeeded", "Failed")
+        return [
+            copy.deepcopy(body)
+            for body in self.objects.values()
+            if not (unfinished and body["status"].get("phase") in ended)
+        ]
+
+    def _patch_status(self, name: str, patch: Json) -> tuple[int, Json]:
+        body = self.objects[name]
+        version = patch.get("metadata", {}).get("resourceVersion")
+        if version not in (None, body["metadata"]["resourceVersion"]):
+            return 409, {"message": "the object has been modified"}
+        before = copy.deepcopy(body)
+        body["status"] = _merged(body["status"], patch["status"])
+        if body["status"] != before["status"]:
+            self._changed(name)
+            for judge in self.judges:
+                judge(before, copy.deepcopy(body))
+        return 200, copy.deepcopy(body)
+
+
+def _merged(old: Json, patch: Json) -> Json:
+    """RFC 7386."""
+    new = dict(old)
+    for key, value in patch.items():
+        if value is None:
+            new.pop(key, None)
+        elif isinstance(value, dict):
+            new[key] = _merged(new.get(key) or {}, value)
+        else:
+            new[key] = value
+    return new
+
+
+@dataclass(eq=False)
+class Trouble:
+    """What one operator's connection goes through."""
+
+    writes: deque[WriteFault] = field(default_factory=deque)
+    down_until: float = 0.0
+    watch_lag: float = LATENCY
+    deaf_until: float = 0.0  # what happens until then is never told
+
+
+class Link(Cluster):
+    def __init__(self, server: ApiServer, clock: Clock, trouble: Trouble) -> None:
+        """Opens nothing."""
+        self._server = server
+        self._trouble = trouble
+        self._clock = clock
+        self.left: dict[str, float] = {}  # when the write that claims an attempt left (ticks)
+
+    async def _call(
+        self, method: str, path: str, query: dict[str, str] | None = None, body: object = None
+    ) -> _Answer:
+        loop = asyncio.get_running_loop()
+        started = loop.time()
+        if started < self._trouble.down_until:
+            await asyncio.sleep(LATENCY)
+            raise ClusterError("down")
+        fault = WriteFault()
+        if method == "PATCH":
+            self._note_claim(body, started)
+            if self._trouble.writes:
+                fault = self._trouble.writes.popleft()
+        sent = json.loads(json.dumps(body))
+        answer: asyncio.Future[tuple[int, Json]] = loop.create_future()
+
+        def answered(status: int, data: Json) -> None:
+            if not answer.done():
+                answer.set_result((status, data))
+
+        def arrived() -> None:
+            status, data = self._server.handle(method, path, query or {}, sent)
+            if fault.answers is not None:
+                loop.call_later(fault.answers, answered, status, data)
+
+        if fault.code is not None:
+            loop.call_later(fault.answers or LATENCY, answered, fault.code, {"message": "no"})
+        elif fault.lands is not None:
+            loop.call_later(fault.lands, arrived)
+        patience = 3 * LATENCY if fault.answers is None or fault.lands is None else 15.0
+        try:
+            async with asyncio.timeout(patience):
+                status, data = await answer
+        except TimeoutError as error:
+            raise ClusterError("no answer") from error
+        date = format_datetime(self._server.now().replace(microsecond=0), usegmt=True)
+        self._clock.cluster.observe(date, started, loop.time())
+        return _Answer(status, json.dumps(data).encode())
+
+    def _note_claim(self, body: object, ticks: float) -> None:
+        attempt = body["status"].get("attempt") if isinstance(body, dict) else None
+        if attempt and "id" in attempt:
+            self.left.setdefault(attempt["id"], ticks)

@@ -1,0 +1,255 @@
+"""The real `Reconciler`, one or two of it, between an API server and a Moorcheh that fail on demand.
+
+The invariants are those of the fault table: I1 one DELETE an attempt, and another attempt only where the
+server ended the first; I2 the claim is written before the DELETE; I3 nothing newer is destroyed; I5 an end is
+final, and a job stays an attempt's; I6 success means gone. I4, that everything ends, is asked at the end.
+"""
+
+from __future__ import annotations
+
+import contextvars
+import logging
+from dataclasses import dataclass, field
+
+from moorcheh_operator.clock import Clock
+from moorcheh_operator.lifecycle import LOOK_FRESH, SEND_WINDOW, Limits
+from moorcheh_operator.metrics import Metrics
+from moorcheh_operator.model import parse_time
+from moorcheh_operator.reconciler import Reconciler
+from tests.model.api_server import EPOCH, ApiServer, Json, Link, Trouble
+from tests.model.moorcheh_server import REQUEST_TIMEOUT, Arrival, Incarnation, Lanes, Server
+from tests.model.virtual_time import VirtualLoop, owner
+
+ENDED = ("Succeeded", "Failed")
+CLOCKS = 2.0  # seconds: how far times read from `Date` headers may be off
+TOLERANCE = 3.0
+SLACK = 0.1
+
+
+@dataclass(eq=False)
+class Process:
+    name: str
+    trouble: Trouble
+    link: Link
+    reconciler: Reconciler
+    context: contextvars.Context
+    leads: bool = True
+
+
+@dataclass(eq=False)
+class Record:
+    """What was seen of one request, whatever became of its object."""
+
+    name: str
+    target: str
+    made: float
+    statuses: list[Json] = field(default_factory=list)
+    attempts: list[str] = field(default_factory=list)
+    bound: str | None = None  # the first dated target that was written
+    ended: float | None = None
+    removed: bool = False
+
+
+class Bench:
+    def __init__(
+        self, *, offset: float = 0.0, max_running_jobs: int = 10, verify_seconds: float = 600.0
+    ) -> None:
+        self.loop = VirtualLoop()
+        self.api = ApiServer(self.loop)
+        self.server = Server(self.loop, offset=offset)
+        self.processes: list[Process] = []
+        self.links: list[Link] = []
+        self.records: dict[str, Record] = {}
+        self.overlapped = False  # two processes ran at the same time
+        self.wrong: list[str] = []
+        self._max_running_jobs = max_running_jobs
+        self._verify_seconds = verify_seconds
+        self._started = 0
+        self.api.watchers.append(self._watched)
+        self.api.judges.append(self._written)
+        self.server.judges.append(self._arrived)
+        logging.getLogger("moorcheh_operator").setLevel(logging.CRITICAL)
+
+    def close(self) -> None:
+        for process in list(self.processes):
+            self.kill(process)
+        self.loop.let_pass(1.0)
+        for name in list(self.loop.owned):
+            self.loop.kill(name)
+        self.loop.let_pass(1.0)
+        self.loop.close()
+
+    # What can be done
+
+    def start(self) -> Process:
+        self._started += 1
+        name = f"operator-{self._started}"
+        clock = Clock(self.loop.time, lambda: EPOCH.timestamp() + self.loop.time())
+        trouble = Trouble()
+        link = Link(self.api, clock, trouble)
+        context = contextvars.copy_context()
+        context.run(owner.set, name)
+
+        async def make() -> Process:
+            reconciler = Reconciler(
+                link,
+                Lanes(self.server, clock),
+                clock,
+                Limits(REQUEST_TIMEOUT, self._verify_seconds),
+                self._max_running_jobs,
+                (),
+                Metrics(),
+                leads=lambda: process.leads,
+            )
+            process = Process(name, trouble, link, reconciler, context)
+            reconciler.start()
+            return process
+
+        task = self.loop.create_task(make(), context=context)
+        process = self.loop.run_until_complete(task)
+        self.overlapped = self.overlapped or bool(self.processes)
+        self.processes.append(process)
+        self.links.append(link)
+        return process
+
+    def kill(self, process: Process) -> None:
+        self.processes.remove(process)
+        self.loop.kill(process.name)
+        self.loop.let_pass(0.0)
+
+    def request(self, target: str, **spec: object) -> str:
+        name = self.api.make({"namespaceName": target, **spec})
+        uid = self.api.objects[name]["metadata"]["uid"]
+        self.records[uid] = Record(name, target, self.loop.time())
+        return name
+
+    def remove(self, name: str) -> None:
+        self.records[self.api.objects[name]["metadata"]["uid"]].removed = True
+        self.api.remove(name)
+
+    def let_pass(self, seconds: float) -> None:
+        self.loop.let_pass(seconds)
+        self.check()
+
+    def check(self) -> None:
+        assert not self.wrong, "\n".join(self.wrong)
+
+    def status(self, name: str) -> Json:
+        status: Json = self.api.objects[name]["status"]
+        return status
+
+    # What is seen
+
+    def _watched(self, body: Json, gone: bool) -> None:
+        for process in self.processes:
+            if self.loop.time() < process.trouble.deaf_until:
+                continue
+            self.loop.call_later(process.trouble.watch_lag, self._tell, process, body, gone)
+
+    def _tell(self, process: Process, body: Json, gone: bool) -> None:
+        if process in self.processes:
+            process.context.copy().run(process.reconciler.observe, body, deleted=gone)
+
+    def _fail(self, words: str) -> None:
+        self.wrong.append(f"at {self.loop.time():.2f} s: {words}")
+
+    def _written(self, before: Json, after: Json) -> None:
+        self.server.settle()
+        record = self.records[after["metadata"]["uid"]]
+        old, new = before["status"], after["status"]
+        record.statuses.append(new)
+        attempt = (new.get("attempt") or {}).get("id")
+        if attempt and attempt not in record.attempts:
+            record.attempts.append(attempt)
+        if record.bound is None:
+            record.bound = (new.get("target") or {}).get("creationTime")
+        if old.get("phase") in ENDED and old["phase"] != new.get("phase"):
+            self._fail(f"I5: {record.name} had ended as {old['phase']} and is {new.get('phase')} now")
+        self._same_attempt(record, old, new)
+        if new.get("phase") in ENDED and record.ended is None:
+            record.ended = self.loop.time()
+            if new["phase"] == "Succeeded":
+                self._succeeded(record, new)
+
+    def _same_attempt(self, record: Record, old: Json, new: Json) -> None:
+        one, other = old.get("job") or {}, new.get("job") or {}
+        if (
+            not one
+            or not other
+            or (old.get("attempt") or {}).get("id") != (new.get("attempt") or {}).get("id")
+        ):
+            return
+        if one["id"] != other["id"]:
+            self._fail(f"I5: the job of an attempt of {record.name} changed: {one['id']}, {other['id']}")
+        if other.get("deletedItems", 0) < one.get("deletedItems", 0):
+            self._fail(f"I5: {record.name} shows fewer deleted items than before")
+
+    def _succeeded(self, record: Record, status: Json) -> None:
+        """I6: the job completed, or a listing has shown that the incarnation is absent."""
+        if (status.get("job") or {}).get("status") == "completed":
+            return
+        there = self.server.namespaces.get(record.target)
+        if there is None or not there.listed:
+            return
+        bound = (status.get("target") or {}).get("creationTime")
+        # Born while the end was on its way, or seen to be another one.
+        if there.born > self.loop.time() - 20.0 or self.loop.time() < 20.0:
+            return
+        if bound is None or parse_time(bound) == parse_time(self.server.birth(there)):
+            self._fail(f"I6: {record.name} succeeded ({status['reason']}) and its target is there")
+
+    def _arrived(self, arrival: Arrival) -> None:
+        """A DELETE is about to do what it does."""
+        record = self.records[arrival.uid]
+        before = [other for other in self.server.arrivals if other.uid == arrival.uid and not other.harmless]
+        if any(other.attempt == arrival.attempt for other in self.server.arrivals):
+            self._fail(f"I1: a second DELETE for attempt {arrival.attempt} of {record.name}")
+        for other in before:
+            if other.work is None or (other.work.status != "failed" and other.work.known):
+                self._fail(f"I1: {record.name} sends again, and the server did not end what it sent before")
+        if arrival.attempt not in record.attempts:
+            self._fail(f"I2: {record.name} sends for an attempt that was not written before")
+        lefts = [link.left[arrival.attempt] for link in self.links if arrival.attempt in link.left]
+        claimed = min(lefts, default=arrival.left)
+        if arrival.left > claimed + SEND_WINDOW + SLACK:
+            self._fail(f"the DELETE of {record.name} left {arrival.left - claimed:.1f} s after its claim")
+        if arrival.incarnation is not None:
+            self._destroyed(record, arrival.incarnation, claimed, before)
+            self._target_held(record)
+
+    def _destroyed(self, record: Record, doomed: Incarnation, claimed: float, before: list[Arrival]) -> None:
+        if doomed.born > claimed - LOOK_FRESH - SLACK:
+            return  # born between the look and the arrival: only the server could tell
+        made = float(int(record.made))  # as creationTimestamp shows it
+        words = f"{record.name} (made {record.made:.2f}) destroys what was born {doomed.born:.2f}"
+        if doomed.born > made + TOLERANCE + CLOCKS + SLACK:
+            self._fail(f"I3: {words}")
+        if doomed.born > made + SLACK and self._waited(record):
+            self._fail(f"I3: {words}, and it waited")
+        dated = parse_time(record.bound)
+        if dated is not None and dated != parse_time(self.server.birth(doomed)):
+            self._fail(f"I3: {words}, and was bound to what was born at {record.bound}")
+        firsts = [other.incarnation for other in before if other.incarnation is not None]
+        if firsts and firsts[0] is not doomed:
+            self._fail(f"I3: {words}, with a further attempt")
+
+    def _waited(self, record: Record) -> bool:
+        """Another request for the target ended after it was made, and the operator can know of that: it is
+        the only one, and no object was deleted.
+        """
+        rivals = [
+            other for other in self.records.values() if other is not record and other.target == record.target
+        ]
+        if self.overlapped or any(rival.removed for rival in rivals):
+            return False
+        return any(rival.ended is not None and int(rival.ended) > record.made + 1.0 for rival in rivals)
+
+    def _target_held(self, record: Record) -> None:
+        """Rule 10, where no two processes ever ran at once."""
+        if self.overlapped:
+            return
+        for work in self.server.works:
+            rival = self.records[work.uid]
+            same = work.status == "running" and rival is not record and rival.target == record.target
+            if same and rival.ended is None and not rival.removed:
+                self._fail(f"{record.name} sends while {rival.name} has the target")

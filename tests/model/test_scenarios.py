@@ -1,0 +1,44 @@
+"""Single orders of events that the random ones may take long to hit: each once lost data, or would."""
+
+from __future__ import annotations
+
+from tests.model.api_server import WriteFault
+from tests.model.bench import Bench
+
+
+def test_a_creation_time_that_shows_up_late_is_not_taken_for_the_target_of_a_second_delete(
+    bench: Bench,
+) -> None:
+    """The first DELETE went to a namespace without a creation time; what has one now may be another."""
+    bench.server.hides_times = True
+    bench.server.job_seconds = 0.5
+    bench.server.fails = 1
+    bench.start()
+    name = bench.request("documents")
+    bench.let_pass(1.5)
+    assert len(bench.server.arrivals) == 1
+
+    bench.server.create("documents")
+    bench.server.hides_times = False
+    bench.let_pass(60.0)
+
+    assert len(bench.server.arrivals) == 1
+    assert bench.status(name)["reason"] == "JobFailed"
+
+
+def test_a_rejected_write_is_not_repeated_on_what_another_operator_wrote_meanwhile(bench: Bench) -> None:
+    """What the schema rejects is written again without its texts: only on the object that it was made for."""
+    one = bench.start()
+    bench.server.job_seconds = 100.0
+    bench.server.down_until = bench.loop.time() + 3.0
+    one.trouble.writes.append(WriteFault(answers=5.0, code=422))
+    name = bench.request("documents")
+    bench.let_pass(3.5)
+    bench.start()
+    bench.let_pass(1.5)
+    assert bench.status(name)["phase"] == "Running"
+
+    bench.let_pass(300.0)
+
+    assert len(bench.server.arrivals) == 1
+    assert bench.status(name)["reason"] == "DeletionCompleted"
