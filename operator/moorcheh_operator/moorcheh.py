@@ -101,10 +101,16 @@ class Lane:
         self._clock = clock
         self._observer = observer
         self._timeout = timeout
+        self._tls = tls
         self.last_code: str | None = None  # status code or error name of the last call
-        self._client = httpx.AsyncClient(
+        self._client = self._fresh_client()
+        self._cut_off = False  # the last call raised, so its connection may be lost to the client
+
+    def _fresh_client(self) -> httpx.AsyncClient:
+        timeout = self._timeout
+        return httpx.AsyncClient(
             transport=httpx.AsyncHTTPTransport(
-                verify=tls,
+                verify=self._tls,
                 limits=httpx.Limits(
                     max_connections=1,
                     max_keepalive_connections=1,
@@ -179,6 +185,11 @@ class Lane:
         raw_path = self._base.raw_path.rstrip(b"/") + "".join(
             "/" + quote(part, safe="") for part in path
         ).encode("ascii")
+        if self._cut_off:
+            # A call that is cancelled while httpcore takes its connection back leaves it in use for ever,
+            # and there is no other: nothing would leave through this lane any more.
+            old, self._client, self._cut_off = self._client, self._fresh_client(), False
+            await old.aclose()
         request = self._client.build_request(
             method,
             self._base.copy_with(raw_path=raw_path),
@@ -197,7 +208,8 @@ class Lane:
                 finally:
                     await response.aclose()
             result = str(response.status_code)
-        except Exception as error:
+        except BaseException as error:
+            self._cut_off = True
             result = type(error).__name__
             raise
         finally:

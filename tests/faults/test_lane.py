@@ -1,0 +1,75 @@
+"""A lane is one connection: one that a call leaves behind unusable fails every call after it, for good.
+
+Found by row 19: after a freeze two requests stayed `PollFailing` for ever, and DELETEs that were claimed
+never left. A call that is cut off while httpcore gives its connection back leaves it "active", and the pool,
+which has but this one, waits for it for ever.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+import time
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
+
+import httpx
+import pytest
+
+from moorcheh_operator.answers import Accepted, Listing, Unavailable, Unclear
+from moorcheh_operator.clock import Clock
+from moorcheh_operator.moorcheh import Lane
+from tests.unit.servers import Connection, Received, Server, answer, serving
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+TIMEOUT = 0.2
+ANSWERS = {
+    "GET": answer(200, {"namespaces": []}),
+    "DELETE": answer(202, {"status": "success", "job_id": "job-1", "namespace_name": "docs"}),
+}
+
+
+@asynccontextmanager
+async def a_lane_that_is_cut_off(at: int) -> AsyncIterator[tuple[Lane, Server]]:
+    """When the n-th answer has come, the process stands still until the call's time is over."""
+    left = at
+
+    async def stand_still(_: httpx.Response) -> None:
+        nonlocal left
+        left -= 1
+        if left == 0:
+            time.sleep(2 * TIMEOUT)  # noqa: ASYNC251 - it is the loop that stands still
+            await asyncio.sleep(0)  # the timeout now comes while the call ends
+
+    async def behave(connection: Connection, request: Received) -> None:
+        await connection.say(ANSWERS[request.method])
+
+    async with serving(behave) as server:
+        tls = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        lane = Lane(httpx.URL(server.url), TIMEOUT, Clock(), lambda *_: None, tls)
+        lane._client.event_hooks = {"response": [stand_still]}  # noqa: SLF001 - a moment within the library
+        yield lane, server
+        await lane.aclose()
+
+
+@pytest.mark.parametrize("at", [1, 2], ids=["new connection", "used connection"])
+async def test_a_lane_that_was_cut_off_while_its_call_ended_still_works(at: int) -> None:
+    """The look-up would otherwise fail until the operator is started again."""
+    async with a_lane_that_is_cut_off(at) as (lane, _):
+        answers = [type(await lane.listing()) for _ in range(at + 3)]
+
+        assert answers == [Listing] * (at - 1) + [Unavailable] + [Listing] * 3
+
+
+async def test_a_delete_that_was_cut_off_left_once_and_the_next_one_leaves_too() -> None:
+    """The first one's outcome is unclear, the second one's is not."""
+    async with a_lane_that_is_cut_off(1) as (lane, server):
+        first = await lane.delete("docs", "uid/attempt-1")
+        second = await lane.delete("docs", "uid/attempt-2")
+        sent = [request.headers["X-Request-Id"] for request in server.received]
+
+        assert isinstance(first, Unclear)
+        assert isinstance(second, Accepted)
+        assert sent == ["uid/attempt-1", "uid/attempt-2"]
