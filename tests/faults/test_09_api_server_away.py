@@ -42,7 +42,7 @@ def outage(world: FaultWorld, fault: Fault, how: str, seconds: float, number: in
     plane = world.plane
     before = len(world.moorcheh.record()["deletes"])
     asked = under_way(world, number)
-    assert until(lambda: len(world.moorcheh.record()["deletes"]) >= before + 4, within=30)
+    assert until(lambda: world.has_sent(before + 4), within=30)
     world.also[f"{how}, {seconds:.0f} s"] += 1
     victim = plane.etcd if "etcd" in how else plane.apiserver
     since = time.monotonic()

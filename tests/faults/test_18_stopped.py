@@ -19,7 +19,7 @@ def test_18_a_stop_with_200_deletions_in_flight_records_every_answer_and_exits_w
     with fault.world(options={"MOORCHEH_TIMEOUT_SECONDS": "10", "MOORCHEH_VERIFY_SECONDS": "30"}) as world:
         rule = world.moorcheh.fault("delete", hold=HOLD, count=-1)
         asked = world.ask_many(MANY, "flight", items=2, seconds=8.0)
-        assert until(lambda: len(world.moorcheh.record()["deletes"]) >= 16, within=60)
+        assert until(lambda: world.has_sent(16), within=60)
         stopped = time.monotonic()
         assert world.stop() == 0
         took = time.monotonic() - stopped

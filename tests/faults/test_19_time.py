@@ -13,7 +13,6 @@ from tests.dev.waiting import until
 
 if TYPE_CHECKING:
     from tests.faults.conftest import Fault
-    from tests.faults.world import FaultWorld
 
 FAKETIME = next(
     (
@@ -23,10 +22,6 @@ FAKETIME = next(
     ),
     None,
 )
-
-
-def sent(world: FaultWorld, deletes: int) -> bool:
-    return len(world.moorcheh.record()["deletes"]) >= deletes
 
 
 def passed(since: float, seconds: float) -> bool:
@@ -40,7 +35,7 @@ def test_19_a_process_that_stands_still_sends_nothing_late(fault: Fault, seconds
         world.moorcheh.fault("recreate", kind="end", count=-1)
         asked = world.ask_many(10, "still", items=2)
         for number in range(3):
-            assert until(functools.partial(sent, world, 3 * number), within=30)
+            assert until(functools.partial(world.has_sent, 3 * number), within=30)
             world.freeze()
             since = time.monotonic()
             asked += world.ask_many(2, f"during-{number}", items=2)

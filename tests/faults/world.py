@@ -216,6 +216,10 @@ class FaultWorld(World):
         statuses = [versions[-1]["status"] for versions in self.history.objects().values()]
         return Counter(f"{status.get('phase', '-')}/{status.get('reason', '-')}" for status in statuses)
 
+    def has_sent(self, deletes: int) -> bool:
+        """Whether that many DELETEs have arrived at the stand-in."""
+        return self.moorcheh.counts().get("delete", 0) >= deletes
+
     def unfinished(self) -> list[dict[str, Any]]:
         return [
             versions[-1]
