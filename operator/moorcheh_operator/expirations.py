@@ -22,7 +22,7 @@ from .model import MalformedRequestError, Request
 from .retention import expires_at, forbidden
 
 LOOK_SECONDS = 60.0  # at the most until the clock is read again: the API server's may be set
-BUSY_SECONDS = 60.0  # until one that has to be kept for another's sake is looked at again
+BUSY_SECONDS = 10.0  # until one that has to be kept for another's sake is looked at again
 FORBIDDEN_SECONDS = 600.0  # until a right that was missing is tried again
 FAILED_SECONDS = 10.0  # after a call that the API server did not answer
 
@@ -86,13 +86,14 @@ class Expirations:
     async def run(self) -> None:
         while True:
             try:
-                await self._sleep(await self._next())
+                if (seconds := await self._next()) is not None:
+                    await self._sleep(seconds)
             except Exception:
                 logger.exception("unexpected error; going on")
                 await asyncio.sleep(FAILED_SECONDS)
 
-    async def _next(self) -> float:
-        """Deals with the entry that is due, if there is one. Seconds until the next one may be."""
+    async def _next(self) -> float | None:
+        """Deals with the entry that is due, if there is one. None: look again; else seconds until then."""
         while self._heap and self._entries.get(self._heap[0].uid) is not self._heap[0]:
             heapq.heappop(self._heap)
         if not self._heap or not self._may_act():
@@ -108,7 +109,8 @@ class Expirations:
             self._postpone(entry, now + timedelta(seconds=BUSY_SECONDS))
         else:
             await self._expire(entry, now)
-        return 0.0
+            return None
+        return 0.0  # thousands may be put off at once: others get their turn in between
 
     async def _expire(self, entry: Expiry, now: datetime) -> None:
         try:

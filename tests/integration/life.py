@@ -220,8 +220,12 @@ class World:
         moorcheh_url: str = "",
         moorcheh: StandIn | None = None,
         options: dict[str, str] | None = None,
+        denials: int = 0,
     ) -> None:
+        """`denials`: how many calls the operator's rights are expected not to be enough for."""
         self.plane = plane
+        self._denials = denials
+        self._denied_before = 0
         self.namespace = f"life-{uuid.uuid4()}"
         self.path = f"{API}/namespaces/{self.namespace}/namespacedeletions"
         self.http = httpx.Client(**client_options(plane))
@@ -249,6 +253,7 @@ class World:
             if self._own_moorcheh:
                 undo.enter_context(self.moorcheh)
             undo.push(self.operator)
+            self._denied_before = self.plane.denials()
             if self._operator_up:
                 self.operator.start()
             self._undo = undo.pop_all()
@@ -260,6 +265,8 @@ class World:
         with self._undo:
             if error is None:
                 self.check()
+                # Least rights: fewer only if the API server was restarted meanwhile.
+                assert self.plane.denials() <= self._denied_before + self._denials, "RBAC denied a call"
             else:
                 error.add_note(f"the operator's log:\n{self.log()}")
 
