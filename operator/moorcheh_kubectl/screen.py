@@ -201,10 +201,12 @@ class _Bar:
 
     def _render(self) -> Group:
         from rich.console import Group  # noqa: PLC0415 - slow to import
+        from rich.padding import Padding  # noqa: PLC0415 - slow to import
         from rich.text import Text  # noqa: PLC0415 - slow to import
 
         below = [Text(f"  {words}", style="yellow") for words in (self._why, self._note) if words]
-        return Group(self._progress, *below)
+        # Room at the end of the line: the terminal echoes a Ctrl-C as ^C, which must not begin another one.
+        return Group(Padding(self._progress, (0, 3, 0, 0)), *below)
 
     def note(self, words: str | None) -> None:
         self._note = words

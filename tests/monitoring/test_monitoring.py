@@ -92,6 +92,12 @@ def test_an_alert_has_a_runbook_that_exists(alert: dict[str, Any]) -> None:
     assert alert["labels"]["severity"] in ("warning", "critical")
 
 
+def test_the_page_lists_every_alert() -> None:
+    page = (ROOT / "docs" / "monitoring.md").read_text()
+
+    assert set(re.findall(r"^\| `(\w+)` \|", page, re.MULTILINE)) == {alert["alert"] for alert in ALERTS}
+
+
 def test_the_dashboard_shows_every_metric_and_none_that_does_not_exist() -> None:
     shown = {name for query in QUERIES for name in EXPORTED.findall(query)}
     families = {family.name for family in Metrics().registry.collect()}

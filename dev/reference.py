@@ -1,0 +1,291 @@
+"""`python -m dev.reference`: writes docs/reference.md from the CRD and the code: it can't go stale."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+import yaml
+
+from moorcheh_kubectl import cli as plugin
+from moorcheh_kubectl.wish import APPROVED_BY, REQUESTED_BY, RETRY_OF
+from moorcheh_operator import cli, logs, retention
+from moorcheh_operator.announcements import LONG_WAIT_SECONDS, SUBMITTED, WAITS
+from moorcheh_operator.metrics import ENDS, Metrics
+from moorcheh_operator.model import Phase, Reason
+
+ROOT = Path(__file__).parents[1]
+OUTPUT = ROOT / "docs" / "reference.md"
+CRD: dict[str, Any] = yaml.safe_load((ROOT / "crds" / "namespacedeletions.yaml").read_text())
+
+REASONS: dict[Phase, dict[Reason, str]] = {
+    Phase.PENDING: {
+        Reason.SERVER_UNAVAILABLE: "Moorcheh can't be reached, or gave no listing that can be read",
+        Reason.REFUSED: "Moorcheh answered the DELETE with 401, 403 or 429",
+        Reason.TARGET_BUSY: "another request has the same target",
+        Reason.WAITING_FOR_SLOT: "as many jobs run as the operator allows",
+        Reason.RETRYING: "an attempt failed at the server, and another one may follow",
+    },
+    Phase.SUSPENDED: {Reason.SUSPENDED: "held by `spec.suspend`; a live preview"},
+    Phase.SUBMITTING: {
+        Reason.SUBMITTING: "the attempt is recorded, its DELETE is on its way",
+        Reason.VERIFYING: "what became of the DELETE is not known; only looks, sends nothing",
+    },
+    Phase.RUNNING: {
+        Reason.JOB_RUNNING: "the server works on it",
+        Reason.POLL_FAILING: "the server does not tell how far it is",
+    },
+    Phase.SUCCEEDED: {
+        Reason.DELETION_COMPLETED: "the server's job said so",
+        Reason.ALREADY_ABSENT: "not there at the first look; nothing was sent",
+        Reason.VERIFIED_ABSENT: "gone by two looks, but no job was seen to end",
+        Reason.TARGET_REPLACED: "gone, and a newer one has its name, which was left alone",
+    },
+    Phase.FAILED: {
+        Reason.JOB_FAILED: "the job failed, and another attempt would not be safe",
+        Reason.BACKOFF_LIMIT_EXCEEDED: "all attempts failed",
+        Reason.REJECTED: "Moorcheh answered the DELETE with 400 or 422",
+        Reason.TARGET_ABSENT: "not there, and `spec.ifAbsent` is `Fail`",
+        Reason.PRECONDITION_FAILED: "a precondition is not met",
+        Reason.PRECONDITION_UNVERIFIABLE: "the server does not say enough to check a precondition",
+        Reason.TARGET_NEWER_THAN_REQUEST: "the namespace was created after the request",
+        Reason.DEADLINE_EXCEEDED: "not ended within `spec.activeDeadlineSeconds`",
+        Reason.OUTCOME_UNKNOWN: "a DELETE may have been sent, and nothing tells what became of it",
+        Reason.RESTORED_FROM_BACKUP: "it came back from a backup without its status; nothing was sent",
+    },
+}
+CONDITIONS = (
+    ("Ready", "True: gone. False: failed, and only then. Unknown: under way. Absent while suspended."),
+    ("Finished", "True: ended, either way. False: not yet. Always there."),
+    ("Reconciling", "True while it is under way, else absent."),
+    ("Stalled", "True once it has failed, else absent."),
+)
+LOG_FIELDS = {
+    "request": "the NamespaceDeletion, as namespace/name",
+    "uid": "its `metadata.uid`",
+    "target": "the Moorcheh namespace",
+    "attempt": "`status.attempt.id`; the DELETE's X-Request-Id is `uid/attempt`",
+    "number": "`status.attempt.number`",
+    "job": "the server's job id",
+    "code": "HTTP status code of the DELETE's answer, or the error's name",
+    "items": "items that the job reported as removed",
+    "created_at": "the target's creation time, in the server's own words",
+    "seconds": "how long the call took",
+    "object": "the beginning of an object that can't be read",
+}
+JSON_FIELDS = {
+    "time": "UTC, RFC 3339 with milliseconds",
+    "level": "INFO, WARNING or ERROR",
+    "logger": "the module that says it",
+    "message": "the sentence",
+    "exc_info": "the traceback of an error that nobody expected",
+}
+ANNOTATIONS = {
+    REQUESTED_BY: "who ran `delete` or `retry`, as the API server knew the caller",
+    APPROVED_BY: "who said yes",
+    RETRY_OF: "the failed request that this one repeats",
+}
+HEAD = """\
+# Reference
+
+Made from the CRD and the code by `python -m dev.reference`; a test compares it.
+What to do about a reason is in [troubleshooting.md](troubleshooting.md).
+"""
+
+
+def rendered() -> str:
+    sections = [HEAD, *_fields(), *_life(), *_output(), *_options(), *_plugin()]
+    return "\n".join(section.rstrip("\n") + "\n" for section in sections)
+
+
+def _table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    lines = [list(header), ["---"] * len(header), *(list(row) for row in rows)]
+    return "\n".join(f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in line)} |" for line in lines)
+
+
+# NamespaceDeletion
+
+
+def _fields() -> Iterator[str]:
+    names, version = CRD["spec"]["names"], CRD["spec"]["versions"][0]
+    schema = version["schema"]["openAPIV3Schema"]
+    api = f"{CRD['spec']['group']}/{version['name']}"
+    yield (
+        f"## {names['kind']}\n\n`{api}`, plural `{names['plural']}`, short "
+        f"`{'`, `'.join(names['shortNames'])}`, category `{'`, `'.join(names['categories'])}`. "
+        f"{schema['description']}"
+    )
+    for part in ("spec", "status"):
+        body = schema["properties"][part]
+        yield f"### {part}\n\n{body['description']}\n"
+        yield _table(("Field", "Type", "Default", "Meaning"), _rows(part, body))
+    rules = [rule["message"] for rule in _rules(schema)]
+    yield "### Rules of the API server\n\n" + "\n".join(f"- {message}." for message in rules)
+    columns = version["additionalPrinterColumns"]
+    yield "### Columns\n"
+    yield _table(
+        ("Column", "Shown", "Meaning"),
+        (
+            (column["name"], "with `-o wide`" if column.get("priority") else "always", column["description"])
+            for column in columns
+        ),
+    )
+    fields = "`, `".join(field["jsonPath"].lstrip(".") for field in version["selectableFields"])
+    yield f"Field selectors: `{fields}`."
+
+
+def _rows(path: str, schema: dict[str, Any]) -> Iterator[tuple[str, str, str, str]]:
+    required = schema.get("required", ())
+    for name, field in schema.get("properties", {}).items():
+        where = f"{path}.{name}"
+        default = "required" if name in required else str(field.get("default", "")).replace("False", "false")
+        yield f"`{where}`", _type(field), default, field["description"]
+        yield from _rows(where, field)
+        if "items" in field:
+            yield from _rows(f"{where}[]", field["items"])
+
+
+def _type(field: dict[str, Any]) -> str:
+    if "enum" in field:
+        return ", ".join(f"`{value}`" for value in field["enum"])
+    bounds = [f"{sign} {field[key]}" for key, sign in (("minimum", "≥"), ("maximum", "≤")) if key in field]
+    kind = "time" if field.get("format") == "date-time" else str(field["type"])
+    return ", ".join([kind, *bounds])
+
+
+def _rules(schema: dict[str, Any]) -> Iterator[dict[str, str]]:
+    yield from schema.get("x-kubernetes-validations", ())
+    for field in schema.get("properties", {}).values():
+        yield from _rules(field)
+
+
+def _life() -> Iterator[str]:
+    yield "## Phases, reasons, conditions\n"
+    yield _table(
+        ("Phase", "Reason", "Meaning"),
+        (
+            (phase, f"`{reason}`", words)
+            for phase, reasons in REASONS.items()
+            for reason, words in reasons.items()
+        ),
+    )
+    yield _table(("Condition", "Meaning"), CONDITIONS)
+
+
+# What it tells
+
+
+def _output() -> Iterator[str]:
+    yield "## Events\n"
+    yield _table(("Type", "Reason", "When"), events())
+    yield "## Metrics\n\n`/metrics` at `HTTP_ADDRESS`, beside `/healthz` and `/readyz`."
+    yield "Polls are the calls with operation `job`.\n"
+    yield _table(("Metric", "Type", "Labels", "Meaning"), _metrics())
+    yield "## Log fields\n\nTo standard error, with `LOG_FORMAT=json` as an object a line."
+    yield "In text, the request's fields are at the end of the line.\n"
+    yield _table(
+        ("Field", "Meaning"),
+        [(f"`{name}`", words) for name, words in JSON_FIELDS.items()]
+        + [(f"`{name}`", LOG_FIELDS[name]) for name in logs.FIELDS],
+    )
+
+
+def events() -> Iterator[tuple[str, str, str]]:
+    yield (
+        "Normal, Warning",
+        f"`{SUBMITTED}`",
+        "the server took the first DELETE. A warning: it shows no creation time",
+    )
+    yield "Warning", f"`{Reason.RETRYING}`", "an attempt failed, and another one may follow"
+    yield "Warning", f"`{Reason.VERIFYING}`", "the answer to the DELETE was lost or unclear"
+    for phase, reasons in ENDS.items():
+        for reason in reasons:
+            kind = "Normal" if phase is Phase.SUCCEEDED else "Warning"
+            yield kind, f"`{reason}`", f"the end: {REASONS[phase][reason]}"
+    for reason, kind in WAITS.items():
+        yield kind, f"`{reason}`", f"it has been waiting for that for {LONG_WAIT_SECONDS:.0f} s or longer"
+    yield (
+        "Warning",
+        f"`{retention.IGNORED}`",
+        "`spec.ttlSecondsAfterFinished` is ignored: Git or Helm would make it again",
+    )
+    yield (
+        "Warning",
+        f"`{retention.FORBIDDEN}`",
+        "`spec.ttlSecondsAfterFinished` has no effect: the operator may not delete",
+    )
+
+
+def _metrics() -> Iterator[tuple[str, str, str, str]]:
+    endings = {"counter": "_total", "info": "_info"}
+    metrics = Metrics()
+    metrics.count_api_call("GET", "200")
+    metrics.time_moorcheh_call("list", "200", 0.0)
+    metrics.show_requests(())
+    for family in metrics.registry.collect():
+        labels = sorted({label for sample in family.samples for label in sample.labels} - {"le"})
+        name = family.name + endings.get(family.type, "")
+        yield f"`{name}`", family.type, ", ".join(labels), family.documentation
+
+
+# Commands
+
+
+def _options() -> Iterator[str]:
+    yield "## Options of `moorcheh-operator run`\n"
+    yield _table(
+        ("Option", "Environment", "Default", "Meaning"),
+        (
+            (
+                f"`{option.opts[0]}`",
+                f"`{option.envvar}`",
+                "required"
+                if option.required
+                else f"`{option.default}`"
+                if option.default not in ("", None)
+                else "",
+                option.help or "",
+            )
+            for option in cli.run.params
+            if isinstance(option, click.Option)
+        ),
+    )
+
+
+def _plugin() -> Iterator[str]:
+    yield (
+        "## `kubectl moorcheh`\n\nSee [kubectl.md](kubectl.md). Exit codes: 0 gone or done, 1 failed, "
+        "2 wrong use, 130 interrupted.\n"
+    )
+    context = click.Context(plugin.group)
+    rows = []
+    for name in plugin.group.list_commands(context):
+        command = plugin.group.commands[name]
+        argument = "".join(
+            f" {each.human_readable_name}" for each in command.params if isinstance(each, click.Argument)
+        )
+        options = [
+            "/".join((*each.opts, *each.secondary_opts))
+            for each in command.params
+            if isinstance(each, click.Option)
+        ]
+        own = [f"`{option}`" for option in options if option not in _shared()]
+        rows.append((f"`{name}{argument}`", (command.help or "").split(chr(10))[0], ", ".join(own)))
+    yield _table(("Command", "What it does", "Options"), rows)
+    yield f"Every command also takes `{'`, `'.join(_shared())}`.\n"
+    yield "What it notes on the requests that it makes, by its own word: the proof is the audit log.\n"
+    yield _table(("Annotation", "Meaning"), ((f"`{name}`", words) for name, words in ANNOTATIONS.items()))
+
+
+def _shared() -> list[str]:
+    return [
+        "/".join(each.opts)
+        for each in plugin.group.params
+        if each.name in ("namespace", "kube_context", "kubeconfig")
+    ]
+
+
+if __name__ == "__main__":
+    OUTPUT.write_text(rendered())
