@@ -953,6 +953,10 @@ SUBMITTING_CASES = [
         id="rule-5-a-second-look-five-seconds-on",
     ),
     pytest.param(
+        Case(VERIFYING, seen(SETTLE, looks=(a_look(ABSENT, answered=0.5),)), LookUp()),
+        id="rule-5-a-look-from-before-delays-nothing",
+    ),
+    pytest.param(
         Case(VERIFYING, settled(ABSENT, ABSENT), records(SUCCEEDED, Reason.VERIFIED_ABSENT)), id="rule-5-gone"
     ),
     pytest.param(
@@ -1377,7 +1381,7 @@ RETRY_CASES = [
     pytest.param(
         Case(
             retrying(),
-            Facts(first_seen=ago(8), held_since=ago(20), looks=(a_look(answered=12), a_look(answered=0.5))),
+            Facts(first_seen=ago(11), held_since=ago(20), looks=(a_look(answered=12), a_look(answered=0.5))),
             waits(4.5, PENDING, Reason.RETRYING),
         ),
         id="rule-6-a-look-before-the-job-s-end-does-not-count",
@@ -1747,6 +1751,7 @@ HOLDERS = [
                 Facts(),
                 like(YOUNGER, a_request(SUBMITTING)),
             ),
+            ("a-claim-under-way-keeps-it", a_request(), Facts(claiming=True), like(YOUNGER, a_request())),
             ("a-running-job-keeps-it", a_request(RUNNING), Facts(), like(YOUNGER, a_request(RUNNING))),
             (
                 "a-withdrawn-attempt-keeps-it",

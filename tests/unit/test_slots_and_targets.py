@@ -1,0 +1,140 @@
+"""Who runs and who waits: job slots by age, targets one at a time."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import timedelta
+
+from moorcheh_operator.facts import Facts
+from moorcheh_operator.model import Phase, Request
+from moorcheh_operator.slots import Seniority, Slots
+from moorcheh_operator.targets import Targets
+from tests.unit.builders import MADE, a_request
+
+
+def aged(minutes: int) -> Seniority:
+    return MADE - timedelta(minutes=minutes), f"uid-{minutes}"
+
+
+class Woken(list[str]):
+    def __call__(self, uid: str) -> None:
+        self.append(uid)
+
+
+def test_no_more_slots_are_given_than_there_are() -> None:
+    slots = Slots(2, Woken())
+    assert [slots.take(aged(n)) for n in (1, 2, 3)] == [True, True, False]
+    assert slots.used == 2
+
+
+def test_without_a_limit_everybody_gets_one() -> None:
+    slots = Slots(0, Woken())
+    assert all(slots.take(aged(n)) for n in range(1000))
+
+
+def test_taking_a_slot_twice_takes_one() -> None:
+    slots = Slots(2, Woken())
+    assert slots.take(aged(1))
+    assert slots.take(aged(1))
+    assert slots.used == 1
+
+
+def test_a_free_slot_wakes_the_oldest_that_waits() -> None:
+    woken = Woken()
+    slots = Slots(1, woken)
+    slots.take(aged(1))
+    for age in (2, 9, 5):
+        assert not slots.take(aged(age))
+    slots.release(aged(1))
+    assert woken == ["uid-9"]
+
+
+def test_a_newcomer_does_not_overtake_an_older_one_that_was_woken() -> None:
+    slots = Slots(1, Woken())
+    slots.take(aged(1))
+    assert not slots.take(aged(9))
+    slots.release(aged(1))
+    assert not slots.take(aged(2))
+    assert slots.take(aged(9))
+
+
+def test_one_that_gives_up_its_place_lets_the_next_one_pass() -> None:
+    slots = Slots(1, Woken())
+    slots.take(aged(1))
+    assert not slots.take(aged(9))
+    slots.release(aged(9))
+    slots.release(aged(1))
+    assert slots.take(aged(2))
+
+
+def test_a_job_found_running_takes_its_slot_beyond_the_limit() -> None:
+    slots = Slots(1, Woken())
+    for uid in ("uid-7", "uid-8"):
+        slots.occupy(uid)
+    assert slots.used == 2
+    slots.release((MADE, "uid-7"))
+    assert not slots.take(aged(1))
+    slots.release((MADE, "uid-8"))
+    assert slots.take(aged(1))
+
+
+NOTHING_KNOWN = Facts()
+
+
+@dataclass
+class Worked:
+    request: Request
+    facts: Facts = NOTHING_KNOWN
+
+
+def member(age: int, phase: Phase | None = None, target: str = "docs") -> Worked:
+    request = a_request(phase, uid=f"uid-{age}", made=MADE - timedelta(minutes=age))
+    return Worked(replace(request, spec=replace(request.spec, namespace_name=target)))
+
+
+def test_the_oldest_has_the_target_and_the_next_one_is_woken_when_it_goes() -> None:
+    woken = Woken()
+    targets = Targets(woken)
+    old, young = member(9), member(1)
+    targets.update(old)
+    targets.update(young)
+    assert targets.holder(young.request) == old.request
+    targets.remove(old)
+    assert targets.holder(young.request) == young.request
+    assert woken == ["uid-9", "uid-1"]
+
+
+def test_an_older_one_that_comes_later_does_not_take_it_from_one_whose_job_runs() -> None:
+    targets = Targets(Woken())
+    running, older = member(1, Phase.RUNNING), member(9)
+    targets.update(running)
+    targets.update(older)
+    assert targets.holder(older.request) == running.request
+
+
+def test_an_older_one_that_comes_later_does_not_take_it_from_a_claim_under_way() -> None:
+    targets = Targets(Woken())
+    claiming, older = member(1), member(9)
+    targets.update(claiming)
+    claiming.facts = replace(claiming.facts, claiming=True)
+    targets.update(claiming)
+    targets.update(older)
+    assert targets.holder(older.request) == claiming.request
+
+
+def test_targets_are_apart() -> None:
+    targets = Targets(Woken())
+    one, other = member(1, target="one"), member(2, target="other")
+    targets.update(one)
+    targets.update(other)
+    assert targets.holder(one.request) == one.request
+    assert targets.holder(other.request) == other.request
+
+
+def test_the_last_end_of_a_target_is_kept_when_its_object_is_gone() -> None:
+    targets = Targets(Woken())
+    ended = member(5, Phase.SUCCEEDED)
+    targets.update(ended)
+    targets.note_end(ended.request)
+    targets.remove(ended)
+    assert targets.last_end(member(1).request) == ended.request.status.completion_time is not None
