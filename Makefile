@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 JOBS ?= 4
 
 .DEFAULT_GOAL := help
-.PHONY: help check format test test-faults demo control-plane lock clean
+.PHONY: help check format test test-faults demo control-plane release lock clean
 
 help:  ## what can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -44,6 +44,9 @@ test-faults: control-plane  ## every fault of docs/reliability.md, the long ones
 
 demo: $(VENV)/.installed  ## watch real requests being carried out (KEEP=1 leaves it running)
 	@$(BIN)/python -m dev.demo $(if $(KEEP),--keep)
+
+release: control-plane  ## wheel, sdist and install.yaml into dist, the same bytes each time
+	@$(BIN)/python -m dev.release
 
 COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url --no-emit-find-links
 lock: $(VENV)/.installed  ## pin what pyproject.toml asks for, with hashes
