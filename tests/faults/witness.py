@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 
+from tests.integration.invariants import ENDED
 from tests.integration.life import History
 
 if TYPE_CHECKING:
@@ -42,12 +43,18 @@ class EtcdHistory(History):
         self._next = 0
         self._last: dict[str, Json] = {}
         self._log: list[Version] = []
+        self._open: dict[str, Json] = {}
         self.ready = threading.Event()
 
     def log(self) -> list[Version]:
         """All versions in the order in which they were written."""
         with self._changed:
             return list(self._log)
+
+    def unfinished(self) -> list[Json]:
+        """The newest versions of what is there and has not ended. Cheap: it is asked for again and again."""
+        with self._changed:
+            return list(self._open.values())
 
     async def follow(self) -> None:
         while True:
@@ -84,6 +91,11 @@ class EtcdHistory(History):
             self._last[key] = body
         with self._changed:
             self._log.append(Version(time.monotonic(), revision, body, gone))
+            uid = body["metadata"]["uid"]
+            if gone or body["status"].get("phase") in ENDED:
+                self._open.pop(uid, None)
+            else:
+                self._open[uid] = body
         self._note(body, gone=gone)
 
 

@@ -221,13 +221,7 @@ class FaultWorld(World):
         return self.moorcheh.counts().get("delete", 0) >= deletes
 
     def unfinished(self) -> list[dict[str, Any]]:
-        return [
-            versions[-1]
-            for uid, versions in self.history.objects().items()
-            if not self.history.is_gone(uid)
-            and versions[-1]["metadata"]["name"] not in self.still_open
-            and versions[-1]["status"].get("phase") not in ("Succeeded", "Failed")
-        ]
+        return [body for body in self.witness.unfinished() if body["metadata"]["name"] not in self.still_open]
 
     def verify(self) -> Account:
         """Every invariant, by `account_of`."""
