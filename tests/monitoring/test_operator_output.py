@@ -83,6 +83,20 @@ def test_a_failed_request_with_one_retry_has_three_events(world: World) -> None:
     assert sorted(reason for _, reason in asked.events()) == ["BackoffLimitExceeded", "Retrying", "Submitted"]
 
 
+@pytest.mark.slow
+def test_a_wait_that_lasts_is_told_once_by_an_event_and_a_line(world: World) -> None:
+    rule = world.moorcheh.fault("list", kind="status", status=503, count=-1)
+    asked = world.ask("waits-long")
+    try:
+        assert until(lambda: ("Warning", "ServerUnavailable") in asked.events(), within=150)
+    finally:
+        world.moorcheh.clear_faults(rule)
+    asked.ends("Succeeded/AlreadyAbsent", within=120)
+
+    assert sorted(reason for _, reason in asked.events()) == ["AlreadyAbsent", "ServerUnavailable"]
+    assert len([line for line in lines(world, asked) if line["message"].startswith("still ")]) == 1
+
+
 def test_metrics_count_what_was_done(world: World) -> None:
     def counted() -> dict[str, float]:
         calls = "moorcheh_operator_moorcheh_request_duration_seconds_count"
