@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 import ssl
 import time
 import uuid
@@ -30,6 +31,8 @@ INSTALLS = [BASE, *OVERLAYS]
 SYSTEM = "moorcheh-system"
 OPERATOR = f"system:serviceaccount:{SYSTEM}:moorcheh-operator"
 GROUPS = ["system:serviceaccounts", f"system:serviceaccounts:{SYSTEM}", "system:authenticated"]
+
+REQUESTER = "moorcheh-namespacedeletion-requester"  # a role for people, who may withdraw a request
 
 Json = dict[str, Any]
 
@@ -491,6 +494,93 @@ def test_high_availability_never_stops_both(control_plane: ControlPlane) -> None
     }
     assert spec["template"]["spec"]["affinity"]["podAntiAffinity"]
     assert one(objects, "PodDisruptionBudget")["spec"]["maxUnavailable"] == 1
+
+
+# The right to delete, for spec.ttlSecondsAfterFinished
+
+
+def kustomization(folder: Path, text: str) -> Path:
+    """Beside the manifests, as docs/install.md has it."""
+    own = folder / "moorcheh"
+    own.mkdir()
+    (own / "kustomization.yaml").write_text(text)
+    return own
+
+
+def gives_delete(objects: list[Json]) -> set[tuple[str, str]]:
+    return {
+        (each["kind"], each["metadata"]["name"])
+        for each in objects
+        for rule in each.get("rules", ())
+        if {"delete", "deletecollection", "*"} & set(rule["verbs"]) and each["metadata"]["name"] != REQUESTER
+    }
+
+
+@pytest.mark.parametrize("folder", INSTALLS, ids=lambda folder: str(folder.name))
+def test_by_default_the_operator_may_delete_nothing(control_plane: ControlPlane, folder: Path) -> None:
+    assert gives_delete(rendered(control_plane, folder)) == set()
+
+
+@pytest.mark.parametrize("base", ["base", "overlays/high-availability"])
+def test_the_ttl_component_adds_the_one_right_to_delete(
+    installed: ControlPlane, copied: Path, base: str
+) -> None:
+    text = f"resources: [../manifests/{base}]\ncomponents: [../manifests/components/ttl]\n"
+    own = kustomization(copied, text)
+    objects = rendered(installed, own)
+
+    assert gives_delete(objects) == {("ClusterRole", "moorcheh-operator-ttl")}
+    assert rules(objects, "ClusterRole", "moorcheh-operator-ttl") == {
+        ("delete", "namespacedeletions.moorcheh.ai")
+    }
+    subjects = one(objects, "ClusterRoleBinding", "moorcheh-operator-ttl")["subjects"]
+    assert subjects == one(objects, "ClusterRoleBinding")["subjects"]
+    installed.kubectl("apply", "--server-side", "--force-conflicts", "--dry-run=server", "-k", own)
+
+
+def test_in_a_single_namespace_the_ttl_component_gives_it_there_alone(
+    installed: ControlPlane, copied: Path
+) -> None:
+    overlay = copied / "manifests" / "overlays" / "single-namespace"
+    watched = overlay / "watched-namespace" / "kustomization.yaml"
+    text = watched.read_text()
+    watched.write_text(text.replace("# components:", "components:").replace("#   - ../", "  - ../"))
+    objects = rendered(installed, overlay)
+
+    assert gives_delete(objects) == {("Role", "moorcheh-operator-ttl")}
+    places = {
+        each["metadata"]["namespace"]
+        for each in objects
+        if each["metadata"]["name"] == "moorcheh-operator-ttl"
+    }
+    assert places == {"default"}
+    installed.kubectl("apply", "--server-side", "--force-conflicts", "--dry-run=server", "-k", overlay)
+
+
+@pytest.fixture
+def copied(tmp_path: Path) -> Path:
+    """A folder with a copy of the manifests, to change."""
+    for name in ("manifests", "crds"):
+        shutil.copytree(ROOT / name, tmp_path / name)
+    return tmp_path
+
+
+def test_the_kustomization_of_the_install_guide_works_as_written(
+    installed: ControlPlane, copied: Path
+) -> None:
+    [text] = re.findall(r"```yaml\n(.*?)```", (ROOT / "docs" / "install.md").read_text(), re.DOTALL)
+    own = kustomization(copied, text)
+
+    [container] = pod_template(installed, own)["spec"]["containers"]
+    [plain] = pod_template(installed, BASE)["spec"]["containers"]
+
+    assert container["image"] == f"registry.example.com/moorcheh-operator:{__version__}"
+    address = "http://moorcheh.my-namespace.svc:8080"
+    changed = {each["name"]: each.get("value") for each in container["env"]}
+    assert changed == {each["name"]: each.get("value") for each in plain["env"]} | {
+        "MOORCHEH_BASE_URL": address
+    }
+    installed.kubectl("apply", "--server-side", "--force-conflicts", "--dry-run=server", "-k", own)
 
 
 # The image
