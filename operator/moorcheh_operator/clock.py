@@ -14,6 +14,7 @@ from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 
 RESOLUTION = timedelta(seconds=1)  # of a `Date` header (RFC 9110, section 5.6.7)
+PLAUSIBLE_YEARS = range(1970, 2200)  # a clock that was never set shows 1970; sums with year 9999 overflow
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +45,8 @@ class RemoteClock:
             earliest = time - timedelta(seconds=received)
             latest = time + RESOLUTION - timedelta(seconds=sent)
         except (ValueError, OverflowError):
+            return
+        if time.year not in PLAUSIBLE_YEARS:
             return
         self.epoch = earliest if self.epoch is None else min(max(self.epoch, earliest), latest)
 

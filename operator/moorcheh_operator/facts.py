@@ -22,7 +22,7 @@ from .answers import (
     SendAnswer,
     Unavailable,
 )
-from .model import Status, Target, parse_time
+from .model import Status, Target, parse_birth
 
 BACKOFF_FIRST = 1.0  # seconds
 BACKOFF_MOST = 60.0
@@ -102,7 +102,7 @@ def after_look(facts: Facts, name: str, answer: LookUpAnswer, started: float, an
         case Listing(entries, skew):
             look = Look(entries.get(name), started, answered, skew)
             bound = facts.bound
-            if look.entry is not None and (bound is None or parse_time(bound.creation_time) is None):
+            if look.entry is not None and (bound is None or parse_birth(bound.creation_time) is None):
                 bound = Target(True, look.entry.item_count, look.entry.creation_time)
             return dataclasses.replace(
                 facts, outage=None, looks=(*facts.looks[-LOOKS_KEPT:], look), bound=bound

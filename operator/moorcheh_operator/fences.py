@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from .answers import Entry
 from .clock import Now
 from .facts import Facts, Look
-from .model import IfAbsent, Phase, Reason, Request, Status, Target, parse_time
+from .model import IfAbsent, Phase, Reason, Request, Status, Target, parse_birth
 from .sight import Sight, is_dated, sight
 from .statuses import bound_target, ended, replaced, seen_target
 
@@ -38,7 +38,7 @@ def _verdict(request: Request, facts: Facts, look: Look, now: Now) -> Status | N
             f"{look.entry.creation_time or 'no creation time'}, so it may be another one."
         )
         return _unverifiable(request, now, message)
-    created = parse_time(look.entry.creation_time)
+    created = parse_birth(look.entry.creation_time)
     newer = _dated(request, facts, look, created, now) if created else _undated(request, facts, now)
     return newer or _preconditions(request, look.entry, created, look.skew, now)
 

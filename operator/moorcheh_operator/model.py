@@ -230,6 +230,18 @@ def parse_time(text: object) -> datetime | None:
         return None
 
 
+PLAUSIBLE_YEARS = range(1980, 2200)
+
+
+def parse_birth(text: object) -> datetime | None:
+    """When a namespace was created, as the server tells it; None if that names no incarnation.
+
+    Year 1 and 1970 stand for "not known" in many a server: all incarnations would look alike.
+    """
+    time = parse_time(text)
+    return time if time is not None and time.year in PLAUSIBLE_YEARS else None
+
+
 def render_time(time: datetime) -> str:
     """As Kubernetes writes a `metav1.Time`: UTC, whole seconds."""
     return time.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

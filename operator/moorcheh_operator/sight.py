@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from enum import Enum
 
 from .facts import Look
-from .model import Target, parse_time
+from .model import Target, parse_birth
 
 
 class Sight(Enum):
@@ -18,14 +18,14 @@ class Sight(Enum):
 
 def is_dated(target: Target | None) -> bool:
     """Whether the target has a creation time that can be read; one that can't counts as missing."""
-    return target is not None and parse_time(target.creation_time) is not None
+    return target is not None and parse_birth(target.creation_time) is not None
 
 
 def sight(look: Look, target: Target | None) -> Sight:
     if look.entry is None:
         return Sight.GONE
-    bound = parse_time(target.creation_time) if target else None
-    shown = parse_time(look.entry.creation_time)
+    bound = parse_birth(target.creation_time) if target else None
+    shown = parse_birth(look.entry.creation_time)
     if bound is None or shown is None or shown < bound:
         return Sight.UNCLEAR
     return Sight.SAME if shown == bound else Sight.REPLACED
