@@ -38,6 +38,7 @@ SETTLE_EXTRA = 5.0  # seconds, on top of two request timeouts (rule 5)
 LOOK_GAP = 5.0  # seconds between two looks that must agree (rules 5 and 6)
 RETRY_FIRST = 10.0  # seconds before the second attempt, doubling …
 RETRY_MOST = 360.0  # … up to this
+RESTORE_SECONDS = 10.0  # for the status of a restored object to follow: it is written after the object
 PREVIEW_SECONDS = 60.0  # between two looks of a suspended request
 WAIT_WRITTEN = 1.0  # seconds a wait must last to be worth a write
 PROGRESS_SECONDS = 5.0  # between two writes that show no more than progress
@@ -103,6 +104,8 @@ def next_step(request: Request, facts: Facts, now: Now, limits: Limits) -> Step:
             return _running(request, facts, now)
         case _ if not facts.may_claim:
             return Wait(None, request.status)
+        case None if request.restored and now.ticks < facts.first_seen + RESTORE_SECONDS:
+            return Wait(facts.first_seen + RESTORE_SECONDS, request.status)
         case _ if request.restored and not is_dated(request.status.target):
             return Record(_restored(request, now))
         case _ if request.spec.suspend:

@@ -415,8 +415,20 @@ PENDING_CASES = [
         id="a-restored-request-without-status-sends-nothing",
     ),
     pytest.param(
-        Case(a_request(restored=True), ready(THERE), records(FAILED, Reason.RESTORED_FROM_BACKUP)),
+        Case(
+            a_request(restored=True),
+            dataclasses.replace(ready(THERE), first_seen=ago(10)),
+            records(FAILED, Reason.RESTORED_FROM_BACKUP),
+        ),
         id="a-restored-request-is-never-claimed",
+    ),
+    pytest.param(
+        Case(
+            a_request(restored=True),
+            Facts(first_seen=ago(9)),
+            unchanged(1, a_request(restored=True)),
+        ),
+        id="the-status-of-a-restored-request-may-follow",
     ),
     pytest.param(
         Case(a_request(restored=True, suspend=True), Facts(), records(FAILED, Reason.RESTORED_FROM_BACKUP)),
@@ -1484,8 +1496,8 @@ RETRY_CASES = [
     ),
     pytest.param(
         Case(
-            retrying(max_items=5),
-            retry_look(10, THERE, THERE),
+            retrying(max_items=10),
+            retry_look(10, Entry(12, BORN), Entry(12, BORN)),
             records(FAILED, Reason.PRECONDITION_FAILED),
         ),
         id="rule-9-the-count-is-looked-at-again",
@@ -1701,7 +1713,8 @@ def test_rule_1_the_claim_freezes_what_it_is_for() -> None:
 
 def test_rule_1_another_claim_has_another_id_and_no_job() -> None:
     request = retrying()
-    status = lifecycle.claim(request, retry_look(60, THERE, THERE), NOW, "attempt-2")
+    fewer = Entry(3, BORN)  # the first attempt got that far; what was asked for stays on record
+    status = lifecycle.claim(request, retry_look(60, fewer, fewer), NOW, "attempt-2")
 
     records(
         SUBMITTING,
