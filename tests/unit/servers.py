@@ -81,7 +81,7 @@ class Server:
                 request = Received(method, target, Parser().parsestr(rest))
                 self.received.append(request)
                 await self.behaviour(connection, request)
-        except (asyncio.IncompleteReadError, ConnectionError):
+        except (asyncio.IncompleteReadError, ConnectionError, asyncio.CancelledError):
             pass
         finally:
             self.open.discard(writer)

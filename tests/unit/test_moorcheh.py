@@ -774,8 +774,10 @@ async def test_everyone_who_asked_before_a_listing_started_gets_its_answer() -> 
     async with a_moorcheh(gate) as moorcheh:
         first = [asyncio.create_task(moorcheh.look_up()) for _ in range(50)]
         release = await gate.waiting.get()
-        late = [asyncio.create_task(moorcheh.look_up()) for _ in range(50)]
-        await asyncio.sleep(0)
+        late = []
+        for _ in range(50):
+            late.append(asyncio.create_task(moorcheh.look_up()))
+            await asyncio.sleep(0)
         release.set()
         assert {await which(look) for look in first} == {"listing-1"}
         (await gate.waiting.get()).set()

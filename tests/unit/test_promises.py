@@ -153,7 +153,7 @@ def drawn_facts(chance: Chance) -> Facts:
         outage=chance.mostly(None, trouble(chance.uniform(-5, 5))),
         hold_off=chance.mostly(None, trouble(chance.uniform(-5, 5))),
         sent=chance.choice([None, answer]),
-        first_seen=chance.seconds_ago(900),
+        first_seen=chance.seconds_ago(chance.choice([15, 60, 900])),
         polled=chance.choice([None, Polled(chance.choice(REPORTS), chance.seconds_ago(30))]),
         unknown_since=chance.seconds_ago(40),
         unknown_count=chance.randint(0, 4),
