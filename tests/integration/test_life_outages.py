@@ -40,7 +40,7 @@ def test_an_outage_of_the_api_server_loses_no_answer_and_sends_nothing_twice(
     own_control_plane: ControlPlane, tmp_path: Path, how: str
 ) -> None:
     options = {"MOORCHEH_TIMEOUT_SECONDS": "20"}
-    with World(own_control_plane, tmp_path, options=options) as world:
+    with World(own_control_plane, tmp_path, options=options, denials=None) as world:
         for name, seconds in {"unanswered": 0.5, "running": 5, "held": 0.5, "later": 0.5}.items():
             world.moorcheh.create(name, seconds=seconds, age=60)
         world.moorcheh.fault("delete", "unanswered", hold=3)
