@@ -230,9 +230,10 @@ class Reconciler:
             self._let_go(tracked)
             if uses_slot(tracked.request, tracked.facts, now):
                 self._slots.occupy(tracked.request.uid)
-            elif not tracked.facts.slots_full:
+            elif not tracked.facts.slots_full and step != LookUp(to_claim=True):
                 self._slots.release(tracked.request.seniority)
         if not self._may_act(tracked, step):
+            self._let_go(tracked)
             if self._stopping:
                 return False
             await self._sleep(tracked, None)

@@ -41,15 +41,19 @@ class Slots:
         self._used.add(uid)
 
     def release(self, seniority: Seniority) -> None:
-        """Gives back the slot, or the place in the queue; nothing happens to one that has neither."""
-        self._leave_queue(seniority)
-        if seniority[1] not in self._used:
+        """Gives back the slot, or the place in the queue; nothing happens to one that has neither.
+
+        One that leaves the queue may have been woken for a free slot, so the next one is woken as well.
+        """
+        if not self._leave_queue(seniority) and seniority[1] not in self._used:
             return
         self._used.discard(seniority[1])
         for _, uid in self._queue[: max(self._limit - len(self._used), 0)]:
             self._wake(uid)
 
-    def _leave_queue(self, seniority: Seniority) -> None:
+    def _leave_queue(self, seniority: Seniority) -> bool:
         place = bisect.bisect_left(self._queue, seniority)
-        if self._queue[place : place + 1] == [seniority]:
+        stood = self._queue[place : place + 1] == [seniority]
+        if stood:
             del self._queue[place]
+        return stood

@@ -42,3 +42,22 @@ def test_a_rejected_write_is_not_repeated_on_what_another_operator_wrote_meanwhi
 
     assert len(bench.server.arrivals) == 1
     assert bench.status(name)["reason"] == "DeletionCompleted"
+
+
+def test_a_request_that_is_suspended_in_the_queue_for_a_slot_lets_the_next_one_pass() -> None:
+    """It is the one that is woken when the slot is free, and has no use for it any more."""
+    bench = Bench(max_running_jobs=1)
+    for name in ("documents", "pictures", "letters"):
+        bench.server.create(name)
+    bench.let_pass(60.0)
+    bench.start()
+    bench.server.job_seconds = 30.0
+    for name in ("documents", "pictures", "letters"):
+        last = bench.request(name)
+        bench.let_pass(2.0)
+    bench.api.edit("wipe-2", suspend=True)
+
+    bench.let_pass(120.0)
+
+    assert bench.status(last)["phase"] == "Succeeded"
+    bench.close()
