@@ -1,0 +1,38 @@
+"""What one mutation is."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+
+class OutdatedError(Exception):
+    """A text to be replaced is not in its file exactly once: the table no longer fits the code."""
+
+
+@dataclass(frozen=True, slots=True)
+class Mutation:
+    rule: str  # of docs/safety.md
+    name: str  # what is lost
+    file: str  # in operator/moorcheh_operator
+    edits: tuple[tuple[str, str], ...]  # texts to search for, and what replaces them
+    tests: tuple[str, ...] = ()  # files that should notice, tried before all others
+
+    def apply(self, root: Path) -> str:
+        """Change the file under `root`; its text as it was."""
+        path = root / "operator" / "moorcheh_operator" / self.file
+        before = text = path.read_text()
+        for search, replacement in self.edits:
+            found = text.count(search)
+            if found != 1:
+                raise OutdatedError(f"{self.file} has this {found} times instead of once: {search!r}")
+            text = text.replace(search, replacement)
+        path.write_text(text)
+        return before
+
+    def undo(self, root: Path, before: str) -> None:
+        (root / "operator" / "moorcheh_operator" / self.file).write_text(before)
+
+
+def one(rule: str, name: str, file: str, search: str, replacement: str) -> Mutation:
+    return Mutation(rule, name, file, ((search, replacement),))

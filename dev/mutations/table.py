@@ -1,0 +1,694 @@
+"""The table. An edit is exact on purpose: whoever changes a safety line meets its mutation, and its test."""
+
+from __future__ import annotations
+
+from .mutation import Mutation, one
+
+VERSION = '{"resourceVersion": request.resource_version}'
+PATCH = f'            "metadata": {VERSION},\n            "status": merge_patch('
+NOT_SENT = (
+    "except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, _WrongPathError) as error:\n"
+    "            return NotSent"
+)
+LISTED = "        if response.status != httpx.codes.OK:\n            {}\n        entries ="
+PAGE = "            if answer.status != 200:\n                {}\n            page ="
+
+
+def _blind(kind: str, condition: str) -> Mutation:
+    versions = f"{{}} if {condition} else {VERSION}"
+    return one(
+        "2",
+        f"compare-and-set on {kind}",
+        "cluster.py",
+        PATCH,
+        f'            "metadata": {versions},\n            "status": merge_patch(',
+    )
+
+
+WRITES = [
+    _blind("every write", "True"),
+    _blind("the claim", 'status.phase == "Submitting" and status.reason == "Submitting"'),
+    _blind("the job's id and progress", 'status.phase == "Running"'),
+    _blind("writes of Pending", 'status.phase == "Pending"'),
+    _blind("a success", 'status.phase == "Succeeded"'),
+    _blind("a failure", 'status.phase == "Failed"'),
+    one(
+        "2",
+        "no rejected write repeated on what another wrote",
+        "reconciler.py",
+        "if tracked.request.resource_version != built_on:",
+        "if False:",
+    ),
+    one(
+        "2",
+        "a read after a write without an answer",
+        "reconciler.py",
+        "                await asyncio.sleep(_pause(tracked.unanswered))\n"
+        "                await self._read(tracked)\n",
+        "                await asyncio.sleep(_pause(tracked.unanswered))\n",
+    ),
+    one(
+        "2",
+        "an object of the same name is another one",
+        "reconciler.py",
+        "            if request is None or request.uid != tracked.request.uid:\n",
+        "            if request is None:\n",
+    ),
+    one(
+        "2",
+        "the job's id lands where its texts are rejected",
+        "reconciler.py",
+        "if isinstance(await self._write(tracked, bare(status)), Invalid):",
+        "if True:",
+    ),
+    one(
+        "2",
+        "deleted items never fall",
+        "polling.py",
+        "deleted_items=max(counts, default=None)",
+        "deleted_items=report.deleted_items",
+    ),
+]
+
+SENDING = [
+    one(
+        "1",
+        "a fresh attempt id",
+        "reconciler.py",
+        "attempt_id = str(uuid.uuid4())",
+        "attempt_id = before.attempt.id if before.attempt else str(uuid.uuid4())",
+    ),
+    one("1", "the claim clears the job", "lifecycle.py", "        job=None,\n        progress=None,\n", ""),
+    Mutation(
+        "1",
+        "the claim is written before the DELETE is sent",
+        "reconciler.py",
+        (
+            (
+                "        self._set_claiming(tracked, claiming=True)\n",
+                (
+                    "        self._set_claiming(tracked, claiming=True)\n"
+                    "        assert tracked.lane is not None\n"
+                    "        early = await self._send_delete(tracked, tracked.lane, attempt_id)\n"
+                ),
+            ),
+            (
+                "            sent = await self._send_delete(tracked, tracked.lane, attempt_id)",
+                "            sent = early",
+            ),
+        ),
+    ),
+    one(
+        "3",
+        "only the winner of the claim sends",
+        "reconciler.py",
+        "if attempt is None or attempt.id != attempt_id:",
+        "if attempt is None:",
+    ),
+    one(
+        "3",
+        "the send window",
+        "reconciler.py",
+        "elif self._clock.ticks() - now.ticks > lifecycle.SEND_WINDOW or tracked.lane is None:",
+        "elif tracked.lane is None:",
+    ),
+    one(
+        "3",
+        "the look is fresh",
+        "lifecycle.py",
+        "return Claim() if now.ticks - look.answered <= LOOK_FRESH else LookUp(to_claim=True)",
+        "return Claim()",
+    ),
+    one(
+        "3",
+        "target and slots are held before the look",
+        "lifecycle.py",
+        "if facts.held_since is not None and look.started >= facts.held_since:",
+        "if facts.held_since is not None:",
+    ),
+    one(
+        "3",
+        "nobody sends for an attempt that it finds",
+        "lifecycle.py",
+        "        return _verifying(request, facts, now, limits, facts.first_seen + limits.settle, None)\n",
+        '        return Record(next_status(request, now, Phase.PENDING, Reason.RETRYING, "once more"))\n',
+    ),
+    one(
+        "11",
+        "an object deleted meanwhile sends nothing",
+        "reconciler.py",
+        "        elif tracked.request.withdrawn:\n",
+        "        elif False:\n",
+    ),
+    one(
+        "11",
+        "a deleted object stays deleted",
+        "reconciler.py",
+        "        if tracked.request.withdrawn and not request.withdrawn:\n",
+        "        if False:\n",
+    ),
+    one(
+        "11",
+        "a deleted object does nothing more",
+        "lifecycle.py",
+        "    if request.withdrawn or request.status.phase in ENDED:\n        return _over(",
+        "    if request.status.phase in ENDED:\n        return _over(",
+    ),
+    one(
+        "",
+        "a suspended request is held",
+        "lifecycle.py",
+        "case _ if request.spec.suspend:",
+        "case _ if False:",
+    ),
+    one(
+        "",
+        "a restored request sends nothing",
+        "lifecycle.py",
+        "case _ if request.restored and not is_dated(request.status.target):",
+        "case _ if False:",
+    ),
+    one(
+        "14",
+        "one that does not lead claims nothing",
+        "reconciler.py",
+        "        if self._leads() and not self._stopping:\n",
+        "        if not self._stopping:\n",
+    ),
+    one(
+        "14",
+        "one that is stopping claims nothing",
+        "reconciler.py",
+        "        if self._leads() and not self._stopping:\n",
+        "        if self._leads():\n",
+    ),
+]
+
+ANSWERS = [
+    one(
+        "4",
+        "a timeout is no proof that nothing was sent",
+        "moorcheh.py",
+        NOT_SENT,
+        "except (httpx.ConnectError, httpx.TimeoutException, httpx.PoolTimeout, _WrongPathError) as error:\n"
+        "            return NotSent",
+    ),
+    one(
+        "4",
+        "a dropped connection is no proof that nothing was sent",
+        "moorcheh.py",
+        NOT_SENT,
+        "except (httpx.TransportError, _WrongPathError) as error:\n            return NotSent",
+    ),
+    one("4", "a 503 is no refusal", "moorcheh.py", "case 401 | 403 | 429:", "case 401 | 403 | 429 | 503:"),
+    one(
+        "4",
+        "a 404 is no rejection",
+        "moorcheh.py",
+        "        case 400 | 422:\n            return R",
+        "        case 400 | 422 | 404:\n            return R",
+    ),
+    one(
+        "4",
+        "an unclear answer does not go back to Pending",
+        "lifecycle.py",
+        "case NotSent(error) | Refused(error):",
+        "case NotSent(error) | Refused(error) | Unclear(error):",
+    ),
+    one(
+        "5",
+        "a proxy's 404 settles nothing",
+        "moorcheh.py",
+        "return Unclear(words, settled=response.message is not None)",
+        "return Unclear(words, settled=True)",
+    ),
+    one(
+        "5",
+        "a 5xx settles nothing",
+        "moorcheh.py",
+        "            return Unclear(words)\n",
+        "            return Unclear(words, settled=True)\n",
+    ),
+    one(
+        "5", "the settle time", "lifecycle.py", "return 2 * self.request_timeout + SETTLE_EXTRA", "return 0.0"
+    ),
+    one(
+        "5",
+        "no verdict before the attempt is settled",
+        "lifecycle.py",
+        "    if now.ticks < settled_at:\n        return Wait(settled_at, status)\n"
+        "    looks = tuple(look for look in facts.looks if look.started >= settled_at)\n"
+        "    verdict = agreed(looks, request.status.target, settled_at, LOOK_GAP)\n",
+        "    looks = facts.looks\n    verdict = agreed(looks, request.status.target, 0.0, LOOK_GAP)\n",
+    ),
+    one(
+        "5",
+        "an unknown outcome is the end",
+        "lifecycle.py",
+        "ended(request, now, Phase.FAILED, Reason.OUTCOME_UNKNOWN, message, last_error=last_error)",
+        "next_status(request, now, Phase.PENDING, Reason.RETRYING, message, last_error=last_error)",
+    ),
+    one(
+        "5",
+        "a second look",
+        "sight.py",
+        "if not run or run[0].started - run[-1].answered < gap:",
+        "if not run:",
+    ),
+    one(
+        "5",
+        "looks that agree",
+        "sight.py",
+        "(run and sight(look, target) is not sight(run[0], target))",
+        "False",
+    ),
+    one("5", "only looks since then", "sight.py", "if look.started < since or", "if"),
+]
+
+FURTHER = [
+    one("6", "three times unknown", "polling.py", "facts.unknown_count >= LOST_POLLS and ", ""),
+    one(
+        "6",
+        "unknown for fifteen seconds",
+        "polling.py",
+        " and facts.polled.answered - facts.unknown_since >= LOST_SECONDS",
+        "",
+    ),
+    one(
+        "6",
+        "a proxy's 404 is no unknown job",
+        "moorcheh.py",
+        "if response.status == httpx.codes.NOT_FOUND and response.message is not None:",
+        "if response.status == httpx.codes.NOT_FOUND:",
+    ),
+    one(
+        "6",
+        "a newer incarnation is another",
+        "sight.py",
+        "return Sight.SAME if shown == bound else Sight.REPLACED",
+        "return Sight.SAME",
+    ),
+    one(
+        "6",
+        "without a creation time nothing is the same",
+        "sight.py",
+        "    if bound is None or shown is None or shown < bound:\n        return Sight.UNCLEAR\n",
+        "    if bound is None or shown is None or shown < bound:\n        return Sight.SAME\n",
+    ),
+    one(
+        "6",
+        "a creation time that shows up late binds no further attempt",
+        "statuses.py",
+        "if is_dated(recorded) or request.status.attempt is not None:",
+        "if is_dated(recorded):",
+    ),
+    one(
+        "6",
+        "the wait before a further attempt",
+        "lifecycle.py",
+        "if verdict is Sight.SAME and now.ticks >= retry_at:",
+        "if verdict is Sight.SAME:",
+    ),
+    one(
+        "6",
+        "the limit, where the job was lost",
+        "lifecycle.py",
+        "over = attempt.number > request.spec.backoff_limit",
+        "over = False",
+    ),
+    one(
+        "6",
+        "the limit, where the job failed",
+        "lifecycle.py",
+        "    if attempt.number > request.spec.backoff_limit:\n        return limit_exceeded(",
+        "    if False:\n        return limit_exceeded(",
+    ),
+    one(
+        "6",
+        "two looks of this very end of a job",
+        "lifecycle.py",
+        "verdict = agreed(facts.looks, target, facts.first_seen, LOOK_GAP)",
+        "verdict = agreed(facts.looks, target, facts.first_seen, 0.0)",
+    ),
+    one(
+        "6",
+        "a report is about the job that it names",
+        "polling.py",
+        "if report is None or report.id != recorded.id:",
+        "if report is None:",
+    ),
+    one(
+        "6",
+        "a poll's answer is about the attempt it was asked for",
+        "reconciler.py",
+        "if _chapter(tracked.request) == chapter:",
+        "if True:",
+    ),
+    one(
+        "6",
+        "what was seen of one attempt is nothing to the next",
+        "reconciler.py",
+        "return request.status.phase or Phase.PENDING, attempt.id if attempt else None, request.spec.suspend",
+        'return Phase.PENDING, None if attempt else "none", request.spec.suspend',
+    ),
+]
+
+INCARNATION = [
+    one(
+        "7",
+        "the first look binds",
+        "facts.py",
+        "if look.entry is not None and (bound is None or parse_birth(bound.creation_time) is None):",
+        "if look.entry is not None:",
+    ),
+    one(
+        "7",
+        "what is recorded binds",
+        "statuses.py",
+        "if is_dated(recorded) or request.status.attempt is not None:",
+        "if False:",
+    ),
+    one(
+        "7",
+        "the target is frozen by the claim",
+        "statuses.py",
+        "if recorded is not None and request.status.attempt is not None:",
+        "if False:",
+    ),
+    one(
+        "7",
+        "a wait writes what it is bound to",
+        "statuses.py",
+        "if facts.looks and not is_dated(target):",
+        "if False:",
+    ),
+    one("7", "a replaced target is left alone", "fences.py", "if seen is Sight.REPLACED:", "if False:"),
+    one(
+        "7",
+        "an earlier or missing creation time is no proof",
+        "fences.py",
+        "if seen is Sight.UNCLEAR and bound is not None and is_dated(bound):",
+        "if False:",
+    ),
+    one(
+        "8",
+        "never newer than the request",
+        "fences.py",
+        "if created + look.skew <= request.creation_time + grace:",
+        "if True:",
+    ),
+    one(
+        "8",
+        "the clocks are compared",
+        "fences.py",
+        "if created + look.skew <= request.creation_time + grace:",
+        "if created <= request.creation_time + grace:",
+    ),
+    one(
+        "8",
+        "the tolerance is three seconds",
+        "fences.py",
+        "TOLERANCE = timedelta(seconds=3)",
+        "TOLERANCE = timedelta(seconds=30)",
+    ),
+    one(
+        "8",
+        "no tolerance behind another request",
+        "fences.py",
+        "grace = -CLOCK_ERROR if _another_ended_meanwhile(request, facts) else TOLERANCE",
+        "grace = TOLERANCE",
+    ),
+    one(
+        "8",
+        "strict where another was seen to end",
+        "fences.py",
+        "return seen or facts.queued or",
+        "return facts.queued or",
+    ),
+    one(
+        "8",
+        "strict where it stood behind another",
+        "fences.py",
+        "return seen or facts.queued or",
+        "return seen or",
+    ),
+    one(
+        "8", "strict after a restart", "fences.py", " or request.status.reason == Reason.TARGET_BUSY\n", "\n"
+    ),
+    one(
+        "8",
+        "having waited is not forgotten",
+        "reconciler.py",
+        "queued=tracked.facts.queued or blocked,",
+        "queued=blocked,",
+    ),
+    one(
+        "8",
+        "ends of others are noted",
+        "reconciler.py",
+        "rival_end=self._targets.last_end(request),",
+        "rival_end=None,",
+    ),
+    one(
+        "8",
+        "nothing undated behind another request",
+        "fences.py",
+        "    if not _another_ended_meanwhile(request, facts):\n        return None\n",
+        "    if True:\n        return None\n",
+    ),
+    one(
+        "8",
+        "an outage does not hide that it waited",
+        "lifecycle.py",
+        "    if queued and request.status.attempt is None:\n",
+        "    if False:\n",
+    ),
+]
+
+PRECONDITIONS = [
+    one(
+        "9",
+        "createdBefore without a creation time",
+        "fences.py",
+        "        if created is None:\n            message",
+        "        if created is None:\n            return None\n            message",
+    ),
+    one(
+        "9", "createdBefore", "fences.py", "if max(created, corrected) >= bounds.created_before:", "if False:"
+    ),
+    one(
+        "9",
+        "createdBefore by either clock",
+        "fences.py",
+        "if max(created, corrected) >= bounds.created_before:",
+        "if min(created, corrected) >= bounds.created_before:",
+    ),
+    one(
+        "9",
+        "createdBefore is exclusive",
+        "fences.py",
+        "if max(created, corrected) >= bounds.created_before:",
+        "if max(created, corrected) > bounds.created_before:",
+    ),
+    one(
+        "9",
+        "maxItems without a count",
+        "fences.py",
+        "        if entry.item_count is None:\n",
+        "        if entry.item_count is None:\n            return None\n        if False:\n",
+    ),
+    one("9", "maxItems", "fences.py", "if entry.item_count > bounds.max_items:", "if False:"),
+    one(
+        "9", "maxItems 0 is a bound", "fences.py", "if bounds.max_items is not None:", "if bounds.max_items:"
+    ),
+    one(
+        "9",
+        "less than nothing is no count",
+        "moorcheh.py",
+        "return None if negative else _count(value)",
+        "return _count(value)",
+    ),
+]
+
+TARGET = [
+    one(
+        "10",
+        "the target is held",
+        "lifecycle.py",
+        "    if facts.holder is not None:\n        return _behind(",
+        "    if False:\n        return _behind(",
+    ),
+    one(
+        "10",
+        "an open attempt keeps the target",
+        "tenure.py",
+        "    if facts.claiming or follows_job(request, facts):\n        return 0\n",
+        "    if facts.claiming:\n        return 0\n",
+    ),
+    one(
+        "10",
+        "a claim under way keeps the target",
+        "reconciler.py",
+        "self._set_claiming(tracked, claiming=True)",
+        "self._set_claiming(tracked, claiming=False)",
+    ),
+    one(
+        "10",
+        "a job past the deadline keeps the target",
+        "tenure.py",
+        "return cut_short and status.job is not None and _unfinished(status.job.state, facts)",
+        "return False",
+    ),
+    one(
+        "10",
+        "the attempt of a deleted object keeps the target until it is settled",
+        "lifecycle.py",
+        "return Forget() if now.ticks >= settled_at else Wait(settled_at, status)",
+        "return Forget()",
+    ),
+    one(
+        "10",
+        "the job of a deleted object keeps the target",
+        "lifecycle.py",
+        "            if job_over(facts):\n                return Forget()\n",
+        "            if True:\n                return Forget()\n",
+    ),
+    one(
+        "10",
+        "no claim before the first complete list",
+        "reconciler.py",
+        "may_claim=self._listed_at is not None,",
+        "may_claim=True,",
+    ),
+    one(
+        "10",
+        "a page that is missing makes no complete list",
+        "cluster.py",
+        PAGE.format("raise ClusterError(answer.describe(), answer.status)"),
+        PAGE.format("return"),
+    ),
+    one(
+        "10",
+        "what was seen while another had the target decides nothing",
+        "reconciler.py",
+        "            tracked.facts = dataclasses.replace(tracked.facts, looks=())\n        held =",
+        "        held =",
+    ),
+    one(
+        "12",
+        "no deadline while a DELETE may be in flight",
+        "lifecycle.py",
+        "    sent = own_send(request, facts)\n    if sent is None:\n",
+        "    sent = own_send(request, facts)\n"
+        "    if deadline_passed(request, now):\n"
+        "        return Record(deadline_exceeded(request, now, None))\n"
+        "    if sent is None:\n",
+    ),
+]
+
+BORDER = [
+    one(
+        "13",
+        "the path is the one that was meant",
+        "moorcheh.py",
+        "if request.url.raw_path != raw_path or request.url.query:",
+        "if False:",
+    ),
+    one(
+        "13",
+        "the name is a name",
+        "moorcheh.py",
+        "if any(not NAME.fullmatch(name) for name in path[1:2]):",
+        "if False:",
+    ),
+    one(
+        "13",
+        "an answered job id is an id",
+        "moorcheh.py",
+        'case {"job_id": str(job_id)} if JOB_ID.fullmatch(job_id):',
+        'case {"job_id": str(job_id)}:',
+    ),
+    one(
+        "13",
+        "the whole of a job id is matched",
+        "moorcheh.py",
+        'case {"job_id": str(job_id)} if JOB_ID.fullmatch(job_id):',
+        'case {"job_id": str(job_id)} if JOB_ID.match(job_id):',
+    ),
+    one(
+        "13",
+        "a recorded job id is an id",
+        "moorcheh.py",
+        "        if not JOB_ID.fullmatch(job_id):\n",
+        "        if False:\n",
+    ),
+    one("13", "redirects are off", "moorcheh.py", "follow_redirects=False", "follow_redirects=True"),
+    one("13", "a body is capped", "moorcheh.py", "        if len(body) > limit:\n", "        if False:\n"),
+    one(
+        "13",
+        "an answer that trickles ends",
+        "moorcheh.py",
+        "async with asyncio.timeout(self._timeout):",
+        "async with asyncio.timeout(None):",
+    ),
+    one(
+        "13",
+        "a listing that failed is not empty",
+        "moorcheh.py",
+        LISTED.format("return Unavailable(response.describe())"),
+        LISTED.format("return Listing({}, self._clock.skew())"),
+    ),
+    one(
+        "13",
+        "what is no listing is not empty",
+        "moorcheh.py",
+        '        return "the listing is not the JSON that was expected"\n',
+        "        return {}\n",
+    ),
+    one(
+        "13",
+        "an entry without a name spoils the listing",
+        "moorcheh.py",
+        '            return "the listing has an entry without a name"\n',
+        "            continue\n",
+    ),
+    one(
+        "13",
+        "a name twice spoils the listing",
+        "moorcheh.py",
+        '            return "the listing has a name twice"\n',
+        "            continue\n",
+    ),
+    one(
+        "13",
+        "the job that is answered is the one that was asked for",
+        "moorcheh.py",
+        'if body.get("job_id", job_id) != job_id or body.get("namespace_name", name) != name:',
+        "if False:",
+    ),
+    one(
+        "",
+        "an expired object is deleted only as it was seen",
+        "cluster.py",
+        'preconditions = {"uid": uid, "resourceVersion": resource_version}',
+        "preconditions = dict[str, str]()",
+    ),
+    one(
+        "",
+        "what would be created again is kept",
+        "retention.py",
+        "if request.withdrawn or request.recreated_by is not None:",
+        "if request.withdrawn:",
+    ),
+]
+
+TABLE: tuple[Mutation, ...] = (
+    *WRITES,
+    *SENDING,
+    *ANSWERS,
+    *FURTHER,
+    *INCARNATION,
+    *PRECONDITIONS,
+    *TARGET,
+    *BORDER,
+)
