@@ -222,7 +222,7 @@ class World:
         options: dict[str, str] | None = None,
         denials: int | None = 0,
     ) -> None:
-        """`denials`: how many calls the operator's rights may not be enough for at the most. None: any number,
+        """`denials`: how many calls the operator's rights may not be enough for at most. None: any number,
         as an API server that has just started denies what it has not read the roles for yet.
         """
         self.plane = plane
