@@ -52,6 +52,7 @@ def test_10_what_is_held_back_by_a_watch_comes_late_but_comes(fault: Fault) -> N
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(400)
 def test_10_a_watch_that_falls_silent_is_made_up_for_by_the_relist(fault: Fault) -> None:
     """The connection stays open and tells nothing any more."""
     with fault.world() as world:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from tests.faults.world import FaultWorld
 
 
+@pytest.mark.timeout(500)
 @pytest.mark.parametrize("seconds", [3.0, pytest.param(90.0, marks=pytest.mark.slow)])
 def test_11_without_rights_for_a_while_it_recovers_or_exits_with_an_error(
     fault: Fault, seconds: float

@@ -21,6 +21,7 @@ AT_ONCE = 5.0
 ELECTION = {"LEADER_ELECTION": "on", "LEASE_NAMESPACE": "moorcheh-system"}
 
 
+@pytest.mark.timeout(400)
 @pytest.mark.parametrize("seconds", [10.0, pytest.param(60.0, marks=pytest.mark.slow)])
 def test_17_two_that_both_lead_send_each_delete_once(fault: Fault, seconds: float) -> None:
     """No election at all; one of them is frozen in the middle of it all, then goes on with what it knew."""

@@ -28,6 +28,7 @@ def passed(since: float, seconds: float) -> bool:
     return time.monotonic() - since > seconds
 
 
+@pytest.mark.timeout(400)
 @pytest.mark.parametrize("seconds", [8.0, pytest.param(20.0, marks=pytest.mark.slow)])
 def test_19_a_process_that_stands_still_sends_nothing_late(fault: Fault, seconds: float) -> None:
     """Stopped again and again among claims and DELETEs; what it may not send in time, it does not send."""
