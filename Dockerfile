@@ -11,11 +11,11 @@ ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1 PIP_ROOT_USER_ACTION=igno
 WORKDIR /src
 
 # The requirements first: they change less often than the source.
-COPY requirements.txt requirements-dev.txt ./
+COPY requirements.txt requirements-build.txt ./
 RUN python -m venv --without-pip /opt/moorcheh-operator \
  && pip --python /opt/moorcheh-operator/bin/python install --only-binary :all: --require-hashes -r requirements.txt
-# The build backend is pinned there too; it stays behind in this stage.
-RUN pip install --only-binary :all: --require-hashes -r requirements-dev.txt
+# The build backend stays behind in this stage.
+RUN pip install --only-binary :all: --require-hashes -r requirements-build.txt
 
 COPY pyproject.toml README.md LICENSE ./
 COPY operator operator
@@ -33,7 +33,9 @@ LABEL org.opencontainers.image.title="moorcheh-operator" \
       org.opencontainers.image.revision="${REVISION}"
 COPY --from=build /opt/moorcheh-operator /opt/moorcheh-operator
 # The root file system may be read-only: the byte code is there already, and nothing else is written.
+# HOME: the user has no entry in /etc/passwd, and a library wants to know its home when it is imported.
 ENV PATH=/opt/moorcheh-operator/bin:$PATH \
+    HOME=/ \
     PYTHONDONTWRITEBYTECODE=1 \
     PYTHONUNBUFFERED=1
 WORKDIR /

@@ -52,6 +52,8 @@ COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --gen
 lock: $(VENV)/.installed  ## pin what pyproject.toml asks for, with hashes
 	$(COMPILE) pyproject.toml --output-file requirements.txt
 	$(COMPILE) pyproject.toml --group dev --output-file requirements-dev.txt
+	@# What builds the wheel in the image: the same version, without everything else that developing takes.
+	sed -n 's/^requires = \["\(.*\)"\]$$/\1/p' pyproject.toml | $(COMPILE) - --constraints requirements-dev.txt --no-annotate --output-file requirements-build.txt
 
 clean:  ## remove what was made here (the control plane's cache stays)
 	rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis

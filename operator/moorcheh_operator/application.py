@@ -108,6 +108,8 @@ async def _run_kopf(
             registry=handlers.registry(configuration, hooks),
             settings=handlers.settings(),
             standalone=True,
+            # Or kopf asks for the name of the user, which a uid in a container may not have.
+            identity="moorcheh-operator",  # type: ignore[arg-type]  # kopf keeps its type for it to itself
             clusterwide=not settings.watch_namespaces,
             namespaces=settings.watch_namespaces,
         )
