@@ -7,6 +7,7 @@ agree on when a request started (docs/safety.md, rules 8 and 12).
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -51,12 +52,21 @@ class RemoteClock:
         self.epoch = earliest if self.epoch is None else min(max(self.epoch, earliest), latest)
 
 
+def _monotonic() -> float:
+    """Seconds. Where there is such a clock, one that goes on while the machine sleeps: what was looked up or
+    claimed before a sleep is old after it (docs/safety.md, rules 3 and 8).
+    """
+    if sys.platform == "linux":
+        return time.clock_gettime(time.CLOCK_BOOTTIME)
+    return time.monotonic()
+
+
 class Clock:
     """The process' only clock. Both readings can be replaced, for a test's fake time."""
 
     def __init__(
         self,
-        monotonic: Callable[[], float] = time.monotonic,
+        monotonic: Callable[[], float] = _monotonic,
         wall: Callable[[], float] = time.time,  # noqa: TID251 - the one place that reads it
     ) -> None:
         self.ticks = monotonic

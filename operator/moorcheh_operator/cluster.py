@@ -265,6 +265,7 @@ class Cluster:
                     auth_settings=["BearerToken"],
                 )
                 response = await self._api.call_api(*call)
+                answered = self._clock.ticks()
                 data = await response.read()
             result = str(response.status)
         except TimeoutError as error:
@@ -273,7 +274,7 @@ class Cluster:
             raise ClusterError(plain_text(f"{type(error).__name__}: {error}")) from error
         finally:
             self._observer(method, result)
-        self._clock.cluster.observe(response.headers.get("Date"), started, self._clock.ticks())
+        self._clock.cluster.observe(response.headers.get("Date"), started, answered)
         return _Answer(response.status, data)
 
 

@@ -24,6 +24,7 @@ from .retention import expires_at, forbidden
 LOOK_SECONDS = 60.0  # at the most until the clock is read again: the API server's may be set
 BUSY_SECONDS = 10.0  # until one that has to be kept for another's sake is looked at again
 FORBIDDEN_SECONDS = 600.0  # until a right that was missing is tried again
+HEAP_SLACK = 100  # outdated entries that are not worth making the heap anew
 FAILED_SECONDS = 10.0  # after a call that the API server did not answer
 
 logger = logging.getLogger(__name__)
@@ -120,8 +121,9 @@ class Expirations:
                     self._forbidden.pop(entry.namespace, None)
                     logger.info("deleted after its time to live", extra=_names(entry))
                 case Deleted.CHANGED:
-                    self._forget(entry)
-                    await self._read(entry)
+                    seen = await self._read(entry)
+                    if seen is not None and seen.resource_version == entry.resource_version:
+                        self._postpone(entry, now + timedelta(seconds=FAILED_SECONDS))
                 case Deleted.FORBIDDEN:
                     self._postpone(entry, now + timedelta(seconds=FORBIDDEN_SECONDS))
                     await self._tell_forbidden(entry, now)
@@ -152,6 +154,8 @@ class Expirations:
     def _put(self, entry: Expiry) -> None:
         self._entries[entry.uid] = entry
         heapq.heappush(self._heap, entry)
+        if len(self._heap) > 2 * len(self._entries) + HEAP_SLACK:
+            self._heap = sorted(self._entries.values())
         self._changed.set()
 
     def _postpone(self, entry: Expiry, due: datetime) -> None:

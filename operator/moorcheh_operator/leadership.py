@@ -92,8 +92,11 @@ class Elector:
                     if await self._try():
                         self._valid_until = started + RENEW_SECONDS
                 self._trouble = None
-            except (ClusterError, TimeoutError, KeyError, TypeError, ValueError) as error:
+            except (ClusterError, TimeoutError) as error:
                 self._note(f"{type(error).__name__}: {error}")
+            except Exception:
+                # This task must outlive anything, or the replica would never lead again.
+                logger.exception("unexpected error with the Lease; going on")
             if self._tell():
                 on_change()
             await asyncio.sleep(RETRY_SECONDS)

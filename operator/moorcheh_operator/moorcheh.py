@@ -203,6 +203,7 @@ class Lane:
             # httpx' read timeout is one of each read; this bounds the whole call.
             async with asyncio.timeout(self._timeout):
                 response = await self._client.send(request, stream=True)
+                answered = self._clock.ticks()
                 try:
                     body = await _read(response, limit)
                 finally:
@@ -215,7 +216,7 @@ class Lane:
         finally:
             self.last_code = result
             self._observer(operation, result, self._clock.ticks() - started)
-        self._clock.moorcheh.observe(response.headers.get("Date"), started, self._clock.ticks())
+        self._clock.moorcheh.observe(response.headers.get("Date"), started, answered)
         return _Response(response.status_code, response.headers, body)
 
 

@@ -31,6 +31,7 @@ class Probes:
         self._lag = 0.0
         self._lags: deque[float] = deque(maxlen=LAGS_KEPT)
         self._runner: web.AppRunner | None = None
+        self._started = time.monotonic()
         self._meter: asyncio.Task[None] | None = None
 
     async def start(self, host: str, port: int) -> None:
@@ -52,10 +53,12 @@ class Probes:
 
     def unhealthy(self) -> str | None:
         age = self._list_age()
+        if age is None:
+            age = time.monotonic() - self._started
         if self._lag > LAG_BAD:
             return f"the event loop is {self._lag:.0f} s late"
-        if age is not None and age > LIST_OLD:
-            return f"the last complete list is {age:.0f} s old"
+        if age > LIST_OLD:
+            return f"there is no complete list since {age:.0f} s"
         return None
 
     def unready(self) -> str | None:

@@ -13,6 +13,7 @@ import logging
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Any, assert_never
 
 from . import lifecycle
@@ -22,6 +23,7 @@ from .clock import Clock, Now
 from .cluster import Cluster, ClusterError, Conflict, Invalid, Unanswered, WriteAnswer, Written
 from .expirations import Expirations
 from .facts import Facts, Sent, after_look, after_poll, after_send, backoff, new_chapter
+from .fences import CLOCK_ERROR
 from .lifecycle import Claim, Forget, Limits, LookUp, Poll, Record, Step, Wait
 from .metrics import Metrics
 from .model import ENDED, MalformedRequestError, Phase, Request, Status, parse
@@ -36,6 +38,7 @@ RELIST_SECONDS = 60.0
 READ_MOST = 10.0  # seconds between two tries to reach the API server
 UNWRITABLE_SECONDS = 30.0  # before a status that the schema rejects is tried again
 CRASH_SECONDS = 5.0  # before a task that raised is carried on
+ENDS_KEPT = timedelta(hours=1)  # what is older than an unfinished request decides nothing for it
 EVENTS_DRAIN_SECONDS = 2.0
 EVENT_POSTERS = 4
 EVENTS_QUEUED = 10_000  # Events that wait to be posted; more are dropped
@@ -232,15 +235,11 @@ class Reconciler:
                 self._slots.occupy(tracked.request.uid)
             elif not tracked.facts.slots_full and step != LookUp(to_claim=True):
                 self._slots.release(tracked.request.seniority)
+        if isinstance(step, Forget):
+            return False
         if not self._may_act(tracked, step):
-            self._let_go(tracked)
-            if self._stopping:
-                return False
-            await self._sleep(tracked, None)
-            return True
+            return await self._stand_by(tracked, now)
         match step:
-            case Forget():
-                return False
             case Wait():
                 await self._wait(tracked, step, now)
             case LookUp(to_claim):
@@ -253,6 +252,17 @@ class Reconciler:
                 await self._record(tracked, status)
             case _:
                 assert_never(step)
+        return True
+
+    async def _stand_by(self, tracked: Tracked, now: Now) -> bool:
+        """False: there is nothing to stand by for. A deleted object's job is followed by the leader alone."""
+        self._let_go(tracked)
+        if not uses_slot(tracked.request, tracked.facts, now):
+            self._slots.release(tracked.request.seniority)
+        withdrawn_job = tracked.request.withdrawn and tracked.request.status.phase is not Phase.SUBMITTING
+        if self._stopping or withdrawn_job:
+            return False
+        await self._sleep(tracked, None)
         return True
 
     def _may_act(self, tracked: Tracked, step: Step) -> bool:
@@ -357,6 +367,9 @@ class Reconciler:
             sent = NotSent("the request was deleted before its DELETE was sent")
         elif self._clock.ticks() - now.ticks > lifecycle.SEND_WINDOW or tracked.lane is None:
             sent = NotSent(f"the claim took longer than {lifecycle.SEND_WINDOW:.0f} s to record")
+        elif abs(self._clock.skew() - tracked.facts.looks[-1].skew) > CLOCK_ERROR:
+            # A machine that slept: the look-up was judged by a clock that had stood still (rule 8).
+            sent = NotSent("the clocks moved between the look-up and the claim")
         else:
             sent = await self._send_delete(tracked, tracked.lane, attempt_id)
         tracked.facts = after_send(tracked.facts, Sent(attempt_id, sent, self._clock.ticks(), before))
@@ -408,17 +421,24 @@ class Reconciler:
                 tracked.waiting, tracked.unanswered = None, 0
                 self._tell(before, request)
             case Conflict() | Invalid():
+                version = tracked.request.resource_version
                 await self._read(tracked)
+                if isinstance(answer, Conflict) and tracked.request.resource_version == version:
+                    # Not the version: an admission webhook's 409, say, or no /status in the CRD.
+                    await self._pause_writing(tracked, "the object has not changed, and still it conflicts")
             case Unanswered(error):
-                tracked.unanswered += 1
-                if tracked.unanswered == 1:
-                    words = "status write without an answer, to be decided anew: %s"
-                    logger.warning(words, error, extra=_names(tracked.request))
-                await asyncio.sleep(_pause(tracked.unanswered))
+                await self._pause_writing(tracked, error)
                 await self._read(tracked)
             case _:
                 assert_never(answer)
         return answer
+
+    async def _pause_writing(self, tracked: Tracked, error: str) -> None:
+        tracked.unanswered += 1
+        if tracked.unanswered == 1:
+            words = "status write in vain, to be decided anew: %s"
+            logger.warning(words, error, extra=_names(tracked.request))
+        await asyncio.sleep(_pause(tracked.unanswered))
 
     async def _read(self, tracked: Tracked) -> None:
         """Until the API server answers: without it nothing can be decided."""
@@ -485,6 +505,8 @@ class Reconciler:
                 await self._cluster.post_event(*event)
             except ClusterError as error:
                 logger.warning("an Event could not be posted: %s", error, extra=_names(event[0]))
+            except Exception:
+                logger.exception("an Event could not be posted", extra=_names(event[0]))
             finally:
                 self._events.task_done()
 
@@ -509,9 +531,15 @@ class Reconciler:
                     logger.warning("the requests could not be listed, which is tried again: %s", error)
                 await asyncio.sleep(_pause(failures))
                 continue
+            except Exception:
+                # Without lists nothing is claimed and nothing found again: this task must outlive anything.
+                logger.exception("unexpected error while listing; going on")
+                await asyncio.sleep(CRASH_SECONDS)
+                continue
             if failures:
                 logger.info("the requests could be listed again, after %d failures", failures)
             failures = 0
+            self._targets.forget_ends(self._clock.now().time - ENDS_KEPT)
             self._left = {uid: left for uid, left in self._left.items() if left[1] > started - RELIST_SECONDS}
             first, self._listed_at = self._listed_at is None, started
             for tracked in self._tracked.values():

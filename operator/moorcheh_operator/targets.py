@@ -59,6 +59,10 @@ class Targets:
     def last_end(self, request: Request) -> datetime | None:
         return self._ends.get(request.spec.namespace_name)
 
+    def forget_ends(self, before: datetime) -> None:
+        """Those of targets that no request is worked on for: a later one is younger than they are."""
+        self._ends = {name: end for name, end in self._ends.items() if end > before or name in self._members}
+
     def holder(self, request: Request) -> Request | None:
         return self._holders.get(request.spec.namespace_name)
 
