@@ -39,7 +39,7 @@ MACHINE = "tests/model/test_machine.py"
 # Which tests are asked first about which file; then the machine, then all that are fast.
 NEAREST = {
     "moorcheh.py": ("tests/unit/test_moorcheh.py",),
-    "cluster.py": (SCENARIOS,),
+    "cluster.py": ("tests/unit/test_safety_cluster.py", SCENARIOS),
     "reconciler.py": (SCENARIOS,),
     "polling.py": ("tests/unit/test_polling.py", "tests/unit/test_lifecycle.py"),
     "retention.py": ("tests/unit/test_retention.py",),
@@ -58,7 +58,11 @@ class Result:
 def run_tests(root: Path, files: tuple[str, ...]) -> str | None:
     """The first test that fails; None: none does."""
     command = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", *files]
-    environment = {**os.environ, "HYPOTHESIS_STORAGE_DIRECTORY": str(root / ".hypothesis")}
+    environment = {
+        **os.environ,
+        "HYPOTHESIS_STORAGE_DIRECTORY": str(root / ".hypothesis"),
+        "MODEL_FIND_ONLY": "1",
+    }
     try:
         done = subprocess.run(
             command, cwd=root, env=environment, capture_output=True, text=True, timeout=SECONDS, check=False

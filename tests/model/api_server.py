@@ -149,6 +149,7 @@ class Trouble:
 
     writes: deque[WriteFault] = field(default_factory=deque)
     down_until: float = 0.0
+    unlisted_until: float = 0.0  # lists fail, all else works
     watch_lag: float = LATENCY
     deaf_until: float = 0.0  # what happens until then is never told
 
@@ -166,7 +167,8 @@ class Link(Cluster):
     ) -> _Answer:
         loop = asyncio.get_running_loop()
         started = loop.time()
-        if started < self._trouble.down_until:
+        listing = method == "GET" and path.endswith(f"/{PLURAL}")
+        if started < self._trouble.down_until or (listing and started < self._trouble.unlisted_until):
             await asyncio.sleep(LATENCY)
             raise ClusterError("down")
         fault = WriteFault()

@@ -91,6 +91,7 @@ class Server:
         self.leaves_early = False  # a name leaves the listing when its job starts
         self.down_until = 0.0
         self.polls_down_until = 0.0
+        self.slow_polls: deque[float] = deque()  # seconds that the answers to the next polls take
 
     def now(self) -> datetime:
         return EPOCH + timedelta(seconds=self._loop.time() + self._offset)
@@ -228,7 +229,7 @@ class Wire(Lane):
         if left < server.polls_down_until:
             return Unavailable("HTTP 503")
         answer = server.job(name, job_id)
-        await asyncio.sleep(LATENCY)
+        await asyncio.sleep(server.slow_polls.popleft() if server.slow_polls else LATENCY)
         self._told_time(left)
         return answer
 

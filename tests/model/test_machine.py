@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 from typing import Any
 
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as some
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 
@@ -17,6 +17,7 @@ from tests.model.bench import ENDED, Bench, Process
 from tests.model.moorcheh_server import SendFault
 
 TARGETS = some.sampled_from(("documents", "pictures"))
+FIND_ONLY = (Phase.explicit, Phase.generate)  # for the mutation gate: that it fails is enough
 MOMENTS = (0.005, 0.02, 0.05, 0.3, 1.0, 2.5, 6.0, 16.0, 40.0, 70.0, 130.0)
 
 WRITE_FAULTS = some.one_of(
@@ -246,9 +247,10 @@ class Machine(RuleBasedStateMachine):
 
 
 Machine.TestCase.settings = settings(
-    max_examples=int(os.environ.get("MODEL_EXAMPLES", "100")),
+    max_examples=int(os.environ.get("MODEL_EXAMPLES", "150")),
     stateful_step_count=40,
     deadline=None,
+    phases=FIND_ONLY if "MODEL_FIND_ONLY" in os.environ else tuple(Phase),
     suppress_health_check=list(HealthCheck),
 )
 TestWhateverGoesWrong = Machine.TestCase
