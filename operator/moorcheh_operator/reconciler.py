@@ -344,7 +344,7 @@ class Reconciler:
 
     async def _claim_and_send(self, tracked: Tracked, now: Now) -> None:
         """Rule 3: only the coroutine that won the claim sends, once, at once."""
-        before = tracked.request.status
+        before, look = tracked.request.status, tracked.facts.looks[-1]  # the claim forgets all looks
         attempt_id = str(uuid.uuid4())
         status = lifecycle.claim(tracked.request, tracked.facts, now, attempt_id)
         # From here on nobody else may come to hold the target, older or not: the claim may land any moment.
@@ -367,7 +367,7 @@ class Reconciler:
             sent = NotSent("the request was deleted before its DELETE was sent")
         elif self._clock.ticks() - now.ticks > lifecycle.SEND_WINDOW or tracked.lane is None:
             sent = NotSent(f"the claim took longer than {lifecycle.SEND_WINDOW:.0f} s to record")
-        elif abs(self._clock.skew() - tracked.facts.looks[-1].skew) > CLOCK_ERROR:
+        elif abs(self._clock.skew() - look.skew) > CLOCK_ERROR:
             # A machine that slept: the look-up was judged by a clock that had stood still (rule 8).
             sent = NotSent("the clocks moved between the look-up and the claim")
         else:
