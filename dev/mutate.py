@@ -187,6 +187,10 @@ def main(only: str, check: bool, jobs: int, also: tuple[str, ...]) -> None:
             console.print(f"{len(chosen)} mutations, {len(results)} outdated")
             sys.exit(bool(results))
         everything = (*fast_tests(roots[0]), *also)
+        with console.status("the tests without a mutation"):
+            if failing := run_tests(roots[0], (*everything, MACHINE)):
+                console.print(f"without any mutation {failing} fails: mend that first", style="red")
+                sys.exit(1)
         results = try_all(chosen, roots, everything, console)
     show(results, console)
     sys.exit(any(result.caught_by is None for result in results))

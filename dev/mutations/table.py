@@ -43,9 +43,11 @@ WRITES = [
         "2",
         "a read after a write without an answer",
         "reconciler.py",
-        "                await asyncio.sleep(_pause(tracked.unanswered))\n"
-        "                await self._read(tracked)\n",
-        "                await asyncio.sleep(_pause(tracked.unanswered))\n",
+        (
+            "                await self._pause_writing(tracked, error)\n"
+            "                await self._read(tracked)\n"
+        ),
+        "                await self._pause_writing(tracked, error)\n",
     ),
     one(
         "2",
@@ -132,6 +134,13 @@ SENDING = [
         "lifecycle.py",
         "        return _verifying(request, facts, now, limits, facts.first_seen + limits.settle, None)\n",
         '        return Record(next_status(request, now, Phase.PENDING, Reason.RETRYING, "once more"))\n',
+    ),
+    one(
+        "8",
+        "the clocks have not moved since the look",
+        "reconciler.py",
+        "elif abs(self._clock.skew() - look.skew) > CLOCK_ERROR:",
+        "elif False:",
     ),
     one(
         "11",

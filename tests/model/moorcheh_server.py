@@ -78,7 +78,7 @@ class Server:
     def __init__(self, loop: asyncio.AbstractEventLoop, *, offset: float) -> None:
         """`offset`: how far its clock is ahead of the API server's, in seconds."""
         self._loop = loop
-        self._offset = offset
+        self.offset = offset
         self.namespaces: dict[str, Incarnation] = {}
         self.works: list[Work] = []
         self.arrivals: list[Arrival] = []
@@ -94,10 +94,10 @@ class Server:
         self.slow_polls: deque[float] = deque()  # seconds that the answers to the next polls take
 
     def now(self) -> datetime:
-        return EPOCH + timedelta(seconds=self._loop.time() + self._offset)
+        return EPOCH + timedelta(seconds=self._loop.time() + self.offset)
 
     def birth(self, incarnation: Incarnation) -> str:
-        born = EPOCH + timedelta(seconds=incarnation.born + self._offset)
+        born = EPOCH + timedelta(seconds=incarnation.born + self.offset)
         return born.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
     def create(self, name: str) -> None:

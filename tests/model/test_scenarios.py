@@ -1,4 +1,4 @@
-"""Single orders of events that random ones may take long to hit: each lost data once, or would without a rule.
+"""Single orders of events that random ones may take long to hit: each lost data, or would without some rule.
 
 A write, a look or a DELETE takes 20 ms here: in an ordinary life the claim is written some 30 ms after the
 request is made, and the DELETE arrives some 30 ms later.
@@ -241,6 +241,24 @@ def test_one_that_is_stopping_claims_nothing_more(bench: Bench) -> None:
     assert stop.done()
     assert sent(bench) == 1
     assert bench.status("wipe-1")["phase"] == "Running"
+
+
+def test_a_claim_during_which_a_clock_was_set_sends_nothing(bench: Bench) -> None:
+    """The look-up was judged by a clock that was wrong, or by one that is."""
+    operator = bench.start()
+    bench.server.create("pictures")
+    bench.server.job_seconds = 20.0
+    bench.request("pictures")
+    bench.let_pass(3.0)
+    operator.trouble.writes.append(WriteFault(answers=4.0))
+    second = bench.request("documents")
+    bench.let_pass(0.5)
+    assert bench.status(second)["phase"] == "Submitting"
+
+    bench.server.offset += 3600.0
+    bench.let_pass(3.8)
+
+    assert sent(bench) == 1
 
 
 # What an answer means (rules 4 and 5)
