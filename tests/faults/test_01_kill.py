@@ -16,6 +16,7 @@ import pytest
 from dev.chaos import Call, Gate
 from tests.dev.waiting import until
 from tests.faults.invariants import WIRE_DELETE
+from tests.faults.world import is_running
 
 if TYPE_CHECKING:
     from tests.faults.conftest import Fault
@@ -140,6 +141,9 @@ def was_killed(world: FaultWorld, before: int) -> bool:
 
 
 def is_ready(world: FaultWorld) -> bool:
+    """A gate that opens late has killed the next one."""
+    if not is_running(world.operator):
+        world.operator.start(ready=False)
     return world.operator.get("/readyz")[0] == 200
 
 

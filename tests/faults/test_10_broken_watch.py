@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from dev.chaos import Answer, Cut, Duplicate, Hold, Inject, Stall
+from tests.dev.waiting import until
 
 if TYPE_CHECKING:
     from dev.chaos import EventFault
@@ -56,6 +57,7 @@ def test_10_what_is_held_back_by_a_watch_comes_late_but_comes(fault: Fault) -> N
 def test_10_a_watch_that_falls_silent_is_made_up_for_by_the_relist(fault: Fault) -> None:
     """The connection stays open and tells nothing any more."""
     with fault.world() as world:
+        assert until(lambda: world.api.watches > 0)
         assert world.api.disturb(Stall()) >= 1
         still_served(world, "silent", within=90.0)
         still_served(world, "silent-again", within=90.0)
