@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from contextlib import nullcontext
 from typing import TYPE_CHECKING
 
@@ -15,6 +16,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from xdist.remote import Producer  # type: ignore[import-untyped]
+
+# A shell starts what runs in the background deaf to Ctrl-C, and so would be every program that a test starts.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # How fast the machine is says nothing about the code.
 settings.register_profile("timeless", deadline=None, suppress_health_check=[HealthCheck.too_slow])
