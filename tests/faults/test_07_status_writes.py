@@ -50,7 +50,9 @@ def test_07_a_write_that_lands_after_its_writer_gave_up_on_it_undoes_nothing(fau
         faults |= {f"mute-{nth}": (Late(17.0), nth) for nth in (1, 2, 3)}
         asked = ask_with(world, faults)
 
-        assert {one.ends("Succeeded/DeletionCompleted", within=120)["phase"] for one in asked} == {"Succeeded"}
+        assert {one.ends("Succeeded/DeletionCompleted", within=120)["phase"] for one in asked} == {
+            "Succeeded"
+        }
         assert {len(one.deletes) for one in asked} == {1}
 
 
@@ -59,5 +61,7 @@ def test_07_a_status_that_the_api_server_rejects_loses_no_job(fault: Fault) -> N
     with fault.world() as world:
         asked = ask_with(world, {"rejected": (Answer(422), 2), "malformed": (Answer(400), 2)})
 
-        assert {one.ends("Succeeded/DeletionCompleted", within=120)["phase"] for one in asked} == {"Succeeded"}
+        assert {one.ends("Succeeded/DeletionCompleted", within=120)["phase"] for one in asked} == {
+            "Succeeded"
+        }
         assert {len(one.deletes) for one in asked} == {1}
