@@ -68,9 +68,12 @@ class Bench:
         self.api.watchers.append(self._watched)
         self.api.judges.append(self._written)
         self.server.judges.append(self._arrived)
-        logging.getLogger("moorcheh_operator").setLevel(logging.CRITICAL)
+        self._logger = logging.getLogger("moorcheh_operator")
+        self._level = self._logger.level
+        self._logger.setLevel(logging.CRITICAL)
 
     def close(self) -> None:
+        self._logger.setLevel(self._level)
         for process in list(self.processes):
             self.kill(process)
         self.loop.let_pass(1.0)
