@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -71,6 +72,15 @@ class Seen:
         return self.body["metadata"].get("annotations") or {}
 
 
+def _readable(body: JsonObject) -> Seen | None:
+    """None, and a line about it, where one of many can't be read: the others are shown all the same."""
+    try:
+        return Seen.of(body)
+    except ApiError as error:
+        sys.stderr.write(f"Left out: {error}\n")
+        return None
+
+
 @dataclass(frozen=True, slots=True)
 class Change:
     """From a watch. `seen` is None where the object `uid` is gone."""
@@ -98,7 +108,9 @@ class Api:
         while True:
             page = self._call("GET", _path(namespace), query)
             found += [
-                Seen.of({"apiVersion": f"{GROUP}/{VERSION}", "kind": KIND, **item}) for item in page["items"]
+                seen
+                for item in page["items"]
+                if (seen := _readable({"apiVersion": f"{GROUP}/{VERSION}", "kind": KIND, **item}))
             ]
             token = page["metadata"].get("continue")
             if not token:
