@@ -32,7 +32,7 @@ from dev.mutations.table import TABLE
 ROOT = Path(__file__).resolve().parent.parent
 COPIED = ("operator", "tests", "dev", "crds", "manifests", "docs", "pyproject.toml", "README.md")
 SECONDS = 300  # for one stage; a mutation may well make a test wait for ever
-FIRST_FAILURE = re.compile(r"^(?:FAILED|ERROR) (\S+::.*?)(?: - .*)?$", re.MULTILINE)
+FIRST_FAILURE = re.compile(r"^(?:FAILED|ERROR) (tests/.*?)(?: - .*)?$", re.MULTILINE)
 
 SCENARIOS = "tests/model/test_scenarios.py"
 MACHINE = "tests/model/test_machine.py"

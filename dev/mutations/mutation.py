@@ -27,6 +27,7 @@ class Mutation:
             if found != 1:
                 raise OutdatedError(f"{self.file} has this {found} times instead of once: {search!r}")
             text = text.replace(search, replacement)
+        compile(text, path, "exec")  # a file that can't be read is noticed by any test
         path.write_text(text)
         return before
 

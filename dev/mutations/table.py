@@ -41,16 +41,6 @@ WRITES = [
     ),
     one(
         "2",
-        "a read after a write without an answer",
-        "reconciler.py",
-        (
-            "                await self._pause_writing(tracked, error)\n"
-            "                await self._read(tracked)\n"
-        ),
-        "                await self._pause_writing(tracked, error)\n",
-    ),
-    one(
-        "2",
         "an object of the same name is another one",
         "reconciler.py",
         "            if request is None or request.uid != tracked.request.uid:\n",
@@ -199,7 +189,7 @@ ANSWERS = [
         "a timeout is no proof that nothing was sent",
         "moorcheh.py",
         NOT_SENT,
-        "except (httpx.ConnectError, httpx.TimeoutException, httpx.PoolTimeout, _WrongPathError) as error:\n"
+        "except (httpx.ConnectError, httpx.TimeoutException, TimeoutError, _WrongPathError) as error:\n"
         "            return NotSent",
     ),
     one(

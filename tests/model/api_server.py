@@ -48,9 +48,9 @@ class ApiServer:
     def now(self) -> datetime:
         return EPOCH + timedelta(seconds=self._loop.time())
 
-    def make(self, spec: Json) -> str:
+    def make(self, spec: Json, name: str | None = None) -> str:
         self._made += 1
-        name = f"wipe-{self._made}"
+        name = name or f"wipe-{self._made}"
         self.objects[name] = {
             "apiVersion": f"{GROUP}/{VERSION}",
             "kind": KIND,

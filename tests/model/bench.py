@@ -120,8 +120,8 @@ class Bench:
         self.loop.kill(process.name)
         self.loop.let_pass(0.0)
 
-    def request(self, target: str, **spec: object) -> str:
-        name = self.api.make({"namespaceName": target, **spec})
+    def request(self, target: str, name: str | None = None, **spec: object) -> str:
+        name = self.api.make({"namespaceName": target, **spec}, name)
         uid = self.api.objects[name]["metadata"]["uid"]
         self.records[uid] = Record(name, target, self.loop.time())
         return name

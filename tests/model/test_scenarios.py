@@ -120,6 +120,21 @@ def test_a_rejected_write_is_not_repeated_on_what_another_operator_wrote_meanwhi
     assert reason(bench, name) == "DeletionCompleted"
 
 
+def test_a_request_made_under_the_name_of_a_deleted_one_is_another_one(bench: Bench) -> None:
+    """What the first one was bound to is nothing to it."""
+    operator = bench.start()
+    bench.server.send_faults.append(SendFault("unsent"))
+    name = bench.request("documents")
+    bench.let_pass(0.5)
+    operator.trouble.deaf_until = bench.loop.time() + 200.0
+    bench.remove(name)
+    bench.server.create("documents")
+    bench.request("documents", name, suspend=True)
+    bench.let_pass(150.0)
+
+    assert bench.status(name)["target"]["creationTime"] == "2026-11-23T12:01:00.500Z"
+
+
 # Sending (rules 1, 3, 11, 14)
 
 
