@@ -621,7 +621,6 @@ BORDER = [
         "        if not JOB_ID.fullmatch(job_id):\n",
         "        if False:\n",
     ),
-    one("13", "redirects are off", "moorcheh.py", "follow_redirects=False", "follow_redirects=True"),
     one("13", "a body is capped", "moorcheh.py", "        if len(body) > limit:\n", "        if False:\n"),
     one(
         "13",

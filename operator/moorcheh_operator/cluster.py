@@ -13,7 +13,7 @@ from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 import aiohttp
 from kubernetes.aio import client
@@ -252,19 +252,14 @@ class Cluster:
         aiohttp resends a GET or DELETE whose connection drops, never a PATCH or POST.
         """
         kind = "application/merge-patch+json" if method == "PATCH" else "application/json"
+        headers = {"Accept": "application/json", "Content-Type": kind, "User-Agent": self._api.user_agent}
+        url = f"{self.server}{path}" + (f"?{urlencode(query)}" if query else "")
         started = self._clock.ticks()
         result = "error"
         try:
             async with asyncio.timeout(TIMEOUT):
-                call = await self._api.param_serialize(
-                    method,
-                    path,
-                    query_params=list((query or {}).items()),
-                    header_params={"Accept": "application/json", "Content-Type": kind},
-                    body=body,
-                    auth_settings=["BearerToken"],
-                )
-                response = await self._api.call_api(*call)
+                await self._api.update_params_for_auth(headers, None, ["BearerToken"], path, method, body)
+                response = await self._api.rest_client.request(method, url, headers=headers, body=body)
                 answered = self._clock.ticks()
                 data = await response.read()
             result = str(response.status)

@@ -41,6 +41,40 @@ class _Endless:
             yield RETRY_SECONDS[-1]
 
 
+class _NoDiffBase(kopf.DiffBaseStorage):
+    """kopf keeps no copy of what it last saw. `on.event` asks for none, and making one to compare with is
+    half of the CPU of an event.
+    """
+
+    def build(self, **_: object) -> kopf.BodyEssence:
+        return kopf.BodyEssence()
+
+    def fetch(self, **_: object) -> None:
+        return None
+
+    def store(self, **_: object) -> None:
+        raise NotImplementedError
+
+
+class _NoProgress(kopf.ProgressStorage):
+    """No handler here has progress that kopf would keep in the object."""
+
+    def fetch(self, **_: object) -> None:
+        return None
+
+    def store(self, **_: object) -> None:
+        raise NotImplementedError
+
+    def purge(self, **_: object) -> None:
+        raise NotImplementedError
+
+    def touch(self, **_: object) -> None:
+        raise NotImplementedError
+
+    def clear(self, *, essence: kopf.BodyEssence) -> kopf.BodyEssence:
+        return essence
+
+
 def registry(configuration: client.Configuration, hooks: Hooks) -> kopf.OperatorRegistry:
     handlers = kopf.OperatorRegistry()
 
@@ -72,4 +106,6 @@ def settings() -> kopf.OperatorSettings:
     chosen.watching.client_timeout = WATCH_SECONDS
     chosen.networking.error_backoffs = _Endless()  # an outage of the API server is no reason to exit
     chosen.queueing.error_delays = RETRY_SECONDS  # default: an object may be skipped for 10 minutes
+    chosen.persistence.diffbase_storage = _NoDiffBase()
+    chosen.persistence.progress_storage = _NoProgress()
     return chosen

@@ -244,7 +244,7 @@ def parse_birth(text: object) -> datetime | None:
 
 def render_time(time: datetime) -> str:
     """As Kubernetes writes a `metav1.Time`: UTC, whole seconds."""
-    return time.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return time.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="seconds") + "Z"
 
 
 def parse(body: JsonObject) -> Request:
@@ -373,19 +373,29 @@ def _camel(name: str) -> str:
     return first + "".join(word.capitalize() for word in rest)
 
 
+_KEYS: dict[type, tuple[tuple[str, str], ...]] = {
+    kind: tuple((field.name, _camel(field.name)) for field in dataclasses.fields(kind))
+    for kind in (Status, Target, Attempt, Job, Condition)
+}
+"""The fields of each part of a status: their names here, and in the API."""
+
+
 def _render(value: object) -> Any:
     match value:
+        case str() | int():  # first, as most are
+            return value
         case datetime():
             return render_time(value)
-        case StrEnum():
-            return value.value
         case tuple():
             return [_render(item) for item in value]
         case Status() | Target() | Attempt() | Job() | Condition():
-            fields = ((field.name, getattr(value, field.name)) for field in dataclasses.fields(value))
-            return {_camel(name): _render(field) for name, field in fields if field not in (None, ())}
+            fields = ((key, getattr(value, name)) for name, key in _KEYS[type(value)])
+            return {key: _render(field) for key, field in fields if field is not None and field != ()}
         case _:
-            return value
+            raise TypeError(f"{value!r} has no place in a status")
+
+
+_Part = Status | Target | Attempt | Job
 
 
 def merge_patch(old: Status, new: Status) -> dict[str, Any]:
@@ -393,16 +403,19 @@ def merge_patch(old: Status, new: Status) -> dict[str, Any]:
 
     It is only right for an object whose status *is* `old`: send it with that object's resourceVersion.
     """
-    return _difference(render(old), render(new))
+    return _difference(old, new)
 
 
-def _difference(old: JsonObject, new: JsonObject) -> dict[str, Any]:
-    patch: dict[str, Any] = {key: None for key in old if key not in new}
-    for key, value in new.items():
-        before = old.get(key)
-        if isinstance(value, dict) and isinstance(before, dict):
-            if nested := _difference(before, value):
-                patch[key] = nested
-        elif value != before:
-            patch[key] = value
+def _difference(old: _Part, new: _Part) -> dict[str, Any]:
+    patch: dict[str, Any] = {}
+    for name, key in _KEYS[type(new)]:
+        match getattr(old, name), getattr(new, name):
+            case before, after if before == after:
+                pass
+            case _, None | ():
+                patch[key] = None
+            case (Target() | Attempt() | Job()) as before, (Target() | Attempt() | Job()) as after:
+                patch[key] = _difference(before, after)
+            case _, after:
+                patch[key] = _render(after)
     return patch

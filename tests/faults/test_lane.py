@@ -31,17 +31,28 @@ ANSWERS = {
 }
 
 
+class StandsStill(httpx.AsyncBaseTransport):
+    """When the n-th answer has come, the loop stands still until the call's time is over."""
+
+    def __init__(self, transport: httpx.AsyncBaseTransport, at: int) -> None:
+        self._transport = transport
+        self._left = at
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        response = await self._transport.handle_async_request(request)
+        self._left -= 1
+        if self._left == 0:
+            time.sleep(2 * TIMEOUT)  # noqa: ASYNC251 - it is the loop that stands still
+            await asyncio.sleep(0)  # the timeout now comes while the call ends
+        return response
+
+    async def aclose(self) -> None:
+        await self._transport.aclose()
+
+
 @asynccontextmanager
 async def a_lane_that_is_cut_off(at: int) -> AsyncIterator[tuple[Lane, Server]]:
     """When the n-th answer has come, the process stands still until the call's time is over."""
-    left = at
-
-    async def stand_still(_: httpx.Response) -> None:
-        nonlocal left
-        left -= 1
-        if left == 0:
-            time.sleep(2 * TIMEOUT)  # noqa: ASYNC251 - it is the loop that stands still
-            await asyncio.sleep(0)  # the timeout now comes while the call ends
 
     async def behave(connection: Connection, request: Received) -> None:
         await connection.say(ANSWERS[request.method])
@@ -49,7 +60,7 @@ async def a_lane_that_is_cut_off(at: int) -> AsyncIterator[tuple[Lane, Server]]:
     async with serving(behave) as server:
         tls = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         lane = Lane(httpx.URL(server.url), TIMEOUT, Clock(), lambda *_: None, tls)
-        lane._client.event_hooks = {"response": [stand_still]}  # noqa: SLF001 - a moment within the library
+        lane._transport = StandsStill(lane._transport, at)  # noqa: SLF001 - a moment within the library
         yield lane, server
         await lane.aclose()
 
