@@ -198,7 +198,11 @@ def events() -> Iterator[tuple[str, str, str]]:
         f"`{SUBMITTED}`",
         "the server took the first DELETE. A warning: it shows no creation time",
     )
-    yield "Warning", f"`{Reason.RETRYING}`", "an attempt failed, and another one may follow"
+    yield (
+        "Warning",
+        f"`{Reason.RETRYING}`",
+        "an attempt failed, and another one may follow; one Event with the count of attempts that failed",
+    )
     yield "Warning", f"`{Reason.VERIFYING}`", "the answer to the DELETE was lost or unclear"
     for phase, reasons in ENDS.items():
         for reason in reasons:

@@ -1,6 +1,7 @@
 """Which Event a request is worth, if any. Pure; two for a short deletion.
 
-Submission, each retry, the end, and what a request waits for once that takes longer than a minute.
+Submission, the retries (one Event, with their count), the end, and what a request waits for once that takes
+longer than a minute.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ class Announcement:
     type: str  # Normal or Warning
     reason: str
     message: str
+    count: int = 1  # how often it has come to this; one Event shows them all
 
 
 def announcement(before: Status, after: Request) -> Announcement | None:
@@ -41,7 +43,7 @@ def announcement(before: Status, after: Request) -> Announcement | None:
     if status.phase in ENDED or status.reason == Reason.VERIFYING:
         return Announcement("Warning", str(status.reason), message)
     if before.phase is Phase.RUNNING and status.reason == Reason.RETRYING:
-        return Announcement("Warning", str(status.reason), message)
+        return Announcement("Warning", str(status.reason), message, _attempts(status))
     if status.phase is Phase.RUNNING and before.phase is Phase.SUBMITTING and _attempts(status) == 1:
         return _submitted(after)
     return None

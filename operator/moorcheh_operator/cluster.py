@@ -7,8 +7,8 @@ they build models of what we parse ourselves, at twice the CPU of a call.
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import json
-import uuid
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from enum import Enum
@@ -209,11 +209,18 @@ class Cluster:
             case _:
                 raise ClusterError(answer.describe(), answer.status)
 
-    async def post_event(self, request: Request, kind: str, reason: str, message: str) -> None:
-        """`kind` is Normal or Warning. Raises `ClusterError`."""
+    async def post_event(self, request: Request, kind: str, reason: str, message: str, count: int) -> None:
+        """`kind` is Normal or Warning. One a request and reason: another one brings it up to date.
+
+        Raises `ClusterError`.
+        """
         now = render_time(self._clock.now().time)
-        name = f"{request.name[:230].rstrip('.-')}.{uuid.uuid4().hex[:16]}"
+        same = hashlib.sha256(f"{request.uid}/{reason}".encode()).hexdigest()[:16]
+        name = f"{request.name[:230].rstrip('.-')}.{same}"
+        events = f"/api/v1/namespaces/{quote(request.namespace)}/events"
+        newest = {"message": message, "lastTimestamp": now, "count": count}
         body = {
+            **newest,
             "metadata": {"name": name, "namespace": request.namespace},
             "involvedObject": {
                 "apiVersion": f"{GROUP}/{VERSION}",
@@ -225,14 +232,13 @@ class Cluster:
             },
             "type": kind,
             "reason": reason,
-            "message": message,
             "source": {"component": COMPONENT},
             "reportingComponent": COMPONENT,
             "firstTimestamp": now,
-            "lastTimestamp": now,
-            "count": 1,
         }
-        answer = await self._call("POST", f"/api/v1/namespaces/{quote(request.namespace)}/events", body=body)
+        answer = await self._call("POST", events, body=body)
+        if answer.status == 409:
+            answer = await self._call("PATCH", f"{events}/{name}", body=newest)
         if answer.status not in (200, 201):
             raise ClusterError(answer.describe(), answer.status)
 

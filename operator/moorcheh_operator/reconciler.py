@@ -87,7 +87,7 @@ class Reconciler:
         self._left: dict[str, tuple[Request, float]] = {}  # what tasks left off at, and when (ticks)
         self._slots = Slots(max_running_jobs, self._slot_free)
         self._targets = Targets(self._wake)
-        self._events: asyncio.Queue[tuple[Request, str, str, str]] = asyncio.Queue(EVENTS_QUEUED)
+        self._events: asyncio.Queue[tuple[Request, Announcement]] = asyncio.Queue(EVENTS_QUEUED)
         self._background: list[asyncio.Task[None]] = []
         self._listed_at: float | None = None  # ticks of the last complete list
         self._leads = leads
@@ -481,7 +481,8 @@ class Reconciler:
         if news is None:
             return
         if request.status.phase is not Phase.RUNNING:  # the DELETE has its own line
-            logger.info("%s: %s", news.reason, news.message, extra=_fields(request))
+            level = logging.WARNING if request.status.phase is Phase.FAILED else logging.INFO
+            logger.log(level, "%s: %s", news.reason, news.message, extra=_fields(request))
         self._announce(request, news)
 
     def _tell_long_wait(self, tracked: Tracked, ticks: float) -> None:
@@ -493,20 +494,20 @@ class Reconciler:
 
     def _announce(self, request: Request, news: Announcement) -> None:
         try:
-            self._events.put_nowait((request, news.type, news.reason, news.message))
+            self._events.put_nowait((request, news))
         except asyncio.QueueFull:
             logger.warning("an Event is dropped, %d wait already", EVENTS_QUEUED, extra=_names(request))
 
     async def _post_events(self) -> None:
         """Events are for people, never a source of truth: one that can't be posted is dropped."""
         while True:
-            event = await self._events.get()
+            request, news = await self._events.get()
             try:
-                await self._cluster.post_event(*event)
+                await self._cluster.post_event(request, news.type, news.reason, news.message, news.count)
             except ClusterError as error:
-                logger.warning("an Event could not be posted: %s", error, extra=_names(event[0]))
+                logger.warning("an Event could not be posted: %s", error, extra=_names(request))
             except Exception:
-                logger.exception("an Event could not be posted", extra=_names(event[0]))
+                logger.exception("an Event could not be posted", extra=_names(request))
             finally:
                 self._events.task_done()
 

@@ -74,7 +74,8 @@ def deadline_exceeded(request: Request, now: Now, job: Job | None) -> Status:
 
 def limit_exceeded(request: Request, now: Now, job: Job | None, error: str) -> Status:
     attempts = request.status.attempt.number if request.status.attempt else 0
-    message = f"All {attempts} attempts failed (spec.backoffLimit is {request.spec.backoff_limit}): {error}"
+    all_of_them = "The only attempt" if attempts == 1 else f"All {attempts} attempts"
+    message = f"{all_of_them} failed (spec.backoffLimit is {request.spec.backoff_limit}): {error}"
     return ended(
         request,
         now,

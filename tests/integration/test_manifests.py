@@ -293,6 +293,7 @@ ALLOWED = [
     ("watch", "namespacedeletions.moorcheh.ai", "", ""),
     ("patch", "namespacedeletions.moorcheh.ai/status", "anywhere", ""),
     ("create", "events", "anywhere", ""),
+    ("patch", "events", "anywhere", ""),
     ("create", "leases.coordination.k8s.io", SYSTEM, ""),
     ("get", "leases.coordination.k8s.io", SYSTEM, "moorcheh-operator"),
     ("update", "leases.coordination.k8s.io", SYSTEM, "moorcheh-operator"),
@@ -304,7 +305,7 @@ FORBIDDEN = [
     ],
     ("update", "namespacedeletions.moorcheh.ai/status", "anywhere", ""),
     ("update", "namespacedeletions.moorcheh.ai/finalizers", "anywhere", ""),
-    *[(verb, "events", "anywhere", "") for verb in ("get", "list", "patch", "delete")],
+    *[(verb, "events", "anywhere", "") for verb in ("get", "list", "update", "delete")],
     *[
         (verb, resource, namespace, "")
         for resource in ("secrets", "configmaps", "pods", "namespaces", "serviceaccounts")
@@ -362,6 +363,7 @@ RIGHTS = {
     ("watch", "namespacedeletions.moorcheh.ai"),
     ("patch", "namespacedeletions/status.moorcheh.ai"),
     ("create", "events"),
+    ("patch", "events"),
 }
 
 

@@ -307,7 +307,7 @@ def test_approve_shows_asks_and_follows_to_a_failure(person: Person, world: Worl
         terminal.sees(f'Approve the deletion of the Moorcheh namespace "{target}"?')
         terminal.types("y\n")
         assert terminal.ends() == 1
-        assert "Failed: BackoffLimitExceeded. All 1 attempts failed" in terminal.text
+        assert "Failed: BackoffLimitExceeded. The only attempt failed" in terminal.text
         assert f"kubectl moorcheh retry -n {world.namespace} {asked.name}" in terminal.text
 
 

@@ -63,6 +63,14 @@ def test_a_failed_one_tells_its_submission_each_retry_and_the_end() -> None:
     ]
 
 
+def test_all_retries_are_one_event_with_their_count() -> None:
+    before = status(Phase.RUNNING, Reason.JOB_RUNNING, 3)
+    news = announcement(before, request(status(Phase.PENDING, Reason.RETRYING, 3)))
+
+    assert news is not None
+    assert news.count == 3
+
+
 def test_an_answer_that_was_lost_is_told_with_its_end() -> None:
     life = [
         status(Phase.SUBMITTING, Reason.SUBMITTING, 1),
