@@ -6,10 +6,10 @@ BIN := $(VENV)/bin
 JOBS ?= 4
 
 .DEFAULT_GOAL := help
-.PHONY: help check format test test-faults demo control-plane release lock clean
+.PHONY: help check format test test-faults test-mutations demo control-plane release lock clean
 
 help:  ## what can be made
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
 
 $(VENV)/.installed: requirements-dev.txt
 	@echo "Python environment: installing the pinned requirements into $(VENV)"
@@ -41,6 +41,9 @@ test-faults: control-plane  ## every fault of docs/reliability.md, the long ones
 	@rm -rf .pytest_cache/faults
 	$(BIN)/python -m pytest -n $(JOBS) tests/faults
 	@$(BIN)/python -m tests.faults.report
+
+test-mutations: control-plane  ## remove each safety line in turn: some test must fail
+	@$(BIN)/python -m dev.mutate
 
 demo: $(VENV)/.installed  ## watch real requests being carried out (KEEP=1 leaves it running)
 	@$(BIN)/python -m dev.demo $(if $(KEEP),--keep)

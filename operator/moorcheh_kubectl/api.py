@@ -128,8 +128,10 @@ class Api:
             event = json.loads(line)
             if event["type"] == "ERROR":
                 raise ApiError(_words(event["object"]), int(event["object"].get("code") or 500))
-            seen = Seen.of(event["object"])
-            yield Change(seen.request.uid, None if event["type"] == "DELETED" else seen)
+            if event["type"] == "DELETED":
+                yield Change(event["object"]["metadata"]["uid"], None)
+            elif (seen := _readable(event["object"])) is not None:
+                yield Change(seen.request.uid, seen)
 
     def create(self, namespace: str, body: JsonObject) -> Seen:
         return Seen.of(self._call("POST", _path(namespace), {"fieldManager": MANAGER}, body))

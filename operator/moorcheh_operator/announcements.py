@@ -1,4 +1,4 @@
-"""Which Event a request is worth, if any. Pure; two for a short deletion.
+"""Which Event a request is worth, if any, and what a log line tells of it. Pure; two for a short deletion.
 
 Submission, the retries (one Event, with their count), the end, and what a request waits for once that takes
 longer than a minute.
@@ -55,6 +55,21 @@ def long_wait(request: Request, seconds: float) -> Announcement | None:
     if kind is None or request.status.phase in ENDED or seconds < LONG_WAIT_SECONDS:
         return None
     return Announcement(kind, str(request.status.reason), request.status.message or "")
+
+
+def log_names(request: Request) -> dict[str, object]:
+    """The fields of a log line about a request."""
+    return {"request": request.key, "uid": request.uid, "target": request.spec.namespace_name}
+
+
+def log_fields(request: Request) -> dict[str, object]:
+    """The fields of a log line about an attempt or an end."""
+    attempt, job = request.status.attempt, request.status.job
+    return {
+        **log_names(request),
+        **({"attempt": attempt.id, "number": attempt.number} if attempt else {}),
+        **({"job": job.id, "items": job.deleted_items} if job else {}),
+    }
 
 
 def _submitted(request: Request) -> Announcement:

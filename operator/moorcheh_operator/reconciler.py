@@ -17,10 +17,11 @@ from datetime import timedelta
 from typing import Any, assert_never
 
 from . import lifecycle
-from .announcements import Announcement, announcement, long_wait
+from .announcements import announcement, log_fields, log_names, long_wait
 from .answers import NotSent, SendAnswer
 from .clock import Clock, Now
 from .cluster import Cluster, ClusterError, Conflict, Invalid, Unanswered, WriteAnswer, Written
+from .events import Events
 from .expirations import Expirations
 from .facts import Facts, Sent, after_look, after_poll, after_send, backoff, new_chapter
 from .fences import CLOCK_ERROR
@@ -40,8 +41,6 @@ UNWRITABLE_SECONDS = 30.0  # before a status that the schema rejects is tried ag
 CRASH_SECONDS = 5.0  # before a task that raised is carried on
 ENDS_KEPT = timedelta(hours=1)  # what is older than an unfinished request decides nothing for it
 EVENTS_DRAIN_SECONDS = 2.0
-EVENT_POSTERS = 4
-EVENTS_QUEUED = 10_000  # Events that wait to be posted; more are dropped
 
 logger = logging.getLogger(__name__)
 
@@ -87,7 +86,7 @@ class Reconciler:
         self._left: dict[str, tuple[Request, float]] = {}  # what tasks left off at, and when (ticks)
         self._slots = Slots(max_running_jobs, self._slot_free)
         self._targets = Targets(self._wake)
-        self._events: asyncio.Queue[tuple[Request, Announcement]] = asyncio.Queue(EVENTS_QUEUED)
+        self._events = Events(cluster)
         self._background: list[asyncio.Task[None]] = []
         self._listed_at: float | None = None  # ticks of the last complete list
         self._leads = leads
@@ -95,7 +94,7 @@ class Reconciler:
         self._idle = asyncio.Event()
         self._idle.set()
         self._expirations = Expirations(
-            cluster, clock, self._may_expire, self._targets.is_wanted, self._announce
+            cluster, clock, self._may_expire, self._targets.is_wanted, self._events.announce
         )
 
     # From outside: start, stop, lead, and what the watch saw
@@ -104,8 +103,8 @@ class Reconciler:
         self._background = [
             asyncio.create_task(self._relist(), name="relist"),
             asyncio.create_task(self._expirations.run(), name="expirations"),
-            *(asyncio.create_task(self._post_events(), name="events") for _ in range(EVENT_POSTERS)),
         ]
+        self._events.start()
 
     def leadership_changed(self) -> None:
         for tracked in self._tracked.values():
@@ -139,7 +138,7 @@ class Reconciler:
         self._stopping = True
         for tracked in self._tracked.values():
             tracked.wake.set()
-        for task in self._background[:2]:  # the lists, and the expirations
+        for task in self._background:
             task.cancel()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(seconds):
@@ -148,14 +147,10 @@ class Reconciler:
             if tracked.task is not None:
                 logger.warning(
                     "stopped before the answer came; the next start will verify",
-                    extra=_names(tracked.request),
+                    extra=log_names(tracked.request),
                 )
                 tracked.task.cancel()
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(EVENTS_DRAIN_SECONDS):
-                await self._events.join()
-        for task in self._background:
-            task.cancel()
+        await self._events.drain(EVENTS_DRAIN_SECONDS)
 
     def observe(self, body: dict[str, Any], *, deleted: bool = False) -> None:
         """What the watch or a list showed. It may be stale: it only wakes; every write is compare-and-set."""
@@ -213,7 +208,7 @@ class Reconciler:
                     if not await self._advance(tracked):
                         return
                 except Exception:
-                    logger.exception("unexpected error; going on", extra=_names(tracked.request))
+                    logger.exception("unexpected error; going on", extra=log_names(tracked.request))
                     self._let_go(tracked)
                     await asyncio.sleep(CRASH_SECONDS)
         finally:
@@ -387,7 +382,7 @@ class Reconciler:
             type(answer).__name__,
             getattr(answer, "error", None) or getattr(answer, "job_id", ""),
             extra={
-                **_fields(request),
+                **log_fields(request),
                 "job": getattr(answer, "job_id", None),
                 "code": lane.last_code,
                 "created_at": request.status.target.creation_time if request.status.target else None,
@@ -402,7 +397,7 @@ class Reconciler:
         built_on = tracked.request.resource_version
         match await self._write(tracked, status):
             case Invalid(error):
-                logger.error("the API server rejects the status: %s", error, extra=_names(tracked.request))
+                logger.error("the API server rejects the status: %s", error, extra=log_names(tracked.request))
                 if tracked.request.resource_version != built_on:
                     return  # somebody else wrote meanwhile, perhaps a claim: decide anew
                 if isinstance(await self._write(tracked, bare(status)), Invalid):
@@ -437,7 +432,7 @@ class Reconciler:
         tracked.unanswered += 1
         if tracked.unanswered == 1:
             words = "status write in vain, to be decided anew: %s"
-            logger.warning(words, error, extra=_names(tracked.request))
+            logger.warning(words, error, extra=log_names(tracked.request))
         await asyncio.sleep(_pause(tracked.unanswered))
 
     async def _read(self, tracked: Tracked) -> None:
@@ -449,7 +444,7 @@ class Reconciler:
             except ClusterError as error:
                 failures += 1
                 if failures == 1:
-                    logger.warning("can't read: %s", error, extra=_names(tracked.request))
+                    logger.warning("can't read: %s", error, extra=log_names(tracked.request))
                 await asyncio.sleep(_pause(failures))
                 continue
             if request is None or request.uid != tracked.request.uid:
@@ -476,40 +471,21 @@ class Reconciler:
         age = (self._clock.now().time - request.creation_time).total_seconds()
         self._metrics.count_write(before, request, age)
         if (kept := ignored(before, request)) is not None:
-            self._announce(request, kept)
+            self._events.announce(request, kept)
         news = announcement(before, request)
         if news is None:
             return
         if request.status.phase is not Phase.RUNNING:  # the DELETE has its own line
             level = logging.WARNING if request.status.phase is Phase.FAILED else logging.INFO
-            logger.log(level, "%s: %s", news.reason, news.message, extra=_fields(request))
-        self._announce(request, news)
+            logger.log(level, "%s: %s", news.reason, news.message, extra=log_fields(request))
+        self._events.announce(request, news)
 
     def _tell_long_wait(self, tracked: Tracked, ticks: float) -> None:
         news = None if tracked.wait_told else long_wait(tracked.request, ticks - tracked.shown_since)
         if news is not None:
             tracked.wait_told = True
-            logger.info("still %s: %s", news.reason, news.message, extra=_fields(tracked.request))
-            self._announce(tracked.request, news)
-
-    def _announce(self, request: Request, news: Announcement) -> None:
-        try:
-            self._events.put_nowait((request, news))
-        except asyncio.QueueFull:
-            logger.warning("an Event is dropped, %d wait already", EVENTS_QUEUED, extra=_names(request))
-
-    async def _post_events(self) -> None:
-        """Events are for people, never a source of truth: one that can't be posted is dropped."""
-        while True:
-            request, news = await self._events.get()
-            try:
-                await self._cluster.post_event(request, news.type, news.reason, news.message, news.count)
-            except ClusterError as error:
-                logger.warning("an Event could not be posted: %s", error, extra=_names(request))
-            except Exception:
-                logger.exception("an Event could not be posted", extra=_names(request))
-            finally:
-                self._events.task_done()
+            logger.info("still %s: %s", news.reason, news.message, extra=log_fields(tracked.request))
+            self._events.announce(tracked.request, news)
 
     # What wakes
 
@@ -589,17 +565,3 @@ def _newer(one: Request, other: Request) -> bool:
         return int(one.resource_version) > int(other.resource_version)
     except ValueError:
         return one.resource_version != other.resource_version
-
-
-def _names(request: Request) -> dict[str, object]:
-    return {"request": request.key, "uid": request.uid, "target": request.spec.namespace_name}
-
-
-def _fields(request: Request) -> dict[str, object]:
-    """For a line about an attempt or an end."""
-    attempt, job = request.status.attempt, request.status.job
-    return {
-        **_names(request),
-        **({"attempt": attempt.id, "number": attempt.number} if attempt else {}),
-        **({"job": job.id, "items": job.deleted_items} if job else {}),
-    }
