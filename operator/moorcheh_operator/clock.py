@@ -7,6 +7,7 @@ agree on when a request started (docs/safety.md, rules 8 and 12).
 
 from __future__ import annotations
 
+import functools
 import sys
 import time
 from collections.abc import Callable
@@ -24,6 +25,18 @@ class Now:
     ticks: float  # seconds, monotonic, meaningful only within this process
 
 
+@functools.lru_cache(maxsize=16)  # all answers of a second have the same
+def _date(header: str) -> datetime | None:
+    """UTC; None where it is no date, or not one of our days."""
+    try:
+        time = parsedate_to_datetime(header)
+        # Without a zone (`-0000`) it is UTC too, not this machine's time.
+        time = time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)
+    except (ValueError, OverflowError):
+        return None
+    return time if time.year in PLAUSIBLE_YEARS else None
+
+
 class RemoteClock:
     """How far a server's clock is from our monotonic one, learned from the `Date` of its answers.
 
@@ -37,18 +50,10 @@ class RemoteClock:
 
     def observe(self, date: str | None, sent: float, received: float) -> None:
         """`sent` and `received` are ticks. A header that is missing or no date teaches nothing."""
-        if date is None:
+        if date is None or (time := _date(date)) is None:
             return
-        try:
-            time = parsedate_to_datetime(date)
-            # Without a zone (`-0000`) it is UTC too, not this machine's time.
-            time = time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)
-            earliest = time - timedelta(seconds=received)
-            latest = time + RESOLUTION - timedelta(seconds=sent)
-        except (ValueError, OverflowError):
-            return
-        if time.year not in PLAUSIBLE_YEARS:
-            return
+        earliest = time - timedelta(seconds=received)
+        latest = time + RESOLUTION - timedelta(seconds=sent)
         self.epoch = earliest if self.epoch is None else min(max(self.epoch, earliest), latest)
 
 

@@ -202,7 +202,9 @@ MAX_TEXT = 1024  # bytes of UTF-8
 
 def plain_text(text: str) -> str:
     """`text` as it may be shown to a person: one line, no control characters, at most 1 KiB."""
-    kept = "".join(character if character.isprintable() else " " for character in text[: 4 * MAX_TEXT])
+    kept = text[: 4 * MAX_TEXT]
+    if not kept.isprintable():
+        kept = "".join(character if character.isprintable() else " " for character in kept)
     words = " ".join(kept.split()).encode("utf-8", "replace")
     if len(words) <= MAX_TEXT:
         return words.decode()
@@ -245,6 +247,12 @@ def parse_birth(text: object) -> datetime | None:
 def render_time(time: datetime) -> str:
     """As Kubernetes writes a `metav1.Time`: UTC, whole seconds."""
     return time.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="seconds") + "Z"
+
+
+def identity(body: JsonObject) -> tuple[str | None, str | None]:
+    """uid and resourceVersion, without the cost of reading all of it; None for what is missing."""
+    metadata = body.get("metadata") or {}
+    return metadata.get("uid"), metadata.get("resourceVersion")
 
 
 def parse(body: JsonObject) -> Request:

@@ -27,7 +27,7 @@ from .facts import Facts, Sent, after_look, after_poll, after_send, backoff, new
 from .fences import CLOCK_ERROR
 from .lifecycle import Claim, Forget, Limits, LookUp, Poll, Record, Step, Wait
 from .metrics import Metrics
-from .model import ENDED, MalformedRequestError, Phase, Request, Status, parse
+from .model import ENDED, MalformedRequestError, Phase, Request, Status, identity, parse
 from .moorcheh import Lane, Moorcheh
 from .retention import ignored
 from .slots import Slots
@@ -154,6 +154,10 @@ class Reconciler:
 
     def observe(self, body: dict[str, Any], *, deleted: bool = False) -> None:
         """What the watch or a list showed. It may be stale: it only wakes; every write is compare-and-set."""
+        uid, version = identity(body)
+        tracked = self._tracked.get(uid) if uid else None
+        if tracked is not None and not deleted and version == tracked.request.resource_version:
+            return  # the echo of our own write
         try:
             request = parse(body)
         except MalformedRequestError as error:
@@ -163,7 +167,6 @@ class Reconciler:
             request = dataclasses.replace(request, withdrawn=True)
         if request.status.phase in ENDED:
             self._targets.note_end(request)
-        tracked = self._tracked.get(request.uid)
         if tracked is None:
             if self._left_behind(request):
                 return
