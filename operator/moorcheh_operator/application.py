@@ -44,7 +44,10 @@ async def serve(settings: Settings) -> None:
             settings.moorcheh_base_url, settings.moorcheh_timeout, clock, metrics.time_moorcheh_call
         )
         stack.push_async_callback(moorcheh.aclose)
-        elector = _elector(settings, cluster, clock)
+        # Its own connections: a renewal must not queue behind the calls of the requests.
+        lease_cluster = Cluster(configuration, clock, metrics.count_api_call)
+        stack.push_async_callback(lease_cluster.aclose)
+        elector = _elector(settings, lease_cluster, clock)
         reconciler = Reconciler(
             cluster,
             moorcheh,

@@ -18,9 +18,12 @@ class KubeconfigError(Exception):
     """No usable way to a cluster was found; the text says what was tried."""
 
 
+CONNECTIONS = 16  # to the API server: a TLS handshake costs the CPU of two or three calls
+
+
 async def load() -> client.Configuration:
     """`KUBECONFIG` if it is set, else the Pod's service account, else `~/.kube/config`."""
-    configuration = client.Configuration()
+    configuration = client.Configuration(connection_pool_maxsize=CONNECTIONS)
     # With it aiohttp reads .netrc in a thread for every call. A proxy is named in the configuration.
     configuration.client_session_kwargs = {"trust_env": False}
     try:

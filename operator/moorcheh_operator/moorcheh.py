@@ -11,7 +11,7 @@ import asyncio
 import json
 import re
 import ssl
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
@@ -330,22 +330,39 @@ def _retry_after(response: _Response) -> float | None:
         return None
 
 
-def _entries(body: Any) -> dict[str, Entry] | str:
+class _Entries(Mapping[str, Entry]):
+    """The entries of a listing by name. One is read when it is asked for: of thousands a few are."""
+
+    def __init__(self, items: dict[str, dict[str, Any]]) -> None:
+        self._items = items
+
+    def __getitem__(self, name: str) -> Entry:
+        item = self._items[name]
+        return Entry(
+            item_count=_first(map(_known, (item.get(key) for key in ("item_count", "itemCount", "items")))),
+            creation_time=_first(map(_time_text, (item.get(key) for key in ("created_at", "createdAt")))),
+        )
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._items)
+
+    def __len__(self) -> int:
+        return len(self._items)
+
+
+def _entries(body: Any) -> _Entries | str:
     """The listing by name, or what is wrong with it: an unusable one must never read as "absent"."""
     if not isinstance(body, dict) or not isinstance(body.get("namespaces"), list):
         return "the listing is not the JSON that was expected"
-    entries: dict[str, Entry] = {}
+    items: dict[str, dict[str, Any]] = {}
     for item in body["namespaces"]:
         name = item.get("namespace_name", item.get("name")) if isinstance(item, dict) else None
         if not isinstance(name, str) or not name:
             return "the listing has an entry without a name"
-        if name in entries:
+        if name in items:
             return "the listing has a name twice"
-        entries[name] = Entry(
-            item_count=_first(map(_known, (item.get(key) for key in ("item_count", "itemCount", "items")))),
-            creation_time=_first(map(_time_text, (item.get(key) for key in ("created_at", "createdAt")))),
-        )
-    return entries
+        items[name] = item
+    return _Entries(items)
 
 
 def _first(values: Any) -> Any:
