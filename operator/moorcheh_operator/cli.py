@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import re
 from urllib.parse import urlsplit
 
@@ -11,6 +12,8 @@ import click
 from . import __version__, logs
 from .application import CannotStartError, serve
 from .settings import LeaderElection, LogFormat, Settings
+
+GC_THRESHOLDS = (20_000, 20, 20)  # Python's own: 700, 10, 10
 
 DNS_LABEL = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 
@@ -166,6 +169,10 @@ def run(
         log_format=LogFormat(log_format),
     )
     logs.set_up(settings.log_format)
+    # What is imported stays for good, and tasks come and go by the thousand: the collector need not look
+    # through all of it each time (a tenth of the CPU of a burst).
+    gc.freeze()
+    gc.set_threshold(*GC_THRESHOLDS)
     try:
         asyncio.run(serve(settings))
     except CannotStartError as error:

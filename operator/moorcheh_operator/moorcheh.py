@@ -46,6 +46,7 @@ MAX_RETRY_AFTER = 60.0  # seconds
 CONNECT_SECONDS = 3.0
 KEEPALIVE_SECONDS = 2.0  # uvicorn and Node close an idle connection after 5
 LANES = 16  # HTTP requests in flight; the look-up has one of its own
+LISTING_REST = 0.25  # seconds at most between two listings; otherwise as long as the last one took
 
 HEADERS = {
     "Accept": "application/json",
@@ -239,6 +240,7 @@ class Moorcheh:
             self._idle.put_nowait(lane)
         self._lookup_lane = Lane(url, timeout, clock, observer, tls)
         self._clock = clock
+        self._rest_until = 0.0  # ticks
         self._running: asyncio.Task[tuple[float, LookUpAnswer, float]] | None = None
         self._next: asyncio.Task[tuple[float, LookUpAnswer, float]] | None = None
 
@@ -267,8 +269,8 @@ class Moorcheh:
     async def look_up(self) -> tuple[float, LookUpAnswer, float]:
         """A listing that starts after this call: (ticks when it was asked for, answer, ticks when it came).
 
-        One is in flight at a time, and everyone who asked before it started gets its answer, so 2,000
-        requests do not mean 2,000 listings.
+        One is in flight at a time, everyone who asked before it started gets its answer, and half of the time
+        none is: 2,000 requests do not mean 2,000 listings.
         """
         if self._next is None:
             self._next = asyncio.create_task(self._list_after(self._running))
@@ -279,10 +281,13 @@ class Moorcheh:
     ) -> tuple[float, LookUpAnswer, float]:
         if running is not None:
             await asyncio.wait([running])
+            await asyncio.sleep(self._rest_until - self._clock.ticks())
         self._running, self._next = self._next, None
         started = self._clock.ticks()
         answer = await self._lookup_lane.listing()
-        return started, answer, self._clock.ticks()
+        answered = self._clock.ticks()
+        self._rest_until = answered + min(answered - started, LISTING_REST)
+        return started, answer, answered
 
 
 async def _read(response: httpx.Response, limit: int) -> bytes:
