@@ -87,13 +87,13 @@ class Driver:
         async with self._session.get(PATH, params={**selected, "limit": "1"}) as answer:
             answer.raise_for_status()
             version = (await answer.json())["metadata"]["resourceVersion"]
-        query = {**selected, "watch": "1", "resourceVersion": version}
-        async with self._session.get(PATH, params=query) as stream:
-            stream.raise_for_status()
-            seen.watching[end].set()
-            async for line in stream.content:
-                seen.note(end, line)
-        raise BenchmarkError(f"the API server ended the driver's watch for {end} ones")
+        while True:  # the API server ends watches now and then, surely after a CRD has changed
+            query = {**selected, "watch": "1", "resourceVersion": version}
+            async with self._session.get(PATH, params=query) as stream:
+                stream.raise_for_status()
+                seen.watching[end].set()
+                async for line in stream.content:
+                    version = seen.note(end, line)
 
     async def _served(self) -> None:
         """A CRD that is established may still be missing from what the API server serves."""
@@ -126,17 +126,18 @@ class Witness:
         """By name, the status' message."""
         self._changed = asyncio.Event()
 
-    def note(self, end: str, line: bytes) -> None:
+    def note(self, end: str, line: bytes) -> str:
+        """Take in one event; its resourceVersion."""
         now = time.monotonic()
         event = json.loads(line)
-        body = event["object"]
-        if event["type"] not in ("ADDED", "MODIFIED"):
-            return
-        name = body["metadata"]["name"]
-        self.ended.setdefault(name, now)
+        if event["type"] == "ERROR":
+            raise BenchmarkError(f"the driver's watch: {event['object'].get('message')}")
+        metadata = event["object"]["metadata"]
+        self.ended.setdefault(metadata["name"], now)
         if end == "Failed":
-            self.failed.setdefault(name, body["status"].get("message", ""))
+            self.failed.setdefault(metadata["name"], event["object"]["status"].get("message", ""))
         self._changed.set()
+        return str(metadata["resourceVersion"])
 
     async def until(self, count: int, within: float, *, alive: Callable[[], bool]) -> bool:
         """Whether so many have ended in time; sooner false if one failed or the operator ended."""
@@ -178,7 +179,7 @@ def _request(name: str) -> str:
 def _finished(name: str) -> dict[str, Any]:
     """A status as this operator leaves it: as large as real ones are."""
     time, server_time = "2026-11-23T12:00:05Z", "2026-11-23T12:00:05.123Z"
-    reason, message = "DeletionCompleted", f'The server deleted namespace "{name}" with 20 items.'
+    reason, message = "DeletionCompleted", f'The server deleted namespace "{name}" with 50 items.'
     told = {"observedGeneration": 1, "lastTransitionTime": time, "reason": reason, "message": message}
     job = f"job-{name:0>32.32}"
     return {
@@ -188,7 +189,7 @@ def _finished(name: str) -> dict[str, Any]:
         "message": message,
         "target": {
             "found": True,
-            "itemCount": 20,
+            "itemCount": 50,
             "creationTime": server_time,
             "observationTime": time,
         },
@@ -196,13 +197,13 @@ def _finished(name: str) -> dict[str, Any]:
         "job": {
             "id": job,
             "status": "completed",
-            "totalItems": 20,
-            "deletedItems": 20,
+            "totalItems": 50,
+            "deletedItems": 50,
             "startTime": server_time,
             "updateTime": server_time,
             "finishTime": server_time,
         },
-        "progress": "20/20 (100%)",
+        "progress": "50/50 (100%)",
         "startTime": time,
         "completionTime": time,
         "conditions": [{"type": kind, "status": "True", **told} for kind in ("Ready", "Finished")],

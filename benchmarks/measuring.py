@@ -28,8 +28,8 @@ if TYPE_CHECKING:
     from dev.controlplane import Assets
 
 CRD = "crd/namespacedeletions.moorcheh.ai"
-ITEMS = 20
-"""In each namespace; the stand-in takes them away evenly while the job runs."""
+ITEMS = 50
+"""In each namespace, which the stand-in takes away evenly: 2,000 of them make a real server full."""
 DAY = 86_400
 REST_SECONDS = 1.0
 """An operator is at rest when it has used next to nothing for so long."""

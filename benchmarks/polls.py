@@ -16,6 +16,10 @@ BEGUN = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)  # any time will do
 ROUND_TRIP = 0.02  # seconds
 
 
+UIDS = 50
+"""Polls are spread by the request's uid; the worst of so many counts."""
+
+
 @dataclass(frozen=True)
 class Computed:
     polls: int
@@ -25,9 +29,14 @@ class Computed:
 
 def computed(job_seconds: float, *, progress: bool) -> Computed:
     """`progress`: the server's count of deleted items rises evenly; else it stays at none until the end."""
+    each = [_followed(f"uid-{number}", job_seconds, progress=progress) for number in range(UIDS)]
+    return Computed(max(one.polls for one in each), max(one.late for one in each))
+
+
+def _followed(uid: str, job_seconds: float, *, progress: bool) -> Computed:
     attempt = Attempt(1, "attempt-1", BEGUN)
     status = Status(phase=Phase.RUNNING, attempt=attempt)
-    request = Request("default", "long", "uid-1", "1", 1, BEGUN, Spec("long"), status)
+    request = Request("default", "long", uid, "1", 1, BEGUN, Spec("long"), status)
     facts, ticks, polls = Facts(), 0.0, 0
     while True:
         sent = next_poll(request, facts, Now(BEGUN + timedelta(seconds=ticks), ticks))
