@@ -15,8 +15,9 @@ from dev.controlplane import ControlPlane, prepare
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from dev.controlplane import Assets
     from xdist.remote import Producer  # type: ignore[import-untyped]
+
+    from dev.controlplane import Assets
 
 # A shell starts what runs in the background deaf to Ctrl-C, and so would be every program that a test starts.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
