@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import aiohttp
 import click
 
 from benchmarks import page, results
@@ -45,7 +46,7 @@ class _Commands(click.Group):
         signal.signal(signal.SIGINT, _interrupt)
         try:
             return super().invoke(ctx)
-        except (BenchmarkError, ControlPlaneError, GoError, OSError) as error:
+        except (BenchmarkError, ControlPlaneError, GoError, aiohttp.ClientError, OSError) as error:
             raise click.ClickException(str(error)) from error
         except KeyboardInterrupt:
             click.echo("\nInterrupted; everything that was started is stopped.", err=True)

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 IN_FLIGHT = 24
 SERVED_SECONDS = 30.0
+NOT_YET = (404, 429, 503)
+"""A resource that is not served yet, or whose storage is made anew."""
 API = "/apis/moorcheh.ai/v1alpha1"
 PATH = f"{API}/namespaces/default/namespacedeletions"
 ENDS = ("Succeeded", "Failed")
@@ -39,11 +41,6 @@ class Driver:
             connector=aiohttp.TCPConnector(ssl=trusted, limit=0),
             timeout=aiohttp.ClientTimeout(total=None),
         )
-        try:
-            await self._served()
-        except BaseException:
-            await self._session.close()
-            raise
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -55,16 +52,16 @@ class Driver:
 
         async def one(name: str) -> None:
             sent[name] = time.monotonic()
-            await self._call("POST", PATH, _request(name), "application/json")
+            await self._send("POST", PATH, _request(name), "application/json")
 
         await _all(one, names)
         return sent
 
     async def create_finished(self, names: Iterable[str]) -> None:
         async def one(name: str) -> None:
-            await self._call("POST", PATH, _request(name), "application/json")
-            status = json.dumps({"status": _finished(name)})
-            await self._call("PATCH", f"{PATH}/{name}/status", status, "application/merge-patch+json")
+            await self._send("POST", PATH, _request(name), "application/json")
+            status = {"status": _finished(name)}
+            await self._send("PATCH", f"{PATH}/{name}/status", status, "application/merge-patch+json")
 
         await _all(one, names)
 
@@ -84,9 +81,7 @@ class Driver:
     async def _follow(self, end: str, seen: Witness) -> None:
         """The API server selects: an object comes through the watch once it has ended, not at each write."""
         selected = {"fieldSelector": f"status.phase={end}"}
-        async with self._session.get(PATH, params={**selected, "limit": "1"}) as answer:
-            answer.raise_for_status()
-            version = (await answer.json())["metadata"]["resourceVersion"]
+        version = await self._version(selected)
         while True:  # the API server ends watches now and then, surely after a CRD has changed
             query = {**selected, "watch": "1", "resourceVersion": version}
             async with self._session.get(PATH, params=query) as stream:
@@ -95,25 +90,25 @@ class Driver:
                 async for line in stream.content:
                     version = seen.note(end, line)
 
-    async def _served(self) -> None:
-        """A CRD that is established may still be missing from what the API server serves."""
+    async def _version(self, selected: dict[str, str]) -> str:
+        """Of the list, to watch from."""
+        listed = json.loads(await self._call("GET", PATH, params={**selected, "limit": "1"}))
+        return str(listed["metadata"]["resourceVersion"])
+
+    async def _send(self, method: str, path: str, body: dict[str, Any], kind: str) -> None:
+        await self._call(method, path, data=json.dumps(body).encode(), headers={"Content-Type": kind})
+
+    async def _call(self, method: str, path: str, **more: Any) -> bytes:
+        """The answer's body. Patient with an API server that has just learned of the CRD."""
         deadline = time.monotonic() + SERVED_SECONDS
         while True:
-            async with self._session.get(PATH, params={"limit": "1"}) as answer:
-                if answer.status == 200:
-                    return
-                told = (await answer.text())[:300]
-            if time.monotonic() > deadline:
-                raise BenchmarkError(f"the API server does not serve the requests: {told}")
+            async with self._session.request(method, path, **more) as answer:
+                body = await answer.read()
+            if answer.ok:
+                return body
+            if answer.status not in NOT_YET or time.monotonic() > deadline:
+                raise BenchmarkError(f"{method} {path}: HTTP {answer.status}: {body.decode()[:300]}")
             await asyncio.sleep(0.05)
-
-    async def _call(self, method: str, path: str, body: str, kind: str) -> None:
-        async with self._session.request(
-            method, path, data=body.encode(), headers={"Content-Type": kind}
-        ) as answer:
-            text = await answer.read()
-        if answer.status >= 300:
-            raise BenchmarkError(f"{method} {path}: HTTP {answer.status}: {text.decode()[:300]}")
 
 
 class Witness:
@@ -166,14 +161,13 @@ async def _all(act: Callable[[str], Awaitable[None]], names: Iterable[str]) -> N
             group.create_task(work())
 
 
-def _request(name: str) -> str:
-    body = {
+def _request(name: str) -> dict[str, Any]:
+    return {
         "apiVersion": "moorcheh.ai/v1alpha1",
         "kind": "NamespaceDeletion",
         "metadata": {"name": name},
         "spec": {"namespaceName": name},
     }
-    return json.dumps(body)
 
 
 def _finished(name: str) -> dict[str, Any]:

@@ -25,7 +25,7 @@ COLUMNS: tuple[tuple[str, Callable[[Measurement], str]], ...] = (
     ("writes", lambda found: _each(found, found.writes, 2)),
     ("Events", lambda found: _each(found, found.events, 2)),
     ("polls", lambda found: _each(found, found.polls, 1)),
-    ("listings, all", lambda found: f"{found.listings:,}" if found.requests else ""),
+    ("listings in all", lambda found: f"{found.listings:,}" if found.requests else ""),
     ("start p50 / p99, s", lambda found: _spread(found.start)),
     ("end p50 / p99, s", lambda found: _spread(found.end)),
     ("memory, MiB (empty)", lambda found: f"{found.peak_mib:.0f} ({found.empty_mib:.0f})"),
