@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 JOBS ?= 4
 
 .DEFAULT_GOAL := help
-.PHONY: help check format test test-faults test-mutations demo control-plane release lock clean
+.PHONY: help check format test test-faults test-mutations bench demo control-plane release lock clean
 
 help:  ## what can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -44,6 +44,10 @@ test-faults: control-plane  ## every fault of docs/reliability.md, the long ones
 
 test-mutations: control-plane  ## remove each safety line in turn: some test must fail
 	@$(BIN)/python -m dev.mutate
+
+bench: control-plane  ## this operator beside others, into docs/performance.md (> 20 minutes; REPEAT=3 for medians)
+	$(BIN)/python -m benchmarks run --repeat $(or $(REPEAT),1)
+	@$(BIN)/python -m benchmarks page
 
 demo: $(VENV)/.installed  ## watch real requests being carried out (KEEP=1 leaves it running)
 	@$(BIN)/python -m dev.demo $(if $(KEEP),--keep)

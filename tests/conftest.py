@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
     from xdist.remote import Producer  # type: ignore[import-untyped]
 
+    from dev.controlplane import Assets
+
 # A shell starts what runs in the background deaf to Ctrl-C, and so would be every program that a test starts.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -28,7 +30,7 @@ settings.load_profile("timeless")
 
 def pytest_collection_finish(session: pytest.Session) -> None:
     """Find or make the control plane's programs before a test's time runs; a first build takes minutes."""
-    if any("control_plane" in getattr(item, "fixturenames", ()) for item in session.items):
+    if any({"assets", "control_plane"} & set(getattr(item, "fixturenames", ())) for item in session.items):
         capture = session.config.pluginmanager.getplugin("capturemanager")
         with capture.global_and_fixture_disabled() if capture else nullcontext():
             prepare()
@@ -44,6 +46,12 @@ class LivesTogether(LoadScopeScheduling):  # type: ignore[misc]  # untyped
     def _split_scope(self, nodeid: str) -> str:
         path = nodeid.partition("::")[0]
         return path if "/test_life_" in path or path.startswith("tests/unit/") else nodeid
+
+
+@pytest.fixture(scope="session")
+def assets() -> Assets:
+    """The control plane's programs, for tests that start their own."""
+    return prepare()
 
 
 @pytest.fixture(scope="session")

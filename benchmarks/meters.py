@@ -1,0 +1,92 @@
+"""What a process used, and what the API server counted."""
+
+from __future__ import annotations
+
+import os
+import re
+import time
+from collections import Counter
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from dev.controlplane import ControlPlane
+
+TICKS = os.sysconf("SC_CLK_TCK")
+RESOURCE = "namespacedeletions"
+
+
+@dataclass(frozen=True)
+class Meter:
+    """A program's processes: the one that was started, which leads its group, and what it started itself."""
+
+    group: int
+
+    def cpu(self) -> float:
+        """Seconds so far, of all threads, with those of children that have ended."""
+        # Fields 14 to 17 of proc(5)'s stat: utime, stime, cutime, cstime.
+        return sum(sum(map(int, fields[11:15])) for fields in self._stats()) / TICKS
+
+    def peak_mib(self) -> float:
+        """The most memory that each had resident so far."""
+        return sum(self._peaks()) / 1024
+
+    def _stats(self) -> Iterator[list[str]]:
+        for path in Path("/proc").glob("[0-9]*/stat"):
+            with suppress(OSError):
+                fields = path.read_text().rpartition(")")[2].split()
+                if int(fields[2]) == self.group:
+                    yield fields
+
+    def _peaks(self) -> Iterator[int]:
+        for path in Path("/proc").glob("[0-9]*/stat"):
+            with suppress(OSError):
+                if int(path.read_text().rpartition(")")[2].split()[2]) == self.group:
+                    found = re.search(
+                        r"^VmHWM:\s+(\d+) kB", (path.parent / "status").read_text(), re.MULTILINE
+                    )
+                    yield int(found[1]) if found else 0
+
+
+@dataclass(frozen=True)
+class Calls:
+    """What the API server has counted, by verb, resource (with subresource) and code."""
+
+    counted: Counter[tuple[str, str, str]]
+    watches: int
+    """Open on the requests."""
+
+    @classmethod
+    def read(cls, plane: ControlPlane) -> Calls:
+        counted: Counter[tuple[str, str, str]] = Counter()
+        watches = 0
+        for line in plane.metrics().splitlines():
+            if line.startswith("apiserver_request_total{"):
+                label, value = _parsed(line)
+                resource = "/".join(filter(None, (label["resource"], label["subresource"])))
+                counted[label["verb"], resource, label["code"]] += round(value)
+            elif line.startswith("apiserver_longrunning_requests{"):
+                label, value = _parsed(line)
+                if (label["verb"], label["resource"]) == ("WATCH", RESOURCE):
+                    watches += round(value)
+        return cls(counted, watches)
+
+    def since(self, before: Calls) -> dict[str, int]:
+        """`VERB resource` (with the code where it is none of success): how many more."""
+        told: Counter[str] = Counter()
+        for (verb, resource, code), count in (self.counted - before.counted).items():
+            told[f"{verb} {resource}" if code.startswith("2") else f"{verb} {resource} {code}"] += count
+        return dict(sorted(told.items()))
+
+
+def _parsed(line: str) -> tuple[dict[str, str], float]:
+    labels, _, value = line.partition("{")[2].rpartition("} ")
+    return dict(re.findall(r'(\w+)="([^"]*)"', labels)), float(value)
+
+
+def own_cpu() -> float:
+    return time.process_time()

@@ -1,0 +1,65 @@
+"""The benchmark itself works: a few requests, of which only the counts are asked, never the times."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+
+from benchmarks.errors import BenchmarkError
+from benchmarks.measuring import measure
+from benchmarks.peers import GO, KOPF, OURS, PEERS, other
+from benchmarks.scenarios import Scenario, burst
+from dev.controlplane.progress import Progress
+
+if TYPE_CHECKING:
+    from benchmarks.results import Measurement
+    from dev.controlplane import Assets
+
+FEW = 5
+
+
+def measured(key: str, scenario: Scenario, assets: Assets) -> Measurement:
+    with Progress() as progress:
+        return measure(PEERS[key](progress), scenario, assets)
+
+
+def test_ours_costs_one_delete_three_writes_two_events_and_few_polls_a_request(assets: Assets) -> None:
+    found = measured(OURS, burst(FEW), assets)
+    assert found.deletes == FEW
+    assert found.writes == 3 * FEW
+    assert found.events == 2 * FEW
+    assert FEW <= found.polls <= 5 * FEW  # where a machine stands still for a moment, one more
+    assert 1 <= found.listings <= FEW
+
+
+def test_ours_writes_nothing_where_all_have_ended_before(assets: Assets) -> None:
+    found = measured(OURS, Scenario("finished", "ended before", finished=FEW), assets)
+    assert (found.writes, found.events, found.deletes) == (0, 0, 0)
+
+
+def test_ours_takes_up_what_it_finds_at_the_start(assets: Assets) -> None:
+    found = measured(OURS, Scenario("backlog", "there before", FEW, before_start=True), assets)
+    assert (found.deletes, found.writes) == (FEW, 3 * FEW)
+
+
+def test_the_kopf_peer_deletes_once_and_writes_more_than_ours(assets: Assets) -> None:
+    found = measured(KOPF, burst(FEW), assets)
+    assert found.deletes == FEW
+    assert found.writes > 3 * FEW
+    assert found.polls >= FEW
+
+
+@pytest.mark.slow  # building client-go takes minutes
+@pytest.mark.timeout(1200)
+def test_the_go_peer_does_the_same_work_as_ours(assets: Assets) -> None:
+    found = measured(GO, burst(FEW), assets)
+    assert (found.deletes, found.writes, found.events) == (FEW, 3 * FEW, 2 * FEW)
+
+
+def test_an_operator_that_ends_is_told_with_its_last_words(assets: Assets) -> None:
+    command = shlex.join([sys.executable, "-c", "print('no such luck')"])
+    with pytest.raises(BenchmarkError, match=r"ended by itself(?s:.*)no such luck"):
+        measure(other(command), burst(FEW), assets)
