@@ -40,7 +40,7 @@ async def serve(settings: Settings) -> None:
             await cluster.check(settings.watch_namespaces)
         except (kubeconfig.KubeconfigError, ClusterError) as error:
             raise CannotStartError(str(error)) from error
-        moorcheh = Moorcheh(
+        moorcheh = Moorcheh.at(
             settings.moorcheh_base_url, settings.moorcheh_timeout, clock, metrics.time_moorcheh_call
         )
         stack.push_async_callback(moorcheh.aclose)

@@ -11,8 +11,7 @@ import asyncio
 import json
 import re
 import ssl
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from typing import Any
@@ -45,7 +44,8 @@ MAX_COUNT = 2**63 - 1
 MAX_RETRY_AFTER = 60.0  # seconds
 CONNECT_SECONDS = 3.0
 KEEPALIVE_SECONDS = 2.0  # uvicorn and Node close an idle connection after 5
-LANES = 16  # HTTP requests in flight; the look-up has one of its own
+DELETE_LANES = 16  # claimers at the same time
+POLL_LANES = 8  # of their own: a job's end must not wait behind a thousand starts; so has the look-up
 LISTING_REST = 0.25  # seconds at most between two listings; otherwise as long as the last one took
 
 HEADERS = {
@@ -230,41 +230,51 @@ class Moorcheh:
     """The server: lanes to send through, and one shared look-up."""
 
     def __init__(
-        self, base_url: str, timeout: float, clock: Clock, observer: Observer = lambda *_: None
+        self,
+        new_lane: Callable[[], Lane],
+        clock: Clock,
+        delete_lanes: int = DELETE_LANES,
+        poll_lanes: int = POLL_LANES,
     ) -> None:
-        url = httpx.URL(base_url)
-        tls = httpx.create_ssl_context(trust_env=False)  # one for all: reading the CAs takes a while
-        self._lanes = [Lane(url, timeout, clock, observer, tls) for _ in range(LANES)]
-        self._idle: asyncio.LifoQueue[Lane] = asyncio.LifoQueue()
-        for lane in self._lanes:
-            self._idle.put_nowait(lane)
-        self._lookup_lane = Lane(url, timeout, clock, observer, tls)
+        self._delete_lanes = [new_lane() for _ in range(delete_lanes)]
+        self._poll_lanes = [new_lane() for _ in range(poll_lanes)]
+        self._lookup_lane = new_lane()
+        self._free_delete_lanes, self._free_poll_lanes = _stack(self._delete_lanes), _stack(self._poll_lanes)
         self._clock = clock
         self._rest_until = 0.0  # ticks
         self._running: asyncio.Task[tuple[float, LookUpAnswer, float]] | None = None
         self._next: asyncio.Task[tuple[float, LookUpAnswer, float]] | None = None
+
+    @classmethod
+    def at(
+        cls, base_url: str, timeout: float, clock: Clock, observer: Observer = lambda *_: None
+    ) -> Moorcheh:
+        """`timeout`: seconds for one answer."""
+        url = httpx.URL(base_url)
+        tls = httpx.create_ssl_context(trust_env=False)  # one for all: reading the CAs takes a while
+        return cls(lambda: Lane(url, timeout, clock, observer, tls), clock)
 
     async def aclose(self) -> None:
         listings = [task for task in (self._running, self._next) if task is not None]
         for task in listings:
             task.cancel()
         await asyncio.gather(*listings, return_exceptions=True)
-        for lane in (*self._lanes, self._lookup_lane):
+        for lane in (*self._delete_lanes, *self._poll_lanes, self._lookup_lane):
             await lane.aclose()
 
     async def acquire(self) -> Lane:
-        return await self._idle.get()
+        """The HTTP slot of a claimer."""
+        return await self._free_delete_lanes.get()
 
     def release(self, lane: Lane) -> None:
-        self._idle.put_nowait(lane)
+        self._free_delete_lanes.put_nowait(lane)
 
-    @asynccontextmanager
-    async def lane(self) -> AsyncIterator[Lane]:
-        lane = await self.acquire()
+    async def job(self, name: str, job_id: str) -> PollAnswer:
+        lane = await self._free_poll_lanes.get()
         try:
-            yield lane
+            return await lane.job(name, job_id)
         finally:
-            self.release(lane)
+            self._free_poll_lanes.put_nowait(lane)
 
     async def look_up(self) -> tuple[float, LookUpAnswer, float]:
         """A listing that starts after this call: (ticks when it was asked for, answer, ticks when it came).
@@ -288,6 +298,14 @@ class Moorcheh:
         answered = self._clock.ticks()
         self._rest_until = answered + min(answered - started, LISTING_REST)
         return started, answer, answered
+
+
+def _stack(lanes: list[Lane]) -> asyncio.LifoQueue[Lane]:
+    """The one that was used last comes first: its connection is open."""
+    free: asyncio.LifoQueue[Lane] = asyncio.LifoQueue()
+    for lane in lanes:
+        free.put_nowait(lane)
+    return free
 
 
 async def _read(response: httpx.Response, limit: int) -> bytes:

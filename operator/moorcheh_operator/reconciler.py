@@ -335,8 +335,7 @@ class Reconciler:
 
     async def _poll(self, tracked: Tracked, job_id: str) -> None:
         chapter = _chapter(tracked.request)
-        async with self._moorcheh.lane() as lane:
-            answer = await lane.job(tracked.request.spec.namespace_name, job_id)
+        answer = await self._moorcheh.job(tracked.request.spec.namespace_name, job_id)
         if _chapter(tracked.request) == chapter:  # else it may be about the job of an earlier attempt
             tracked.facts = after_poll(tracked.facts, answer, self._clock.ticks())
 

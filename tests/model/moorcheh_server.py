@@ -242,12 +242,4 @@ class Lanes(Moorcheh):
     """The real one's slots and shared look-ups, over `Wire`."""
 
     def __init__(self, server: Server, clock: Clock, lanes: int = 2) -> None:
-        """Opens nothing."""
-        self._lanes: list[Lane] = [Wire(server, clock) for _ in range(lanes)]
-        self._idle = asyncio.LifoQueue()
-        for lane in self._lanes:
-            self._idle.put_nowait(lane)
-        self._lookup_lane = Wire(server, clock)
-        self._clock = clock
-        self._running = None
-        self._next = None
+        super().__init__(lambda: Wire(server, clock), clock, lanes, lanes)

@@ -755,7 +755,7 @@ class Gate:
 @asynccontextmanager
 async def a_moorcheh(gate: Behaviour) -> AsyncIterator[Moorcheh]:
     async with serving(gate) as server:
-        moorcheh = Moorcheh(server.url, TIMEOUT, Clock())
+        moorcheh = Moorcheh.at(server.url, TIMEOUT, Clock())
         try:
             yield moorcheh
         finally:
@@ -792,7 +792,7 @@ async def test_a_look_never_started_before_it_was_asked_for() -> None:
     gate = Gate()
     clock = Clock()
     async with serving(gate) as server:
-        moorcheh = Moorcheh(server.url, TIMEOUT, clock)
+        moorcheh = Moorcheh.at(server.url, TIMEOUT, clock)
         first = asyncio.create_task(moorcheh.look_up())
         release = await gate.waiting.get()
         asked = clock.ticks()
@@ -849,7 +849,7 @@ async def test_a_failed_look_up_is_an_answer_and_the_next_one_is_new() -> None:
 async def test_closing_ends_what_is_under_way() -> None:
     gate = Gate()
     async with serving(gate) as server:
-        moorcheh = Moorcheh(server.url, TIMEOUT, Clock())
+        moorcheh = Moorcheh.at(server.url, TIMEOUT, Clock())
         looks = [asyncio.create_task(moorcheh.look_up()) for _ in range(2)]
         await gate.waiting.get()
         await moorcheh.aclose()
@@ -869,9 +869,23 @@ async def test_sixteen_lanes_and_the_look_up_has_one_of_its_own() -> None:
         assert await more is held[0]
 
 
-async def test_a_lane_is_given_back_whatever_happens() -> None:
+async def test_a_polls_lane_is_given_back_whatever_happens() -> None:
     async with a_moorcheh(drop) as moorcheh:
-        for _ in range(40):
-            with pytest.raises(RuntimeError):
-                async with moorcheh.lane():
-                    raise RuntimeError("something of the caller's")
+        answers = [type(await moorcheh.job("documents", "job-1")) for _ in range(20)]
+        cut_off = [asyncio.create_task(moorcheh.job("documents", "job-1")) for _ in range(20)]
+        await asyncio.sleep(0)
+        for task in cut_off:
+            task.cancel()
+        await asyncio.gather(*cut_off, return_exceptions=True)
+
+        assert answers == [Unavailable] * 20
+        assert isinstance(await moorcheh.job("documents", "job-1"), Unavailable)
+
+
+async def test_a_poll_does_not_wait_for_those_who_want_to_claim() -> None:
+    async with a_moorcheh(always(answer(200, {"status": "running"}))) as moorcheh:
+        claimers = [asyncio.create_task(moorcheh.acquire()) for _ in range(100)]
+
+        assert isinstance(await moorcheh.job("documents", "job-1"), JobReport)
+        for claimer in claimers:
+            claimer.cancel()
