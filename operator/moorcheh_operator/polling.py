@@ -36,8 +36,8 @@ def next_poll(request: Request, facts: Facts, now: Now) -> float:
         done = min(job.deleted_items / job.total_items, 1.0)
         remaining = elapsed * (1 - done) / done
         wait = min(max(1.02 * remaining, elapsed / 20, POLL_FIRST / 5), elapsed / 2 + POLL_FIRST)
-    jitter = 1 - (zlib.crc32(request.uid.encode()) % 1000) / 20000  # up to 5 % sooner, so that polls spread
-    return at + min(wait, POLL_MOST) * jitter
+    jitter = 1 + (zlib.crc32(request.uid.encode()) % 1000) / 20000  # up to 5 % later, so that polls spread
+    return at + min(wait, POLL_MOST / 1.05) * jitter
 
 
 def _elapsed(request: Request, facts: Facts, now: Now, at: float) -> float:
