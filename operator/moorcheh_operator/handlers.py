@@ -17,6 +17,8 @@ from . import kubeconfig
 from .model import GROUP, PLURAL, VERSION
 
 WATCH_SECONDS = 600.0  # a watch is renewed at the latest after this
+PAGE = 500  # objects in one page of kopf's list
+WORKER_SECONDS = 0.5  # kopf's task for an object ends after this without an event (default: 5, 10 KB each)
 RETRY_SECONDS = (1.0, 2.0, 5.0, 10.0)
 
 
@@ -104,6 +106,8 @@ def settings() -> kopf.OperatorSettings:
     chosen.scanning.disabled = True  # no rights on CRDs and namespaces; the CRD is checked at start
     chosen.peering.standalone = True  # leadership is a Lease
     chosen.watching.client_timeout = WATCH_SECONDS
+    chosen.watching.chunk_size = PAGE  # or all finished requests are in memory at once, at each start
+    chosen.queueing.idle_timeout = WORKER_SECONDS
     chosen.networking.error_backoffs = _Endless()  # an outage of the API server is no reason to exit
     chosen.queueing.error_delays = RETRY_SECONDS  # default: an object may be skipped for 10 minutes
     chosen.persistence.diffbase_storage = _NoDiffBase()
