@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import dataclasses
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
@@ -12,7 +12,7 @@ from kubernetes.aio import client
 
 from moorcheh_operator.clock import Clock
 from moorcheh_operator.cluster import Cluster
-from tests.unit.builders import a_request
+from moorcheh_operator.model import Request, Spec, Status
 
 if TYPE_CHECKING:
     from dev.controlplane import ControlPlane
@@ -25,7 +25,8 @@ def events(control_plane: ControlPlane) -> Any:
     """Posts these about one new request, in order, and gives what the API server then shows."""
 
     def post(*news: tuple[str, str, str, int]) -> list[dict[str, Any]]:
-        request = dataclasses.replace(a_request(), namespace="default", uid=str(uuid4()))
+        made = datetime.now(UTC)  # noqa: TID251 - any time will do
+        request = Request("default", "wipe", str(uuid4()), "1", 1, made, Spec("documents"), Status())
         configuration = client.Configuration(host=control_plane.url)
         configuration.ssl_ca_cert = str(control_plane.ca_file)
         configuration.api_key = {"BearerToken": control_plane.admin_token}
