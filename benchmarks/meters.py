@@ -32,10 +32,8 @@ class Meter:
 
     def peak_mib(self) -> float:
         """The most memory that each had resident so far."""
-        peaks = (
-            re.search(r"^VmHWM:\s+(\d+) kB", _read(proc / "status"), re.MULTILINE)
-            for proc, _ in self._members()
-        )
+        texts = (_read(proc / "status") for proc, _ in self._members())
+        peaks = (re.search(r"^VmHWM:\s+(\d+) kB", text, re.MULTILINE) for text in texts)
         return sum(int(peak[1]) for peak in peaks if peak) / 1024
 
     def _members(self) -> Iterator[tuple[Path, list[str]]]:
