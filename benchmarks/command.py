@@ -90,7 +90,7 @@ _WHAT_THERE_IS = "\n".join(f"  {each.name:<16}{each.what}" for each in SCENARIOS
     "\b\nExamples:\n"
     "  python -m benchmarks run --scenario burst-200 --repeat 3\n"
     "  python -m benchmarks run --peer ours --size 1000\n"
-    "  python -m benchmarks run --size 200 --operator './my-operator --verbose'"
+    "  python -m benchmarks run --peer ours --size 200 --operator './my-operator --verbose'"
 )
 @click.option(
     "--peer",
@@ -137,7 +137,7 @@ def run(
     chosen = [*scenarios, *map(burst, sizes)] or list(SCENARIOS.values())
     assets = prepare()
     with Progress() as progress:
-        compared = [PEERS[key](progress) for key in (peers or (() if operator else PEERS))]
+        compared = [PEERS[key](progress) for key in (peers or PEERS)]
     if operator:
         compared.append(operator)
     planned = [pair for _ in range(repeat) for pair in _pairs(chosen, compared)]

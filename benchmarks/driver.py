@@ -81,18 +81,25 @@ class Driver:
     async def _follow(self, end: str, seen: Witness) -> None:
         """The API server selects: an object comes through the watch once it has ended, not at each write."""
         selected = {"fieldSelector": f"status.phase={end}"}
-        version = await self._version(selected)
-        while True:  # the API server ends watches now and then, surely after a CRD has changed
+        version = await self._version({**selected, "limit": "1"}, lambda _: None)
+        while True:  # the API server ends watches after a CRD has changed, and slow ones when it is busy
             query = {**selected, "watch": "1", "resourceVersion": version}
             async with self._session.get(PATH, params=query) as stream:
                 stream.raise_for_status()
                 seen.watching[end].set()
                 async for line in stream.content:
-                    version = seen.note(end, line)
+                    event = json.loads(line)
+                    if event["type"] == "ERROR":  # the version is too old by now
+                        version = await self._version(selected, lambda body: seen.note(end, body))
+                        break
+                    seen.note(end, event["object"])
+                    version = event["object"]["metadata"]["resourceVersion"]
 
-    async def _version(self, selected: dict[str, str]) -> str:
-        """Of the list, to watch from."""
-        listed = json.loads(await self._call("GET", PATH, params={**selected, "limit": "1"}))
+    async def _version(self, query: dict[str, str], note: Callable[[dict[str, Any]], None]) -> str:
+        """Of a list, to watch from."""
+        listed = json.loads(await self._call("GET", PATH, params=query))
+        for body in listed["items"]:
+            note(body)
         return str(listed["metadata"]["resourceVersion"])
 
     async def _send(self, method: str, path: str, body: dict[str, Any], kind: str) -> None:
@@ -121,18 +128,12 @@ class Witness:
         """By name, the status' message."""
         self._changed = asyncio.Event()
 
-    def note(self, end: str, line: bytes) -> str:
-        """Take in one event; its resourceVersion."""
-        now = time.monotonic()
-        event = json.loads(line)
-        if event["type"] == "ERROR":
-            raise BenchmarkError(f"the driver's watch: {event['object'].get('message')}")
-        metadata = event["object"]["metadata"]
-        self.ended.setdefault(metadata["name"], now)
+    def note(self, end: str, body: dict[str, Any]) -> None:
+        name = body["metadata"]["name"]
+        self.ended.setdefault(name, time.monotonic())
         if end == "Failed":
-            self.failed.setdefault(metadata["name"], event["object"]["status"].get("message", ""))
+            self.failed.setdefault(name, body["status"].get("message", ""))
         self._changed.set()
-        return str(metadata["resourceVersion"])
 
     async def until(self, count: int, within: float, *, alive: Callable[[], bool]) -> bool:
         """Whether so many have ended in time; sooner false if one failed or the operator ended."""

@@ -6,7 +6,6 @@ import os
 import re
 import time
 from collections import Counter
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -28,28 +27,28 @@ class Meter:
 
     def cpu(self) -> float:
         """Seconds so far, of all threads, with those of children that have ended."""
-        # Fields 14 to 17 of proc(5)'s stat: utime, stime, cutime, cstime.
-        return sum(sum(map(int, fields[11:15])) for fields in self._stats()) / TICKS
+        # Of proc_pid_stat(5), counted from the state: utime, stime, cutime, cstime.
+        return sum(int(ticks) for _, stat in self._members() for ticks in stat[11:15]) / TICKS
 
     def peak_mib(self) -> float:
         """The most memory that each had resident so far."""
-        return sum(self._peaks()) / 1024
+        texts = (_read(proc / "status") for proc, _ in self._members())
+        peaks = (re.search(r"^VmHWM:\s+(\d+) kB", text, re.MULTILINE) for text in texts)
+        return sum(int(peak[1]) for peak in peaks if peak) / 1024
 
-    def _stats(self) -> Iterator[list[str]]:
-        for path in Path("/proc").glob("[0-9]*/stat"):
-            with suppress(OSError):
-                fields = path.read_text().rpartition(")")[2].split()
-                if int(fields[2]) == self.group:
-                    yield fields
+    def _members(self) -> Iterator[tuple[Path, list[str]]]:
+        for proc in Path("/proc").glob("[0-9]*"):
+            stat = _read(proc / "stat").rpartition(")")[2].split()
+            if stat and int(stat[2]) == self.group:
+                yield proc, stat
 
-    def _peaks(self) -> Iterator[int]:
-        for path in Path("/proc").glob("[0-9]*/stat"):
-            with suppress(OSError):
-                if int(path.read_text().rpartition(")")[2].split()[2]) == self.group:
-                    found = re.search(
-                        r"^VmHWM:\s+(\d+) kB", (path.parent / "status").read_text(), re.MULTILINE
-                    )
-                    yield int(found[1]) if found else 0
+
+def _read(path: Path) -> str:
+    """Empty if the process has ended meanwhile."""
+    try:
+        return path.read_text()
+    except OSError:
+        return ""
 
 
 @dataclass(frozen=True)

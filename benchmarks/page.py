@@ -28,6 +28,7 @@ COLUMNS: tuple[tuple[str, Callable[[Measurement], str]], ...] = (
     ("listings in all", lambda found: f"{found.listings:,}" if found.requests else ""),
     ("start p50 / p99, s", lambda found: _spread(found.start)),
     ("end p50 / p99, s", lambda found: _spread(found.end)),
+    ("API server CPU, ms", lambda found: _number(_api_server_ms(found), 1)),
     ("memory, MiB (empty)", lambda found: f"{found.peak_mib:.0f} ({found.empty_mib:.0f})"),
 )
 
@@ -125,8 +126,9 @@ def _legend() -> str:
 Counts are for each request. Start: from the creation of a request to its DELETE at the server (for a
 backlog, from the operator's start). End: from the job's end at the server to the terminal status in a
 watch. CPU: user and system time of the operator's process, until it is at rest again, without its start.
-Writes: all PATCHes and PUTs of the request, by the API server's counters. Memory: the most that was
-resident (after an empty start)."""
+Writes: all PATCHes and PUTs of the request, by the API server's counters. API server CPU: what its process
+took for a request meanwhile, its creation and the watches included. Memory: the most that was resident
+(after an empty start)."""
 
 
 def _figures(medians: Mapping[tuple[str, str], Measurement]) -> str:
@@ -172,6 +174,11 @@ def _number(value: float | None, digits: int) -> str:
 
 def _each(found: Measurement, count: int, digits: int) -> str:
     return _number(found.a_request(count), digits)
+
+
+def _api_server_ms(found: Measurement) -> float | None:
+    used = found.others_cpu.get("kube-apiserver")
+    return None if used is None or not found.requests else used * 1000 / found.requests
 
 
 def _spread(spread: Spread | None) -> str:

@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import shlex
+import signal
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
+from benchmarks.command import INTERRUPTED
 from benchmarks.errors import BenchmarkError
+from benchmarks.machine import ROOT
 from benchmarks.measuring import measure
 from benchmarks.peers import GO, KOPF, OURS, PEERS, other
 from benchmarks.scenarios import Scenario, burst
 from dev.controlplane.progress import Progress
+from dev.processes import Process, alive
+from tests.dev.waiting import until
 
 if TYPE_CHECKING:
     from benchmarks.results import Measurement
@@ -63,3 +69,21 @@ def test_an_operator_that_ends_is_told_with_its_last_words(assets: Assets) -> No
     command = shlex.join([sys.executable, "-c", "print('no such luck')"])
     with pytest.raises(BenchmarkError, match=r"ended by itself(?s:.*)no such luck"):
         measure(other(command), burst(FEW), assets)
+
+
+def test_ctrl_c_ends_all_that_was_started(assets: Assets, tmp_path: Path) -> None:
+    del assets  # they are there
+    words = ["-m", "benchmarks", "run", "--peer", OURS, "--size", "5", "--results", str(tmp_path / "r.json")]
+    with Process([sys.executable, *words], output=tmp_path / "log", cwd=ROOT) as bench:
+        assert until(lambda: len(children(bench.pid)) >= 3, within=60)  # etcd and others, and the watchdog
+        started = children(bench.pid)
+        bench.signal(signal.SIGINT)
+        assert bench.wait(60) == INTERRUPTED
+    assert "Interrupted" in bench.tail()
+    assert "Traceback" not in bench.output.read_text()
+    assert until(lambda: not any(map(alive, started)))
+
+
+def children(pid: int) -> list[int]:
+    found = Path(f"/proc/{pid}/task/{pid}/children")
+    return [int(each) for each in found.read_text().split()] if found.exists() else []
