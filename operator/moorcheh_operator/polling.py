@@ -10,7 +10,7 @@ from .clock import Now
 from .facts import Facts
 from .model import Job, JobStatus, Request
 
-POLL_FIRST = 0.25  # seconds from the start of a job to its first poll
+POLL_FIRST = 0.5  # seconds from the start of a job to its first poll
 POLL_MOST = 10.0
 LOST_POLLS = 3  # 404s in a row …
 LOST_SECONDS = 15.0  # … over at least this long, before a job counts as unknown (rule 6)
@@ -30,12 +30,12 @@ def next_poll(request: Request, facts: Facts, now: Now) -> float:
     if facts.unknown_count:
         return at + LOST_SECONDS / (LOST_POLLS - 1)
     elapsed = _elapsed(request, facts, now, at)
-    wait = max(elapsed / 10, POLL_FIRST)
+    wait = max(elapsed / 10, POLL_FIRST / 2)
     job = facts.polled.answer.job if isinstance(facts.polled.answer, JobReport) else None
     if job and job.total_items and job.deleted_items:
         done = min(job.deleted_items / job.total_items, 1.0)
         remaining = elapsed * (1 - done) / done
-        wait = min(max(1.02 * remaining, elapsed / 20, POLL_FIRST / 5), elapsed / 2 + POLL_FIRST)
+        wait = min(max(1.02 * remaining, elapsed / 20, POLL_FIRST / 10), elapsed / 2 + POLL_FIRST)
     jitter = 1 + (zlib.crc32(request.uid.encode()) % 1000) / 20000  # up to 5 % later, so that polls spread
     return at + min(wait, POLL_MOST / 1.05) * jitter
 
