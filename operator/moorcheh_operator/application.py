@@ -40,6 +40,9 @@ async def serve(settings: Settings) -> None:
     """Until SIGTERM or SIGINT. Raises `CannotStartError` where there is no use in going on."""
     clock, metrics = Clock(), Metrics()
     async with AsyncExitStack() as stack:
+        connections = Connections(clock, settings.defaults, functools.partial(_client, metrics))
+        stack.push_async_callback(connections.aclose)
+        file = _first_servers(settings, connections)
         try:
             configuration = await kubeconfig.load()
             cluster = Cluster(configuration, clock, metrics.count_api_call)
@@ -47,9 +50,6 @@ async def serve(settings: Settings) -> None:
             await cluster.check(settings.watch_namespaces)
         except (kubeconfig.KubeconfigError, ClusterError) as error:
             raise CannotStartError(str(error)) from error
-        connections = Connections(clock, settings.defaults, functools.partial(_client, metrics))
-        stack.push_async_callback(connections.aclose)
-        file = _first_servers(settings, connections)
         # Its own connections: a renewal must not queue behind the calls of the requests.
         lease_cluster = Cluster(configuration, clock, metrics.count_api_call)
         stack.push_async_callback(lease_cluster.aclose)
