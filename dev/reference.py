@@ -22,6 +22,7 @@ CRD: dict[str, Any] = yaml.safe_load((ROOT / "crds" / "namespacedeletions.yaml")
 
 REASONS: dict[Phase, dict[Reason, str]] = {
     Phase.PENDING: {
+        Reason.SERVER_NOT_FOUND: "no such server is known, or its name means another one by now",
         Reason.SERVER_UNAVAILABLE: "Moorcheh can't be reached, or gave no listing that can be read",
         Reason.REFUSED: "Moorcheh answered the DELETE with 401, 403 or 429",
         Reason.TARGET_BUSY: "another request has the same target",
@@ -54,6 +55,9 @@ REASONS: dict[Phase, dict[Reason, str]] = {
         Reason.DEADLINE_EXCEEDED: "not ended within `spec.activeDeadlineSeconds`",
         Reason.OUTCOME_UNKNOWN: "a DELETE may have been sent, and nothing tells what became of it",
         Reason.RESTORED_FROM_BACKUP: "it came back from a backup without its status; nothing was sent",
+        Reason.NOT_ALLOWED: "its server takes no requests from this Kubernetes namespace, or not for this "
+        "name. For the first minute it is Pending with this reason",
+        Reason.PROTECTED: "the name is protected on its server. For the first minute it is Pending",
     },
 }
 CONDITIONS = (

@@ -7,7 +7,7 @@ from .mutation import Mutation, one
 VERSION = '{"resourceVersion": request.resource_version}'
 PATCH = f'            "metadata": {VERSION},\n            "status": merge_patch('
 NOT_SENT = (
-    "except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, _WrongPathError) as error:\n"
+    "except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, _HeldBackError) as error:\n"
     "            return NotSent"
 )
 LISTED = "        if response.status != httpx.codes.OK:\n            {}\n        entries ="
@@ -129,7 +129,7 @@ SENDING = [
         "8",
         "the clocks have not moved since the look",
         "reconciler.py",
-        "elif abs(self._clock.skew() - look.skew) > CLOCK_ERROR:",
+        "elif tracked.server is None or abs(tracked.server.clock.skew() - look.skew) > CLOCK_ERROR:",
         "elif False:",
     ),
     one(
@@ -189,7 +189,7 @@ ANSWERS = [
         "a timeout is no proof that nothing was sent",
         "moorcheh.py",
         NOT_SENT,
-        "except (httpx.ConnectError, httpx.TimeoutException, TimeoutError, _WrongPathError) as error:\n"
+        "except (httpx.ConnectError, httpx.TimeoutException, TimeoutError, _HeldBackError) as error:\n"
         "            return NotSent",
     ),
     one(
@@ -197,7 +197,7 @@ ANSWERS = [
         "a dropped connection is no proof that nothing was sent",
         "moorcheh.py",
         NOT_SENT,
-        "except (httpx.TransportError, _WrongPathError) as error:\n            return NotSent",
+        "except (httpx.TransportError, _HeldBackError) as error:\n            return NotSent",
     ),
     one("4", "a 503 is no refusal", "moorcheh.py", "case 401 | 403 | 429:", "case 401 | 403 | 429 | 503:"),
     one(

@@ -157,6 +157,14 @@ def _name(_: Context, __: click.Parameter, value: str) -> str:
     return value
 
 
+def _server(_: Context, __: click.Parameter, value: str | None) -> str | None:
+    from .wish import SERVER  # noqa: PLC0415 - nothing is imported before it is needed
+
+    if value is not None and not SERVER.fullmatch(value):
+        raise click.BadParameter(f"{value!r} is no server's name: a-z, 0-9 and -, not a URL")
+    return value
+
+
 def _time(_: Context, __: click.Parameter, value: str | None) -> str | None:
     from moorcheh_operator.model import parse_time  # noqa: PLC0415 - the same
 
@@ -181,6 +189,7 @@ def _time(_: Context, __: click.Parameter, value: str | None) -> str | None:
 @click.option(
     "--max-items", type=click.IntRange(min=0), metavar="N", help="Refuse if it holds more; 0: only if empty."
 )
+@click.option("--server", callback=_server, metavar="NAME", help="The server's name.  [default: default]")
 @click.option("--fail-if-absent", is_flag=True, help="Count it as a failure if there is no such namespace.")
 @OUTPUT
 @_with_cluster
@@ -193,6 +202,7 @@ def delete(
     created_before: str | None,
     max_items: int | None,
     fail_if_absent: bool,
+    server: str | None,
     **options: Any,
 ) -> int:
     """Delete the Moorcheh namespace NAME: show what is in it, ask, and follow the deletion.
@@ -205,6 +215,8 @@ def delete(
     bounds = {"createdBefore": created_before, "maxItems": max_items}
     preconditions = {key: value for key, value in bounds.items() if value is not None}
     spec: dict[str, Any] = {"namespaceName": name}
+    if server:
+        spec["serverRef"] = {"name": server}
     if preconditions:
         spec["preconditions"] = preconditions
     if fail_if_absent:

@@ -12,6 +12,7 @@ from moorcheh_operator.model import GROUP, KIND, VERSION
 from .api import Seen
 
 NAME = re.compile(r"[A-Za-z0-9_-]{1,255}")
+SERVER = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 TIME = re.compile(
     r"[12][0-9]{3}-[0-9]{2}-[0-9]{2}T([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](\.[0-9]{1,9})?"
     r"(Z|[+-]([01][0-9]|2[0-3]):[0-5][0-9])"
@@ -23,6 +24,7 @@ RETRY_OF = f"{GROUP}/retry-of"
 
 RETRIED = (
     "namespaceName",
+    "serverRef",
     "ifAbsent",
     "preconditions",
     "backoffLimit",

@@ -6,7 +6,16 @@ from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
 from typing import Any
 
-from moorcheh_operator.model import ENDED, Phase, Reason, Request, parse_time, plain_text, render_time
+from moorcheh_operator.model import (
+    DEFAULT_SERVER,
+    ENDED,
+    Phase,
+    Reason,
+    Request,
+    parse_time,
+    plain_text,
+    render_time,
+)
 
 from .api import Seen
 from .wish import APPROVED_BY, REQUESTED_BY, RETRY_OF
@@ -156,6 +165,8 @@ def _asked(seen: Seen) -> Lines:
     if RETRY_OF in notes:
         lines.append(("Retry of", plain_text(notes[RETRY_OF])))
     lines += _conditions(request)
+    if request.spec.server != DEFAULT_SERVER:
+        lines.append(("Server", request.spec.server))
     lines.append(("If absent", str(request.spec.if_absent)))
     if request.spec.suspend:
         lines.append(("Held", "yes, spec.suspend is true"))

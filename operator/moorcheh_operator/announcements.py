@@ -15,7 +15,9 @@ LONG_WAIT_SECONDS = 60.0
 
 SUBMITTED = "Submitted"
 WAITS = {
+    Reason.SERVER_NOT_FOUND: "Warning",
     Reason.SERVER_UNAVAILABLE: "Warning",
+    Reason.NOT_ALLOWED: "Warning",
     Reason.REFUSED: "Warning",
     Reason.TARGET_BUSY: "Normal",
     Reason.WAITING_FOR_SLOT: "Normal",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import logging
 import os
 import socket
@@ -15,12 +16,18 @@ from kubernetes.aio import client
 from . import __version__, handlers, kubeconfig
 from .clock import Clock
 from .cluster import Cluster, ClusterError
+from .connections import Connections
+from .credentials import Credential
 from .leadership import Elector
 from .metrics import Metrics
 from .moorcheh import Moorcheh
 from .probes import Probes
 from .reconciler import Reconciler
+from .servers import Definition, ServersError, single
+from .servers_file import Loaded, ServersFile
 from .settings import LeaderElection, Settings
+
+DRAIN_EXTRA = 10.0  # seconds, for the write of an answer that came at the last moment
 
 logger = logging.getLogger(__name__)
 
@@ -33,6 +40,9 @@ async def serve(settings: Settings) -> None:
     """Until SIGTERM or SIGINT. Raises `CannotStartError` where there is no use in going on."""
     clock, metrics = Clock(), Metrics()
     async with AsyncExitStack() as stack:
+        connections = Connections(clock, settings.defaults, functools.partial(_client, metrics))
+        stack.push_async_callback(connections.aclose)
+        file = _first_servers(settings, connections)
         try:
             configuration = await kubeconfig.load()
             cluster = Cluster(configuration, clock, metrics.count_api_call)
@@ -40,33 +50,68 @@ async def serve(settings: Settings) -> None:
             await cluster.check(settings.watch_namespaces)
         except (kubeconfig.KubeconfigError, ClusterError) as error:
             raise CannotStartError(str(error)) from error
-        moorcheh = Moorcheh.at(
-            settings.moorcheh_base_url, settings.moorcheh_timeout, clock, metrics.time_moorcheh_call
-        )
-        stack.push_async_callback(moorcheh.aclose)
         # Its own connections: a renewal must not queue behind the calls of the requests.
         lease_cluster = Cluster(configuration, clock, metrics.count_api_call)
         stack.push_async_callback(lease_cluster.aclose)
         elector = _elector(settings, lease_cluster, clock)
         reconciler = Reconciler(
             cluster,
-            moorcheh,
+            connections,
             clock,
-            settings.limits,
-            settings.max_running_jobs,
             settings.watch_namespaces,
             metrics,
             leads=elector.leads if elector else lambda: True,
+            own_namespace=kubeconfig.own_namespace() or settings.lease_namespace or None,
         )
-        probes = Probes(metrics, lambda: reconciler.list_age, reconciler.measure)
+        probes = Probes(
+            metrics,
+            lambda: reconciler.list_age,
+            reconciler.measure,
+            notice=lambda: f"SERVERS_FILE can't be used: {file.trouble}" if file and file.trouble else None,
+        )
         try:
             await probes.start(*settings.http_address)
         except OSError as error:
             host, port = settings.http_address
             raise CannotStartError(f"--http-address {host}:{port} can't be served: {error}") from error
         stack.push_async_callback(probes.stop)
-        logger.info("moorcheh-operator %s serves %s", __version__, settings.moorcheh_base_url)
-        await _run_kopf(settings, configuration, reconciler, elector)
+        shown = ", ".join(f"{each.name} at {each.url}" for each in connections.servers.definitions)
+        logger.info("moorcheh-operator %s serves %s", __version__, shown)
+
+        def changed(loaded: Loaded) -> None:
+            connections.apply(loaded.servers, loaded.authorities)
+            reconciler.servers_changed()
+
+        if file is not None:
+            watch = asyncio.create_task(file.watch(changed, metrics.servers_file_good.set), name="servers")
+            stack.callback(watch.cancel)
+        await _run_kopf(configuration, settings, connections, reconciler, elector)
+
+
+def _first_servers(settings: Settings, connections: Connections) -> ServersFile | None:
+    """None: there is no file, and the one server stays what it is."""
+    if settings.servers_file is None:
+        connections.apply(single(settings.moorcheh_base_url or ""))
+        return None
+    file = ServersFile(settings.servers_file)
+    try:
+        loaded = file.read()
+    except ServersError as error:
+        raise CannotStartError(f"--servers-file {settings.servers_file}: {error}") from error
+    connections.apply(loaded.servers, loaded.authorities)
+    return file
+
+
+def _client(
+    metrics: Metrics, definition: Definition, timeout: float, authorities: str | None, clock: Clock
+) -> Moorcheh:
+    credential = None
+    if definition.api_key_file is not None:
+        credential = Credential(definition.api_key_file, "X-Api-Key")
+    elif definition.bearer_token_file is not None:
+        credential = Credential(definition.bearer_token_file, "Authorization", "Bearer")
+    observer = functools.partial(metrics.time_moorcheh_call, server=definition.name)
+    return Moorcheh.at(definition.url, timeout, clock, observer, credential, authorities)
 
 
 def _elector(settings: Settings, cluster: Cluster, clock: Clock) -> Elector | None:
@@ -86,7 +131,11 @@ def _elector(settings: Settings, cluster: Cluster, clock: Clock) -> Elector | No
 
 
 async def _run_kopf(
-    settings: Settings, configuration: client.Configuration, reconciler: Reconciler, elector: Elector | None
+    configuration: client.Configuration,
+    settings: Settings,
+    connections: Connections,
+    reconciler: Reconciler,
+    elector: Elector | None,
 ) -> None:
     election: list[asyncio.Task[None]] = []
 
@@ -99,7 +148,7 @@ async def _run_kopf(
 
     async def stop() -> None:
         logger.info("stopping: answers under way are recorded first")
-        await reconciler.drain(settings.drain)
+        await reconciler.drain(connections.longest_timeout + DRAIN_EXTRA)
         for task in election:
             task.cancel()
         if elector is not None:

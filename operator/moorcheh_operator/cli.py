@@ -5,32 +5,22 @@ from __future__ import annotations
 import asyncio
 import gc
 import re
-from urllib.parse import urlsplit
 
 import click
 
 from . import __version__, logs
 from .application import CannotStartError, serve
+from .servers import DNS_LABEL, address
 from .settings import LeaderElection, LogFormat, Settings
 
 GC_THRESHOLDS = (20_000, 20, 20)  # Python's own: 700, 10, 10
 
-DNS_LABEL = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 
-
-def _base_url(_: click.Context, __: click.Parameter, value: str) -> str:
+def _base_url(_: click.Context, __: click.Parameter, value: str | None) -> str | None:
     try:
-        parts = urlsplit(value)
-        port = parts.port
+        return address(value) if value else None
     except ValueError as error:
-        raise click.BadParameter(f"{value!r} is no URL: {error}") from error
-    if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise click.BadParameter(f"{value!r} must look like http://moorcheh.example:8080")
-    if parts.username is not None or parts.password is not None:
-        raise click.BadParameter("a user or password in the URL would end up in logs; leave it out")
-    if parts.query or parts.fragment or port == 0:
-        raise click.BadParameter(f"{value!r} must be no more than scheme, host, port and path")
-    return value.rstrip("/")
+        raise click.BadParameter(str(error)) from error
 
 
 def _namespace(_: click.Context, __: click.Parameter, value: str) -> str:
@@ -61,11 +51,18 @@ def main() -> None:
 @click.option(
     "--moorcheh-base-url",
     envvar="MOORCHEH_BASE_URL",
-    required=True,
     callback=_base_url,
     metavar="URL",
     show_envvar=True,
-    help="The Moorcheh server, for example http://moorcheh:8080. Use no proxy that resends requests.",
+    help="The Moorcheh server, for example http://moorcheh:8080. Use no proxy that resends requests. "
+    "This or a servers file is required.",
+)
+@click.option(
+    "--servers-file",
+    envvar="SERVERS_FILE",
+    metavar="PATH",
+    show_envvar=True,
+    help="Several servers, and who may delete what on them: a YAML file, read again when it changes.",
 )
 @click.option(
     "--moorcheh-timeout-seconds",
@@ -74,7 +71,7 @@ def main() -> None:
     default=30.0,
     show_default=True,
     show_envvar=True,
-    help="How long to wait for one answer of the server.",
+    help="How long to wait for one answer of a server. A servers file may say otherwise.",
 )
 @click.option(
     "--moorcheh-verify-seconds",
@@ -92,7 +89,7 @@ def main() -> None:
     default=10,
     show_default=True,
     show_envvar=True,
-    help="How many deletion jobs may run at the server at once; 0: no limit.",
+    help="How many deletion jobs may run at a server at once; 0: no limit. A servers file may say otherwise.",
 )
 @click.option(
     "--watch-namespaces",
@@ -142,7 +139,8 @@ def main() -> None:
 )
 def run(
     *,
-    moorcheh_base_url: str,
+    moorcheh_base_url: str | None,
+    servers_file: str | None,
     moorcheh_timeout_seconds: float,
     moorcheh_verify_seconds: float,
     moorcheh_max_running_jobs: int,
@@ -157,8 +155,13 @@ def run(
     The cluster is found as kubectl finds it: KUBECONFIG, else the Pod's service account, else ~/.kube/config.
     A Moorcheh that is down is waited for. SIGTERM stops cleanly: answers under way are recorded first.
     """
+    if bool(moorcheh_base_url) == bool(servers_file):
+        raise click.UsageError(
+            "set one of --moorcheh-base-url (MOORCHEH_BASE_URL) and --servers-file (SERVERS_FILE)"
+        )
     settings = Settings(
         moorcheh_base_url=moorcheh_base_url,
+        servers_file=servers_file or None,
         moorcheh_timeout=moorcheh_timeout_seconds,
         verify=moorcheh_verify_seconds,
         max_running_jobs=moorcheh_max_running_jobs,

@@ -147,6 +147,14 @@ class Cluster:
             raise ClusterError(answer.describe(), answer.status)
         return parse(answer.json())
 
+    async def labels(self, namespace: str) -> dict[str, str]:
+        """Those of a Kubernetes namespace. Raises `ClusterError`."""
+        answer = await self._call("GET", f"/api/v1/namespaces/{quote(namespace, safe='')}")
+        if answer.status != 200:
+            raise ClusterError(answer.describe(), answer.status)
+        labels = answer.json().get("metadata", {}).get("labels") or {}
+        return {str(key): str(value) for key, value in labels.items()}
+
     async def list(self, namespace: str, *, unfinished: bool) -> AsyncIterator[dict[str, Any]]:
         """The objects, page by page, as the API server shows them; `""`: of all namespaces.
 

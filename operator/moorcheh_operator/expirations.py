@@ -15,6 +15,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from .access import seen_at
 from .announcements import Announcement
 from .clock import Clock
 from .cluster import Cluster, ClusterError, Deleted
@@ -38,6 +39,7 @@ class Expiry:
     name: str
     resource_version: str
     target: str
+    server: str  # the URL that it was seen at, else the name
 
 
 class Expirations:
@@ -46,10 +48,12 @@ class Expirations:
         cluster: Cluster,
         clock: Clock,
         may_act: Callable[[], bool],
-        is_wanted: Callable[[str], bool],
+        is_wanted: Callable[[str, str], bool],
         announce: Callable[[Request, Announcement], None],
     ) -> None:
-        """`is_wanted`: whether an unfinished request for this target may need to know of the ended one."""
+        """`is_wanted`: whether an unfinished request for this target, on this server, may need to know of the
+        ended one.
+        """
         self._cluster = cluster
         self._clock = clock
         self._may_act = may_act
@@ -76,6 +80,7 @@ class Expirations:
             request.name,
             request.resource_version,
             request.spec.namespace_name,
+            seen_at(request) or request.spec.server,
         )
         known = self._entries.get(request.uid)
         if known is None or known.resource_version != entry.resource_version:
@@ -106,7 +111,7 @@ class Expirations:
         again = self._forbidden.get(entry.namespace, now)
         if again > now:
             self._postpone(entry, again)
-        elif self._is_wanted(entry.target):
+        elif self._is_wanted(entry.server, entry.target):
             self._postpone(entry, now + timedelta(seconds=BUSY_SECONDS))
         else:
             await self._expire(entry, now)

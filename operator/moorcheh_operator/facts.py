@@ -10,6 +10,7 @@ import dataclasses
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from .access import Access, Open
 from .answers import (
     Entry,
     JobReport,
@@ -42,6 +43,7 @@ class Look:
     started: float  # ticks
     answered: float
     skew: timedelta = timedelta()
+    server: str | None = None  # the URL of the server that was asked
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +76,8 @@ class Polled:
 class Facts:
     """See the fields. The default is a process that has just seen the request and may act."""
 
+    access: Access = Open()  # noqa: RUF009 - a frozen value
+    access_since: float = 0.0  # ticks: since when it is what it is
     may_claim: bool = True  # the first complete list since the start is in (rule 10)
     holder: str | None = None  # the request that has the target instead of this one
     queued: bool = False  # stood behind another request for the same target
@@ -94,16 +98,23 @@ class Facts:
     written: float = 0.0  # ticks of the last status write
 
 
-def after_look(facts: Facts, name: str, answer: LookUpAnswer, started: float, answered: float) -> Facts:
+def after_look(
+    facts: Facts,
+    name: str,
+    answer: LookUpAnswer,
+    started: float,
+    answered: float,
+    server: str | None = None,
+) -> Facts:
     match answer:
         case Unavailable(error):
             count = facts.outage.count + 1 if facts.outage else 1
             return dataclasses.replace(facts, outage=Trouble(error, count, until=answered + backoff(count)))
         case Listing(entries, skew):
-            look = Look(entries.get(name), started, answered, skew)
+            look = Look(entries.get(name), started, answered, skew, server)
             bound = facts.bound
             if look.entry is not None and (bound is None or parse_birth(bound.creation_time) is None):
-                bound = Target(True, look.entry.item_count, look.entry.creation_time)
+                bound = Target(True, look.entry.item_count, look.entry.creation_time, server=server)
             return dataclasses.replace(
                 facts, outage=None, looks=(*facts.looks[-LOOKS_KEPT:], look), bound=bound
             )
@@ -137,6 +148,13 @@ def after_poll(facts: Facts, answer: PollAnswer, answered: float) -> Facts:
             count = facts.poll_trouble.count + 1 if facts.poll_trouble else 1
             trouble = Trouble(error, count, until=answered + backoff(count))
             return dataclasses.replace(changed, unknown_since=None, unknown_count=0, poll_trouble=trouble)
+
+
+def elsewhere(facts: Facts, ticks: float) -> Facts:
+    """The request's server is another one: what was seen of the old one counts for nothing."""
+    return dataclasses.replace(
+        new_chapter(facts, ticks), bound=None, outage=None, hold_off=None, slots_full=False
+    )
 
 
 def new_chapter(facts: Facts, ticks: float) -> Facts:

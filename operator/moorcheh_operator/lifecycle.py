@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import assert_never
 
+from .access import NotFound, Open, Refusal, Undecided
 from .answers import Accepted, JobReport, JobUnknown, NotSent, Refused, Rejected, Unavailable, Unclear
 from .clock import Now
 from .facts import Facts, Look, Sent, Trouble
@@ -39,6 +40,8 @@ LOOK_GAP = 5.0  # seconds between two looks that must agree (rules 5 and 6)
 RETRY_FIRST = 10.0  # seconds before the second attempt, doubling …
 RETRY_MOST = 360.0  # … up to this
 RESTORE_SECONDS = 10.0  # for the status of a restored object to follow: it is written after the object
+REFUSAL_SECONDS = 60.0  # that a refusal must stand: GitOps may apply things in any order
+ACCESS_SECONDS = 5.0  # between two tries to get in: labels of a Kubernetes namespace tell nobody
 PREVIEW_SECONDS = 60.0  # between two looks of a suspended request
 WAIT_WRITTEN = 1.0  # seconds a wait must last to be worth a write
 PROGRESS_SECONDS = 5.0  # between two writes that show no more than progress
@@ -131,6 +134,8 @@ def _restored(request: Request, now: Now) -> Status:
 def _pending(request: Request, facts: Facts, now: Now) -> Step:
     if deadline_passed(request, now):
         return Record(deadline_exceeded(request, now, request.status.job))
+    if not isinstance(facts.access, Open):
+        return _shut_out(request, facts, facts.access, now)
     if facts.holder is not None:
         return _behind(request, facts, now)
     if request.status.attempt is not None:
@@ -155,6 +160,52 @@ def _pending(request: Request, facts: Facts, now: Now) -> Step:
     return Wait(None, waiting(request, facts, now, Reason.WAITING_FOR_SLOT, message))
 
 
+def _shut_out(request: Request, facts: Facts, access: NotFound | Undecided | Refusal, now: Now) -> Step:
+    """Nothing is looked up for one that may not: a preview tells what is there."""
+    until, reason, message = None, _why_shut_out(access), access.message
+    match access:
+        case NotFound():
+            pass
+        case Undecided():
+            until = now.ticks + ACCESS_SECONDS
+        case Refusal():
+            final = max(facts.access_since, facts.first_seen) + REFUSAL_SECONDS
+            if now.ticks >= final:
+                return Record(
+                    ended(request, now, Phase.FAILED, reason, f"{message} Nothing was sent{_since(request)}.")
+                )
+            until = min(final, now.ticks + ACCESS_SECONDS)
+            message += f" If that does not change within {REFUSAL_SECONDS:.0f} s, this request fails."
+        case _:
+            assert_never(access)
+    reason, message = _still_queued(request, facts, reason, message)
+    return Wait(until, waiting(request, facts, now, reason, message))
+
+
+def _why_shut_out(access: NotFound | Undecided | Refusal) -> Reason:
+    match access:
+        case NotFound():
+            return Reason.SERVER_NOT_FOUND
+        case Undecided():
+            return Reason.NOT_ALLOWED
+        case Refusal(reason):
+            return reason
+        case _:
+            assert_never(access)
+
+
+def _since(request: Request) -> str:
+    return f" after attempt {request.status.attempt.number}" if request.status.attempt else ""
+
+
+def _still_queued(request: Request, facts: Facts, reason: Reason, message: str) -> tuple[Reason, str]:
+    """Rule 8 is stricter with one that stood behind another, and after a restart nothing else tells it."""
+    queued = facts.queued or request.status.reason == Reason.TARGET_BUSY
+    if queued and request.status.attempt is None:
+        return Reason.TARGET_BUSY, f"Another request had the target. {message}"
+    return reason, message
+
+
 def _behind(request: Request, facts: Facts, now: Now) -> Step:
     """Another request has the target. One look all the same: it binds this one to its incarnation."""
     until = facts.outage.until if facts.outage and not facts.looks else None
@@ -167,11 +218,8 @@ def _behind(request: Request, facts: Facts, now: Now) -> Step:
 def _outage(request: Request, facts: Facts, trouble: Trouble, now: Now) -> Step:
     if now.ticks >= trouble.until:
         return LookUp(to_claim=True)
-    reason, message = Reason.SERVER_UNAVAILABLE, f"The server gave no usable listing: {trouble.error}"
-    queued = facts.queued or request.status.reason == Reason.TARGET_BUSY
-    if queued and request.status.attempt is None:
-        # Rule 8 is stricter with it, and after a restart nothing else tells that it stood behind another.
-        reason, message = Reason.TARGET_BUSY, f"Another request had the target. {message}"
+    message = f"The server gave no usable listing: {trouble.error}"
+    reason, message = _still_queued(request, facts, Reason.SERVER_UNAVAILABLE, message)
     return Wait(trouble.until, waiting(request, facts, now, reason, message, trouble.error))
 
 
@@ -245,6 +293,9 @@ def retry_delay(attempts: int) -> float:
 
 def _suspended(request: Request, facts: Facts, now: Now) -> Step:
     """A live preview: a look a minute, written when what it shows has changed."""
+    if not isinstance(facts.access, Open):
+        shut = _preview_refused(request, facts.access, now)
+        return Wait(now.ticks + ACCESS_SECONDS, shut) if shut == request.status else Record(shut)
     look = facts.looks[-1] if facts.looks else None
     due = look.answered + PREVIEW_SECONDS if look else 0.0
     if facts.outage is not None:
@@ -279,6 +330,11 @@ def _preview(request: Request, facts: Facts, look: Look | None, now: Now) -> Sta
         last_error=last_error,
         start_time=None,  # as in a Job, the deadline's clock starts anew
     )
+
+
+def _preview_refused(request: Request, access: NotFound | Undecided | Refusal, now: Now) -> Status:
+    message = f"Suspended. Approval would be refused ({_why_shut_out(access)}): {access.message}"
+    return next_status(request, now, Phase.SUSPENDED, Reason.SUSPENDED, message, start_time=None)
 
 
 def _contents(target: Target | None) -> str:

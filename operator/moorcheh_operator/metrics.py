@@ -18,7 +18,7 @@ from prometheus_client import (
 )
 
 from . import __version__
-from .model import ENDED, Phase, Reason, Request, Status
+from .model import DEFAULT_SERVER, ENDED, Phase, Reason, Request, Status
 
 LIFE_SECONDS = (0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 900, 3600, 4 * 3600, 24 * 3600)
 CALL_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
@@ -41,6 +41,8 @@ ENDS = {
         Reason.DEADLINE_EXCEEDED,
         Reason.OUTCOME_UNKNOWN,
         Reason.RESTORED_FROM_BACKUP,
+        Reason.NOT_ALLOWED,
+        Reason.PROTECTED,
     ),
 }
 """Each is a series from the start: a counter that is born as 1 has, for `increase`, never grown."""
@@ -95,8 +97,8 @@ class Metrics:
         )
         self.moorcheh_calls = Histogram(
             "moorcheh_operator_moorcheh_request_duration_seconds",
-            "Calls to the Moorcheh server by operation (delete, list, job) and status code or error's name.",
-            ["operation", "code"],
+            "Calls to Moorcheh by server, operation (delete, list, job) and status code or error's name.",
+            ["server", "operation", "code"],
             buckets=CALL_SECONDS,
             registry=registry,
         )
@@ -111,9 +113,15 @@ class Metrics:
         )
         self.job_slots = Gauge(
             "moorcheh_operator_job_slots",
-            "How many deletion jobs may run at once (MOORCHEH_MAX_RUNNING_JOBS); 0: no limit.",
+            "How many deletion jobs may run at once, at all servers together; 0: no limit.",
             registry=registry,
         )
+        self.servers_file_good = Gauge(
+            "moorcheh_operator_servers_file_good",
+            "0 while SERVERS_FILE can't be used and the last good one stays, else 1.",
+            registry=registry,
+        )
+        self.servers_file_good.set(1)
         self.leader = Gauge(
             "moorcheh_operator_leader", "1 while this process leads, else 0.", registry=registry
         )
@@ -137,8 +145,10 @@ class Metrics:
     def count_api_call(self, verb: str, code: str) -> None:
         self.api_calls.labels(verb, code).inc()
 
-    def time_moorcheh_call(self, operation: str, code: str, seconds: float) -> None:
-        self.moorcheh_calls.labels(operation, code).observe(seconds)
+    def time_moorcheh_call(
+        self, operation: str, code: str, seconds: float, server: str = DEFAULT_SERVER
+    ) -> None:
+        self.moorcheh_calls.labels(server, operation, code).observe(seconds)
         if operation == "delete" and code not in NEVER_LEFT:
             self.deletes_sent.inc()
 

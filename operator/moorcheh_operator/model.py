@@ -18,6 +18,7 @@ GROUP = "moorcheh.ai"
 VERSION = "v1alpha1"
 PLURAL = "namespacedeletions"
 KIND = "NamespaceDeletion"
+DEFAULT_SERVER = "default"  # what spec.serverRef.name is unless it is said
 
 RESTORED_LABEL = "velero.io/restore-name"  # Velero puts it on what it restores, and drops the status
 HOOKS = frozenset({"argocd.argoproj.io/hook", "helm.sh/hook"})  # made to run again, and to be deleted
@@ -42,6 +43,7 @@ class Reason(StrEnum):
     """Why a request is in its phase; docs/troubleshooting.md says what each one means."""
 
     # Pending
+    SERVER_NOT_FOUND = "ServerNotFound"
     SERVER_UNAVAILABLE = "ServerUnavailable"
     REFUSED = "Refused"
     TARGET_BUSY = "TargetBusy"
@@ -71,6 +73,9 @@ class Reason(StrEnum):
     DEADLINE_EXCEEDED = "DeadlineExceeded"
     OUTCOME_UNKNOWN = "OutcomeUnknown"
     RESTORED_FROM_BACKUP = "RestoredFromBackup"
+    # Failed, and Pending for a minute before
+    NOT_ALLOWED = "NotAllowed"
+    PROTECTED = "Protected"
 
 
 class IfAbsent(StrEnum):
@@ -95,6 +100,7 @@ class Preconditions:
 @dataclass(frozen=True, slots=True)
 class Spec:
     namespace_name: str
+    server: str = DEFAULT_SERVER  # a name in the servers file, never a URL
     suspend: bool = False
     if_absent: IfAbsent = IfAbsent.SUCCEED
     preconditions: Preconditions = Preconditions()
@@ -106,13 +112,15 @@ class Spec:
 @dataclass(frozen=True, slots=True)
 class Target:
     """What was looked up. `creation_time` is the server's own string, kept verbatim, and names the
-    incarnation that this request is for: it stays when the namespace is found no more.
+    incarnation that this request is for: it stays when the namespace is found no more. `server` is the URL of
+    the server that it was looked up at; attempt and job are at the same one.
     """
 
     found: bool
     item_count: int | None = None
     creation_time: str | None = None
     observation_time: datetime | None = None
+    server: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -307,6 +315,7 @@ def _parse_spec(spec: JsonObject) -> Spec:
         raise ValueError(f"unknown preconditions can't be held: {sorted(unknown)}")
     return Spec(
         namespace_name=_typed(spec["namespaceName"], str),
+        server=_typed((spec.get("serverRef") or {}).get("name", DEFAULT_SERVER), str),
         suspend=_typed(spec.get("suspend", False), bool),
         if_absent=IfAbsent(spec.get("ifAbsent", IfAbsent.SUCCEED)),
         preconditions=Preconditions(
@@ -332,6 +341,7 @@ def _parse_status(status: JsonObject) -> Status:
             item_count=target.get("itemCount"),
             creation_time=target.get("creationTime"),
             observation_time=parse_time(target.get("observationTime")),
+            server=_typed(target.get("server"), str | None),
         )
         if target
         else None,

@@ -36,6 +36,7 @@ from .answers import (
     Unclear,
 )
 from .clock import Clock
+from .credentials import Credential, KeyFileError
 from .model import Job, plain_text
 
 MAX_BODY = 64 * 1024  # bytes
@@ -66,6 +67,7 @@ class _Response:
     status: int
     headers: httpx.Headers
     body: bytes
+    shown: Callable[[str], str]  # the server's words without the key that it was sent
 
     def json(self) -> Any:
         """None where the body is no JSON."""
@@ -79,7 +81,7 @@ class _Response:
         """The words of the server's own JSON error."""
         match self.json():
             case {"message": str(message)}:
-                return plain_text(message)
+                return plain_text(self.shown(message))
             case _:
                 return None
 
@@ -91,8 +93,10 @@ class _BodyTooLargeError(Exception):
     pass
 
 
-class _WrongPathError(Exception):
-    """The request's final path is not the one that was meant (`..` and `.` collapse, faults.md 7)."""
+class _HeldBackError(Exception):
+    """The request never left: it had no key to send, or its final path was not the one that was meant (`..`
+    and `.` collapse).
+    """
 
 
 class Lane:
@@ -103,13 +107,20 @@ class Lane:
     """
 
     def __init__(
-        self, base_url: httpx.URL, timeout: float, clock: Clock, observer: Observer, tls: ssl.SSLContext
+        self,
+        base_url: httpx.URL,
+        timeout: float,
+        clock: Clock,
+        observer: Observer,
+        tls: ssl.SSLContext,
+        credential: Credential | None = None,
     ) -> None:
         self._base = base_url
         self._clock = clock
         self._observer = observer
         self._timeout = timeout
         self._tls = tls
+        self._credential = credential
         self.last_code: str | None = None  # status code or error name of the last call
         self._transport: httpx.AsyncBaseTransport = self._fresh_transport()
         self._cut_off = False  # the last call raised, so its connection may be lost to the transport
@@ -137,10 +148,10 @@ class Lane:
         """Send `DELETE /namespaces/{name}`, once. `request_id` is `<uid>/<attempt.id>`."""
         try:
             response = await self._send("delete", "DELETE", ["namespaces", name], request_id=request_id)
-        except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, _WrongPathError) as error:
-            return NotSent(_words(error))
+        except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, _HeldBackError) as error:
+            return NotSent(self._words(error))
         except (httpx.HTTPError, httpx.InvalidURL, _BodyTooLargeError, TimeoutError) as error:
-            return Unclear(_words(error))
+            return Unclear(self._words(error))
         return _send_answer(response)
 
     async def listing(self) -> LookUpAnswer:
@@ -150,10 +161,10 @@ class Lane:
             httpx.HTTPError,
             httpx.InvalidURL,
             _BodyTooLargeError,
-            _WrongPathError,
+            _HeldBackError,
             TimeoutError,
         ) as error:
-            return Unavailable(_words(error))
+            return Unavailable(self._words(error))
         if response.status != httpx.codes.OK:
             return Unavailable(response.describe())
         entries = _entries(response.json())
@@ -170,22 +181,22 @@ class Lane:
             httpx.HTTPError,
             httpx.InvalidURL,
             _BodyTooLargeError,
-            _WrongPathError,
+            _HeldBackError,
             TimeoutError,
         ) as error:
-            return Unavailable(_words(error))
+            return Unavailable(self._words(error))
         if response.status == httpx.codes.NOT_FOUND and response.message is not None:
             return JobUnknown(response.describe())
         if response.status != httpx.codes.OK:
             return Unavailable(response.describe())
-        return _job(response.json(), name, job_id)
+        return _job(response.json(), name, job_id, self._shown)
 
     async def _send(
         self, operation: str, method: str, path: list[str], *, request_id: str = "", limit: int = MAX_BODY
     ) -> _Response:
         """Raises httpx' errors as they are, `TimeoutError` for an answer that trickles, and our two."""
         if any(not NAME.fullmatch(name) for name in path[1:2]):
-            raise _WrongPathError("the namespace's name can't be put into a URL")
+            raise _HeldBackError("the namespace's name can't be put into a URL")
         raw_path = self._base.raw_path.rstrip(b"/") + "".join(
             "/" + quote(part, safe="") for part in path
         ).encode("ascii")
@@ -198,11 +209,11 @@ class Lane:
         request = httpx.Request(
             method,
             self._base.copy_with(raw_path=raw_path),
-            headers=HEADERS | ({"X-Request-Id": request_id} if request_id else {}),
+            headers=HEADERS | self._key() | ({"X-Request-Id": request_id} if request_id else {}),
             extensions={"timeout": timeout.as_dict()},
         )
         if request.url.raw_path != raw_path or request.url.query:
-            raise _WrongPathError(f"{request.url.raw_path!r} is not the path that was meant")
+            raise _HeldBackError(f"{request.url.raw_path!r} is not the path that was meant")
         started = self._clock.ticks()
         result = "error"
         try:
@@ -223,7 +234,20 @@ class Lane:
             self.last_code = result
             self._observer(operation, result, self._clock.ticks() - started)
         self._clock.moorcheh.observe(response.headers.get("Date"), started, answered)
-        return _Response(response.status_code, response.headers, body)
+        return _Response(response.status_code, response.headers, body, self._shown)
+
+    def _key(self) -> dict[str, str]:
+        try:
+            return self._credential.headers() if self._credential else {}
+        except KeyFileError as error:
+            raise _HeldBackError(str(error)) from error
+
+    def _shown(self, words: str) -> str:
+        return self._credential.redact(words) if self._credential else words
+
+    def _words(self, error: Exception) -> str:
+        name = "" if isinstance(error, _HeldBackError) else type(error).__name__
+        return plain_text(self._shown(": ".join(word for word in (name, str(error)) if word)))
 
 
 class Moorcheh:
@@ -247,12 +271,25 @@ class Moorcheh:
 
     @classmethod
     def at(
-        cls, base_url: str, timeout: float, clock: Clock, observer: Observer = lambda *_: None
+        cls,
+        base_url: str,
+        timeout: float,
+        clock: Clock,
+        observer: Observer = lambda *_: None,
+        credential: Credential | None = None,
+        authorities: str | None = None,
     ) -> Moorcheh:
-        """`timeout`: seconds for one answer."""
+        """`timeout`: seconds for one answer. `authorities`: PEM of the CAs that may vouch for it; None: the
+        usual ones.
+        """
         url = httpx.URL(base_url)
-        tls = httpx.create_ssl_context(trust_env=False)  # one for all: reading the CAs takes a while
-        return cls(lambda: Lane(url, timeout, clock, observer, tls), clock)
+        # One for all: reading the CAs takes a while.
+        tls = (
+            ssl.create_default_context(cadata=authorities)
+            if authorities is not None
+            else httpx.create_ssl_context(trust_env=False)
+        )
+        return cls(lambda: Lane(url, timeout, clock, observer, tls, credential), clock)
 
     async def aclose(self) -> None:
         listings = [task for task in (self._running, self._next) if task is not None]
@@ -261,6 +298,16 @@ class Moorcheh:
         await asyncio.gather(*listings, return_exceptions=True)
         for lane in (*self._delete_lanes, *self._poll_lanes, self._lookup_lane):
             await lane.aclose()
+
+    async def retire(self) -> None:
+        """Close once every call under way has its answer. Nobody may begin another."""
+        for _ in self._delete_lanes:
+            await self.acquire()
+        for _ in self._poll_lanes:
+            await self._free_poll_lanes.get()
+        if listings := [task for task in (self._running, self._next) if task is not None]:
+            await asyncio.wait(listings)
+        await self.aclose()
 
     async def acquire(self) -> Lane:
         """The HTTP slot of a claimer."""
@@ -316,10 +363,6 @@ async def _read(response: httpx.Response, limit: int) -> bytes:
         if len(body) > limit:
             raise _BodyTooLargeError(f"the answer is larger than {limit} bytes")
     return bytes(body)
-
-
-def _words(error: Exception) -> str:
-    return plain_text(f"{type(error).__name__}: {error}" if str(error) else type(error).__name__)
 
 
 def _send_answer(response: _Response) -> SendAnswer:
@@ -413,7 +456,7 @@ def _time_text(value: object) -> str | None:
     return value
 
 
-def _job(body: Any, name: str, job_id: str) -> PollAnswer:
+def _job(body: Any, name: str, job_id: str, shown: Callable[[str], str]) -> PollAnswer:
     match body:
         case {"status": str(status)} if 0 < len(status) <= 64:
             pass
@@ -428,7 +471,7 @@ def _job(body: Any, name: str, job_id: str) -> PollAnswer:
             status=plain_text(status),
             total_items=_count(body.get("total_items")),
             deleted_items=_count(body.get("deleted_items")),
-            last_error=plain_text(last_error) if isinstance(last_error, str) and last_error else None,
+            last_error=plain_text(shown(last_error)) if isinstance(last_error, str) and last_error else None,
             start_time=_time_text(body.get("started_at")),
             update_time=_time_text(body.get("updated_at")),
             finish_time=_time_text(body.get("finished_at")),

@@ -23,11 +23,17 @@ Check = Callable[[], str | None]
 
 class Probes:
     def __init__(
-        self, metrics: Metrics, list_age: Callable[[], float | None], measure: Callable[[], None]
+        self,
+        metrics: Metrics,
+        list_age: Callable[[], float | None],
+        measure: Callable[[], None],
+        notice: Check = lambda: None,
     ) -> None:
+        """`notice`: what is wrong and still no reason to be not ready."""
         self._metrics = metrics
         self._list_age = list_age
         self._measure = measure
+        self._notice = notice
         self._lag = 0.0
         self._lags: deque[float] = deque(maxlen=LAGS_KEPT)
         self._runner: web.AppRunner | None = None
@@ -38,7 +44,7 @@ class Probes:
         """Raises `OSError` where the address can't be had."""
         app = web.Application()
         app.router.add_get("/healthz", lambda _: _answer(self.unhealthy()))
-        app.router.add_get("/readyz", lambda _: _answer(self.unready()))
+        app.router.add_get("/readyz", lambda _: _answer(self.unready(), self._notice()))
         app.router.add_get("/metrics", self._scrape)
         self._runner = web.AppRunner(app, access_log=None)
         await self._runner.setup()
@@ -80,5 +86,6 @@ class Probes:
             self._metrics.loop_lag.set(max(self._lags))
 
 
-async def _answer(trouble: str | None) -> web.Response:
-    return web.Response(text=f"{trouble or 'ok'}\n", status=503 if trouble else 200)
+async def _answer(trouble: str | None, notice: str | None = None) -> web.Response:
+    lines = [trouble or "ok", *([notice] if notice else [])]
+    return web.Response(text="\n".join(lines) + "\n", status=503 if trouble else 200)

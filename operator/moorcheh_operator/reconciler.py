@@ -17,22 +17,25 @@ from datetime import timedelta
 from typing import Any, assert_never
 
 from . import lifecycle
+from .access import Access, access, seen_at
 from .announcements import announcement, log_fields, log_names, long_wait
-from .answers import NotSent, SendAnswer
+from .answers import NotSent, PollAnswer, SendAnswer, Unavailable
 from .clock import Clock, Now
 from .cluster import Cluster, ClusterError, Conflict, Invalid, Unanswered, WriteAnswer, Written
+from .connections import Connection, Connections
 from .events import Events
 from .expirations import Expirations
-from .facts import Facts, Sent, after_look, after_poll, after_send, backoff, new_chapter
+from .facts import Facts, Sent, after_look, after_poll, after_send, backoff, elsewhere, new_chapter
 from .fences import CLOCK_ERROR
-from .lifecycle import Claim, Forget, Limits, LookUp, Poll, Record, Step, Wait
+from .labels import Labels
+from .lifecycle import Claim, Forget, LookUp, Poll, Record, Step, Wait
 from .metrics import Metrics
 from .model import ENDED, MalformedRequestError, Phase, Request, Status, identity, parse
 from .moorcheh import Lane, Moorcheh
 from .retention import ignored
-from .slots import Slots
+from .servers import From
 from .statuses import bare
-from .targets import Targets
+from .targets import Place, Targets
 from .tenure import follows_job, uses_slot
 
 RELIST_SECONDS = 60.0
@@ -51,8 +54,13 @@ class Tracked:
 
     request: Request
     facts: Facts
+    server: Connection | None = None  # None: there is none for it
+    place: Place | None = None
     wake: asyncio.Event = field(default_factory=asyncio.Event)
-    lane: Lane | None = None  # the HTTP slot, held from before the look-up to the DELETE's answer
+    lane: Lane | None = (
+        None  # of `lane_of`: the HTTP slot, held from before the look-up to the DELETE's answer
+    )
+    lane_of: Moorcheh | None = None
     lane_since: float = 0.0  # ticks
     target_since: float | None = None  # ticks; None while another request has the target
     waiting: tuple[str, str, float] | None = None  # phase and reason that a wait would show, since when
@@ -66,26 +74,26 @@ class Reconciler:
     def __init__(
         self,
         cluster: Cluster,
-        moorcheh: Moorcheh,
+        connections: Connections,
         clock: Clock,
-        limits: Limits,
-        max_running_jobs: int,
         namespaces: tuple[str, ...],
         metrics: Metrics,
         leads: Callable[[], bool],
+        own_namespace: str | None = None,
     ) -> None:
+        """`own_namespace`: the operator's, for servers that take requests from there alone."""
         self._cluster = cluster
-        self._moorcheh = moorcheh
+        self._connections = connections
+        connections.slot_free = self._slot_free
         self._clock = clock
-        self._limits = limits
+        self._own_namespace = own_namespace
+        self._labels = Labels(cluster, clock)
         self._namespaces = namespaces or ("",)
         self._metrics = metrics
-        metrics.job_slots.set(max_running_jobs)
         self._started = clock.ticks()
         self._tracked: dict[str, Tracked] = {}
         self._left: dict[str, tuple[Request, float]] = {}  # what tasks left off at, and when (ticks)
-        self._slots = Slots(max_running_jobs, self._slot_free)
-        self._targets = Targets(self._wake)
+        self._targets = Targets(self._wake, self._place)
         self._events = Events(cluster)
         self._background: list[asyncio.Task[None]] = []
         self._listed_at: float | None = None  # ticks of the last complete list
@@ -94,7 +102,7 @@ class Reconciler:
         self._idle = asyncio.Event()
         self._idle.set()
         self._expirations = Expirations(
-            cluster, clock, self._may_expire, self._targets.is_wanted, self._events.announce
+            cluster, clock, self._may_expire, self._is_wanted, self._events.announce
         )
 
     # From outside: start, stop, lead, and what the watch saw
@@ -112,6 +120,11 @@ class Reconciler:
             tracked.wake.set()
         self._expirations.wake()
 
+    def servers_changed(self) -> None:
+        """The servers file says something else: everybody asks anew whether, and where, they may."""
+        for tracked in self._tracked.values():
+            tracked.wake.set()
+
     @property
     def list_age(self) -> float | None:
         """Seconds since the last complete list; None before the first one."""
@@ -128,7 +141,9 @@ class Reconciler:
             if not (request.spec.suspend or request.withdrawn or request.status.phase in ENDED)
         ]
         self._metrics.oldest.set(max(ages, default=0.0))
-        self._metrics.job_slots_used.set(self._slots.used)
+        limits = [connection.slots.limit for connection in self._connections.all]
+        self._metrics.job_slots.set(sum(limits) if all(limits) else 0)
+        self._metrics.job_slots_used.set(sum(each.slots.used for each in self._connections.all))
         self._metrics.leader.set(self._leads())
         age = self.list_age
         self._metrics.list_age.set(self._clock.ticks() - self._started if age is None else age)
@@ -197,7 +212,9 @@ class Reconciler:
     # The loop of one request
 
     def _track(self, request: Request) -> None:
-        facts = Facts(first_seen=self._clock.ticks())
+        ticks = self._clock.ticks()
+        # One that may not must not for a moment keep those waiting who may.
+        facts = Facts(first_seen=ticks, access=self._access(request), access_since=ticks)
         tracked = Tracked(request, facts, shown_since=facts.first_seen)
         self._tracked[request.uid] = tracked
         self._idle.clear()
@@ -216,7 +233,7 @@ class Reconciler:
                     await asyncio.sleep(CRASH_SECONDS)
         finally:
             self._let_go(tracked)
-            self._slots.release(tracked.request.seniority)
+            self._release_slot(tracked)
             self._targets.remove(tracked)
             self._tracked.pop(tracked.request.uid, None)
             self._left[tracked.request.uid] = tracked.request, self._clock.ticks()
@@ -226,13 +243,15 @@ class Reconciler:
 
     async def _advance(self, tracked: Tracked) -> bool:
         """One step. False: the task is over."""
+        if self._needs_labels(tracked.request):
+            await self._labels.refresh(tracked.request.namespace)
         step, now = self._decide(tracked)
         if not isinstance(step, Claim):
             self._let_go(tracked)
             if uses_slot(tracked.request, tracked.facts, now):
-                self._slots.occupy(tracked.request.uid)
+                self._occupy_slot(tracked)
             elif not tracked.facts.slots_full and step != LookUp(to_claim=True):
-                self._slots.release(tracked.request.seniority)
+                self._release_slot(tracked)
         if isinstance(step, Forget):
             return False
         if not self._may_act(tracked, step):
@@ -256,7 +275,7 @@ class Reconciler:
         """False: there is nothing to stand by for. A deleted object's job is followed by the leader alone."""
         self._let_go(tracked)
         if not uses_slot(tracked.request, tracked.facts, now):
-            self._slots.release(tracked.request.seniority)
+            self._release_slot(tracked)
         withdrawn_job = tracked.request.withdrawn and tracked.request.status.phase is not Phase.SUBMITTING
         if self._stopping or withdrawn_job:
             return False
@@ -276,6 +295,7 @@ class Reconciler:
     def _decide(self, tracked: Tracked) -> tuple[Step, Now]:
         now = self._clock.now()
         request = tracked.request
+        self._place_anew(tracked, now.ticks)
         holder = self._targets.holder(request)
         blocked = holder is not None and holder.uid != request.uid
         if blocked:
@@ -293,12 +313,70 @@ class Reconciler:
             rival_end=self._targets.last_end(request),
             held_since=max(tracked.lane_since, tracked.target_since or 0.0) if held else None,
         )
-        return lifecycle.next_step(request, tracked.facts, now, self._limits), now
+        limits = tracked.server.limits if tracked.server else self._connections.default_limits
+        return lifecycle.next_step(request, tracked.facts, now, limits), now
 
     def _let_go(self, tracked: Tracked) -> None:
-        if tracked.lane is not None:
-            self._moorcheh.release(tracked.lane)
-            tracked.lane = None
+        if tracked.lane is not None and tracked.lane_of is not None:
+            tracked.lane_of.release(tracked.lane)
+            tracked.lane = tracked.lane_of = None
+
+    @staticmethod
+    def _occupy_slot(tracked: Tracked) -> None:
+        if tracked.server is not None:
+            tracked.server.slots.occupy(tracked.request.uid)
+
+    @staticmethod
+    def _release_slot(tracked: Tracked) -> None:
+        if tracked.server is not None:
+            tracked.server.slots.release(tracked.request.seniority)
+
+    # Which server, and whether it may
+
+    def _place_anew(self, tracked: Tracked, ticks: float) -> None:
+        """By what the servers file says now. What was seen at another server counts for nothing."""
+        server, place = self._server(tracked), self._place(tracked.request)
+        if server is not tracked.server:
+            self._let_go(tracked)
+            self._release_slot(tracked)
+            tracked.server = server
+        if tracked.place not in (None, place):
+            tracked.facts = elsewhere(tracked.facts, ticks)
+        tracked.place = place
+        verdict = self._access(tracked.request)
+        if verdict != tracked.facts.access:
+            same = type(verdict) is type(tracked.facts.access)
+            since = tracked.facts.access_since if same else ticks
+            tracked.facts = dataclasses.replace(tracked.facts, access=verdict, access_since=since)
+        self._targets.update(tracked)
+
+    def _server(self, tracked: Tracked) -> Connection | None:
+        """The one that its attempt is at, also where the file no longer names it; else that of its name."""
+        request, url = tracked.request, seen_at(tracked.request)
+        if url is not None and follows_job(request, tracked.facts):
+            return self._connections.at(url)
+        named = self._connections.servers.get(request.spec.server)
+        return None if named is None or url not in (None, named.url) else self._connections.at(named.url)
+
+    def _place(self, request: Request) -> Place:
+        return self._url(seen_at(request) or request.spec.server), request.spec.namespace_name
+
+    def _url(self, server: str) -> str:
+        """Of a server by name; a URL, or a name that nobody has, stays as it is."""
+        named = self._connections.servers.get(server)
+        return server if named is None else named.url
+
+    def _is_wanted(self, server: str, name: str) -> bool:
+        return self._targets.is_wanted((self._url(server), name))
+
+    def _access(self, request: Request) -> Access:
+        named = self._connections.servers.get(request.spec.server)
+        return access(request, named, self._own_namespace, self._labels.of(request.namespace))
+
+    def _needs_labels(self, request: Request) -> bool:
+        named = self._connections.servers.get(request.spec.server)
+        over = request.withdrawn or request.status.phase in ENDED or follows_job(request, Facts())
+        return named is not None and named.allowed_from is From.SELECTOR and not over
 
     async def _wait(self, tracked: Tracked, step: Wait, now: Now) -> None:
         self._tell_long_wait(tracked, now.ticks)
@@ -323,19 +401,29 @@ class Reconciler:
         tracked.wake.clear()
 
     async def _look(self, tracked: Tracked, *, to_claim: bool) -> None:
+        server, name = tracked.server, tracked.request.spec.namespace_name
+        if server is None:
+            now, gone = self._clock.ticks(), Unavailable(_no_server(tracked.request))
+            tracked.facts = after_look(tracked.facts, name, gone, now, now)
+            return
+        moorcheh = server.moorcheh
         if to_claim:
-            taken = self._slots.take(tracked.request.seniority)
+            taken = server.slots.take(tracked.request.seniority)
             tracked.facts = dataclasses.replace(tracked.facts, slots_full=not taken)
             if taken:
-                tracked.lane = await self._moorcheh.acquire()
+                tracked.lane, tracked.lane_of = await moorcheh.acquire(), moorcheh
                 tracked.lane_since = self._clock.ticks()
-        started, answer, answered = await self._moorcheh.look_up()
-        name = tracked.request.spec.namespace_name
-        tracked.facts = after_look(tracked.facts, name, answer, started, answered)
+        started, answer, answered = await moorcheh.look_up()
+        if self._place(tracked.request)[0] == server.url:  # else it tells of a server that is not meant now
+            tracked.facts = after_look(tracked.facts, name, answer, started, answered, server.url)
 
     async def _poll(self, tracked: Tracked, job_id: str) -> None:
-        chapter = _chapter(tracked.request)
-        answer = await self._moorcheh.job(tracked.request.spec.namespace_name, job_id)
+        chapter, server = _chapter(tracked.request), tracked.server
+        answer: PollAnswer
+        if server is None:
+            answer = Unavailable(_no_server(tracked.request))
+        else:
+            answer = await server.moorcheh.job(tracked.request.spec.namespace_name, job_id)
         if _chapter(tracked.request) == chapter:  # else it may be about the job of an earlier attempt
             tracked.facts = after_poll(tracked.facts, answer, self._clock.ticks())
 
@@ -364,7 +452,7 @@ class Reconciler:
             sent = NotSent("the request was deleted before its DELETE was sent")
         elif self._clock.ticks() - now.ticks > lifecycle.SEND_WINDOW or tracked.lane is None:
             sent = NotSent(f"the claim took longer than {lifecycle.SEND_WINDOW:.0f} s to record")
-        elif abs(self._clock.skew() - look.skew) > CLOCK_ERROR:
+        elif tracked.server is None or abs(tracked.server.clock.skew() - look.skew) > CLOCK_ERROR:
             # A machine that slept: the look-up was judged by a clock that had stood still (rule 8).
             sent = NotSent("the clocks moved between the look-up and the claim")
         else:
@@ -519,6 +607,8 @@ class Reconciler:
                 logger.info("the requests could be listed again, after %d failures", failures)
             failures = 0
             self._targets.forget_ends(self._clock.now().time - ENDS_KEPT)
+            self._labels.forget(started)
+            self._connections.leave([each.server for each in self._tracked.values() if each.server])
             self._left = {uid: left for uid, left in self._left.items() if left[1] > started - RELIST_SECONDS}
             first, self._listed_at = self._listed_at is None, started
             for tracked in self._tracked.values():
@@ -548,6 +638,11 @@ class Reconciler:
         if (tracked := self._tracked.get(uid)) is not None:
             tracked.facts = dataclasses.replace(tracked.facts, slots_full=False)
             tracked.wake.set()
+
+
+def _no_server(request: Request) -> str:
+    where = seen_at(request) or f'the server "{request.spec.server}"'
+    return f"the servers file does not name {where}, where this attempt is"
 
 
 def _chapter(request: Request) -> tuple[Phase, str | None, bool]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-from .lifecycle import Limits
+from .connections import Defaults
 
 
 class LeaderElection(StrEnum):
@@ -23,7 +23,8 @@ class LogFormat(StrEnum):
 class Settings:
     """Times in seconds."""
 
-    moorcheh_base_url: str
+    moorcheh_base_url: str | None = None  # this or servers_file
+    servers_file: str | None = None
     moorcheh_timeout: float = 30.0
     verify: float = 600.0
     max_running_jobs: int = 10  # 0: no limit
@@ -34,10 +35,6 @@ class Settings:
     log_format: LogFormat = LogFormat.TEXT
 
     @property
-    def limits(self) -> Limits:
-        return Limits(request_timeout=self.moorcheh_timeout, verify_seconds=self.verify)
-
-    @property
-    def drain(self) -> float:
-        """How long a stop waits for answers: one that was just sent, and its write."""
-        return self.moorcheh_timeout + 10.0
+    def defaults(self) -> Defaults:
+        """For what the servers file leaves open."""
+        return Defaults(self.moorcheh_timeout, self.verify, self.max_running_jobs)

@@ -22,6 +22,16 @@ class Slots:
         self._queue: list[Seniority] = []
 
     @property
+    def limit(self) -> int:
+        return self._limit
+
+    def resize(self, limit: int) -> None:
+        """Those that are in use stay so; whoever waits is woken where there is room now."""
+        self._limit = limit
+        for _, uid in self._queue[: max(limit - len(self._used), 0) if limit else None]:
+            self._wake(uid)
+
+    @property
     def used(self) -> int:
         return len(self._used)
 

@@ -126,9 +126,9 @@ def seen_target(request: Request, facts: Facts, look: Look, now: Now) -> Target:
     bound = bound_target(request, facts)
     named = bound.creation_time if bound else None
     if look.entry is None or sight(look, bound) is Sight.REPLACED:
-        seen = Target(found=False, creation_time=named)
+        seen = Target(found=False, creation_time=named, server=look.server)
     else:
-        seen = Target(True, look.entry.item_count, named or look.entry.creation_time)
+        seen = Target(True, look.entry.item_count, named or look.entry.creation_time, server=look.server)
     if recorded is not None and dataclasses.replace(recorded, observation_time=None) == seen:
         return recorded
     return dataclasses.replace(seen, observation_time=whole_seconds(now.time))

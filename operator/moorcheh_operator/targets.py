@@ -9,7 +9,10 @@ from typing import Protocol
 
 from .facts import Facts
 from .model import Request
-from .tenure import claim_rank, holder
+from .tenure import claim_rank, holder, was_shut_out
+
+Place = tuple[str, str]
+"""A server, and a name on it."""
 
 
 class Member(Protocol):
@@ -21,61 +24,78 @@ class Member(Protocol):
     def facts(self) -> Facts: ...
 
 
+def by_name(request: Request) -> Place:
+    return request.spec.server, request.spec.namespace_name
+
+
 class Targets:
     """Members by target. Whoever comes to hold a target is woken."""
 
-    def __init__(self, wake: Callable[[str], None]) -> None:
+    def __init__(self, wake: Callable[[str], None], place: Callable[[Request], Place] = by_name) -> None:
         self._wake = wake
-        self._members: defaultdict[str, dict[str, Member]] = defaultdict(dict)
-        self._ranks: dict[str, int | None] = {}
-        self._holders: dict[str, Request] = {}
-        self._ends: dict[str, datetime] = {}
+        self._place = place
+        self._members: defaultdict[Place, dict[str, Member]] = defaultdict(dict)
+        self._ranks: dict[str, tuple[Place, int | None]] = {}
+        self._holders: dict[Place, Request] = {}
+        self._ends: dict[Place, datetime] = {}
 
     def update(self, member: Member) -> None:
-        """To be called when a member is new or has changed."""
-        name, uid = member.request.spec.namespace_name, member.request.uid
+        """To be called when a member is new or has changed, or its place has."""
+        place, uid = self._place(member.request), member.request.uid
         rank = claim_rank(member.request, member.facts)
-        if self._ranks.get(uid, -1) == rank:
+        known = self._ranks.get(uid)
+        if member.facts.claiming and known is not None:
+            place = known[0]  # where its claim may land, whatever the servers file says by now
+        if known == (place, rank):
             return
-        self._ranks[uid] = rank
-        self._members[name][uid] = member
-        self._settle(name, self._members[name].values())
+        if known is not None and known[0] != place:
+            self.remove(member)
+        self._ranks[uid] = place, rank
+        self._members[place][uid] = member
+        self._settle(place, self._members[place].values())
 
     def remove(self, member: Member) -> None:
-        name = member.request.spec.namespace_name
-        members = self._members[name]
+        known = self._ranks.pop(member.request.uid, None)
+        if known is None:
+            return
+        place = known[0]
+        members = self._members[place]
         members.pop(member.request.uid, None)
-        self._ranks.pop(member.request.uid, None)
-        self._settle(name, members.values())
+        self._settle(place, members.values())
         if not members:
-            del self._members[name]
+            del self._members[place]
 
     def note_end(self, request: Request) -> None:
         """An ended request: what waits for its target must be strict about newer data (rule 8)."""
-        name, end = request.spec.namespace_name, request.status.completion_time
-        if end is not None and end > self._ends.get(name, datetime.min.replace(tzinfo=end.tzinfo)):
-            self._ends[name] = end
+        end = request.status.completion_time
+        if end is None or was_shut_out(request):
+            return
+        place = self._place(request)
+        if end > self._ends.get(place, datetime.min.replace(tzinfo=end.tzinfo)):
+            self._ends[place] = end
 
     def last_end(self, request: Request) -> datetime | None:
-        return self._ends.get(request.spec.namespace_name)
+        return self._ends.get(self._place(request))
 
     def forget_ends(self, before: datetime) -> None:
         """Those of targets that no request is worked on for: a later one is younger than they are."""
-        self._ends = {name: end for name, end in self._ends.items() if end > before or name in self._members}
+        self._ends = {
+            place: end for place, end in self._ends.items() if end > before or place in self._members
+        }
 
     def holder(self, request: Request) -> Request | None:
-        return self._holders.get(request.spec.namespace_name)
+        return self._holders.get(self._place(request))
 
-    def is_wanted(self, name: str) -> bool:
+    def is_wanted(self, place: Place) -> bool:
         """Whether any request that is being worked on, suspended ones too, has this target."""
-        return bool(self._members.get(name))
+        return bool(self._members.get(place))
 
-    def _settle(self, name: str, members: Iterable[Member]) -> None:
-        before = self._holders.get(name)
+    def _settle(self, place: Place, members: Iterable[Member]) -> None:
+        before = self._holders.get(place)
         now = holder((member.request, member.facts) for member in members)
         if now is None:
-            self._holders.pop(name, None)
+            self._holders.pop(place, None)
         else:
-            self._holders[name] = now
+            self._holders[place] = now
         if now is not None and (before is None or before.uid != now.uid):
             self._wake(now.uid)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from .access import Open
 from .clock import Now
 from .facts import Facts
 from .model import ENDED, OPEN_ATTEMPT, JobStatus, Reason, Request
@@ -26,7 +27,15 @@ def claim_rank(request: Request, facts: Facts) -> int | None:
     if facts.claiming or follows_job(request, facts):
         return 0
     status = request.status
+    if not isinstance(facts.access, Open):
+        return None  # or whoever may not delete a target could keep those waiting who may
     return None if request.withdrawn or request.spec.suspend or status.phase in ENDED else 1
+
+
+def was_shut_out(request: Request) -> bool:
+    """It ended without ever having got in: no end of another request for its target, as rule 8 means it."""
+    shut_out = (Reason.NOT_ALLOWED, Reason.PROTECTED)
+    return request.status.reason in shut_out and request.status.attempt is None
 
 
 def follows_job(request: Request, facts: Facts) -> bool:

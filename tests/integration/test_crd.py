@@ -43,6 +43,7 @@ FULL_STATUS = model.Status(
         item_count=5000,
         creation_time="2026-05-21T12:10:00.000Z",
         observation_time=datetime(2026, 11, 23, 10, 0, tzinfo=UTC),
+        server="https://moorcheh.example/" + 487 * "x",
     ),
     attempt=model.Attempt(
         number=2,
@@ -198,7 +199,13 @@ def own_requests(http: httpx.Client) -> Requests:
 # Creation
 
 
-DEFAULTS = {"suspend": False, "ifAbsent": "Succeed", "backoffLimit": 3, "activeDeadlineSeconds": 86400}
+DEFAULTS = {
+    "serverRef": {"name": "default"},
+    "suspend": False,
+    "ifAbsent": "Succeed",
+    "backoffLimit": 3,
+    "activeDeadlineSeconds": 86400,
+}
 
 
 @pytest.mark.parametrize(
@@ -223,6 +230,8 @@ def test_what_is_left_open_takes_its_default(requests: Requests, left_open: Json
         pytest.param({"namespaceName": "My_docs-2"}, id="name with everything it may have"),
         pytest.param({"namespaceName": "-"}, id="name of a hyphen"),
         pytest.param({"suspend": True}, id="suspended from the start"),
+        pytest.param({"serverRef": {"name": "a"}}, id="server of one character"),
+        pytest.param({"serverRef": {"name": "a-" + 60 * "0" + "z"}}, id="server of 63 characters"),
         pytest.param({"ifAbsent": "Succeed"}, id="ifAbsent Succeed"),
         pytest.param({"ifAbsent": "Fail"}, id="ifAbsent Fail"),
         pytest.param({"backoffLimit": 0}, id="backoffLimit 0"),
@@ -270,6 +279,11 @@ def created_before(text: object) -> Json:
             }.items()
         ],
         pytest.param({"suspend": "true"}, "spec.suspend", id="suspend as a string"),
+        pytest.param({"serverRef": {"name": ""}}, "spec.serverRef.name", id="server without a name"),
+        pytest.param({"serverRef": {"name": "http://evil"}}, "spec.serverRef.name", id="server by URL"),
+        pytest.param({"serverRef": {"name": "a.b"}}, "spec.serverRef.name", id="server by host"),
+        pytest.param({"serverRef": {"name": 64 * "a"}}, "spec.serverRef.name", id="server's name too long"),
+        pytest.param({"serverRef": "default"}, "spec.serverRef", id="server as a text"),
         pytest.param({"ifAbsent": "fail"}, "spec.ifAbsent", id="ifAbsent in small letters"),
         pytest.param({"ifAbsent": ""}, "spec.ifAbsent", id="ifAbsent empty"),
         pytest.param({"backoffLimit": -1}, "spec.backoffLimit", id="backoffLimit -1"),
@@ -371,6 +385,11 @@ BOTH = CREATED_BEFORE | {"maxItems": 10}
     ("before", "change", "field"),
     [
         pytest.param({}, {"namespaceName": "other"}, "namespaceName", id="another target"),
+        pytest.param({}, {"serverRef": {"name": "other"}}, "serverRef", id="another server"),
+        pytest.param({"serverRef": {"name": "a"}}, {"serverRef": None}, "serverRef", id="server removed"),
+        pytest.param(
+            {"serverRef": {"name": "a"}}, {"serverRef": {"name": None}}, "serverRef", id="its name removed"
+        ),
         pytest.param({}, {"ifAbsent": "Fail"}, "ifAbsent", id="ifAbsent changed"),
         pytest.param({"ifAbsent": "Fail"}, {"ifAbsent": None}, "ifAbsent", id="ifAbsent removed"),
         pytest.param({}, {"preconditions": {"maxItems": 0}}, "preconditions", id="preconditions added"),
@@ -432,6 +451,10 @@ def test_target_if_absent_and_preconditions_cannot_be_changed(
     ("before", "change"),
     [
         pytest.param({}, {"namespaceName": "docs"}, id="the same target"),
+        pytest.param({}, {"serverRef": {"name": "default"}}, id="the default server, written out"),
+        pytest.param(
+            {"serverRef": {"name": "default"}}, {"serverRef": None}, id="the default server, removed"
+        ),
         pytest.param({}, {"ifAbsent": "Succeed"}, id="the default, written out"),
         pytest.param({"ifAbsent": "Succeed"}, {"ifAbsent": None}, id="the default, removed"),
         pytest.param({"preconditions": BOTH}, {"preconditions": BOTH}, id="the same preconditions"),

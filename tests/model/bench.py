@@ -12,10 +12,12 @@ import logging
 from dataclasses import dataclass, field
 
 from moorcheh_operator.clock import Clock
-from moorcheh_operator.lifecycle import LOOK_FRESH, SEND_WINDOW, Limits
+from moorcheh_operator.connections import Connections, Defaults
+from moorcheh_operator.lifecycle import LOOK_FRESH, SEND_WINDOW
 from moorcheh_operator.metrics import Metrics
 from moorcheh_operator.model import parse_time
 from moorcheh_operator.reconciler import Reconciler
+from moorcheh_operator.servers import single
 from tests.model.api_server import EPOCH, ApiServer, Json, Link, Trouble
 from tests.model.moorcheh_server import REQUEST_TIMEOUT, Arrival, Incarnation, Lanes, Server
 from tests.model.virtual_time import VirtualLoop, owner
@@ -94,12 +96,13 @@ class Bench:
         context.run(owner.set, name)
 
         async def make() -> Process:
+            defaults = Defaults(REQUEST_TIMEOUT, self._verify_seconds, self._max_running_jobs)
+            connections = Connections(clock, defaults, lambda _, __, ___, own: Lanes(self.server, own))
+            connections.apply(single("http://moorcheh"))
             reconciler = Reconciler(
                 link,
-                Lanes(self.server, clock),
+                connections,
                 clock,
-                Limits(REQUEST_TIMEOUT, self._verify_seconds),
-                self._max_running_jobs,
                 (),
                 Metrics(),
                 leads=lambda: process.leads,

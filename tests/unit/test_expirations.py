@@ -62,7 +62,7 @@ class Stage:
             cast("Cluster", self.server),
             self.clock,
             lambda: self.may_act,
-            self.wanted.__contains__,
+            lambda _server, name: name in self.wanted,
             self.announce,
         )
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from moorcheh_operator import lifecycle
+from moorcheh_operator.access import Access, NotFound, Refusal, Undecided
 from moorcheh_operator.answers import (
     Accepted,
     Entry,
@@ -1641,7 +1642,124 @@ OVER_CASES = [
     ),
 ]
 
+NOT_HERE = Refusal(Reason.NOT_ALLOWED, "Not from here.")
+PROTECTS = Refusal(Reason.PROTECTED, "Protected.")
+UNREAD = Undecided("The labels can't be read.")
+NO_SERVER = NotFound("There is no such server.")
+
+
+def shut_out(access: Access, seconds: float = 10.0, **facts: Any) -> Facts:
+    """Since so many seconds."""
+    return Facts(access=access, access_since=ago(seconds), first_seen=ago(500), **facts)
+
+
+ACCESS_CASES = [
+    pytest.param(
+        Case(
+            NEW, shut_out(NOT_HERE), waits(5, PENDING, Reason.NOT_ALLOWED, start_time=NOW.time, says="60 s")
+        ),
+        id="a-refusal-is-shown-before-it-is-final",
+    ),
+    pytest.param(
+        Case(NEW, shut_out(PROTECTS, 57), waits(3, PENDING, Reason.PROTECTED, start_time=NOW.time)),
+        id="a-refusal-wakes-for-its-end",
+    ),
+    pytest.param(
+        Case(NEW, shut_out(NOT_HERE, 60), records(FAILED, Reason.NOT_ALLOWED, says="Nothing was sent.")),
+        id="a-refusal-that-stood-a-minute-is-the-end",
+    ),
+    pytest.param(
+        Case(NEW, shut_out(PROTECTS, 60), records(FAILED, Reason.PROTECTED)), id="so-is-a-protected-name"
+    ),
+    pytest.param(
+        Case(
+            resumed(),
+            dataclasses.replace(shut_out(NOT_HERE, 9999), first_seen=ago(1)),
+            waits(5, PENDING, Reason.NOT_ALLOWED, start_time=NOW.time),
+        ),
+        id="the-minute-counts-from-the-approval",
+    ),
+    pytest.param(
+        Case(
+            NEW, shut_out(NO_SERVER, 9999), waits(None, PENDING, Reason.SERVER_NOT_FOUND, start_time=NOW.time)
+        ),
+        id="an-unknown-server-is-waited-for",
+    ),
+    pytest.param(
+        Case(NEW, shut_out(UNREAD, 9999), waits(5, PENDING, Reason.NOT_ALLOWED, start_time=NOW.time)),
+        id="what-can-t-be-told-is-no-and-not-final",
+    ),
+    pytest.param(
+        Case(
+            NEW,
+            dataclasses.replace(ready(THERE), access=NOT_HERE, access_since=ago(1)),
+            waits(5, PENDING, Reason.NOT_ALLOWED, start_time=NOW.time, target=FIRST_SEEN_TARGET),
+        ),
+        id="not-even-the-claim-that-all-else-allows",
+    ),
+    pytest.param(
+        Case(
+            retrying(),
+            shut_out(PROTECTS, 60, looks=looks(THERE, THERE)),
+            records(FAILED, Reason.PROTECTED, says="after attempt 1"),
+        ),
+        id="another-attempt-needs-the-right-again",
+    ),
+    pytest.param(
+        Case(
+            NEW,
+            shut_out(NOT_HERE, queued=True),
+            waits(5, PENDING, Reason.TARGET_BUSY, start_time=NOW.time, says="Not from here."),
+        ),
+        id="rule-8-that-it-stood-behind-another-stays-on-record",
+    ),
+    pytest.param(
+        Case(
+            a_request(deadline=10, phase=PENDING, reason=Reason.SERVER_NOT_FOUND),
+            shut_out(NO_SERVER),
+            records(FAILED, Reason.DEADLINE_EXCEEDED),
+        ),
+        id="the-deadline-holds-for-it-too",
+    ),
+    pytest.param(
+        Case(
+            a_request(suspend=True),
+            shut_out(NOT_HERE, 9999),
+            records(Phase.SUSPENDED, Reason.SUSPENDED, says="would be refused (NotAllowed): Not from here."),
+        ),
+        id="a-suspended-one-is-told-and-shown-nothing",
+    ),
+    *[
+        pytest.param(
+            Case(
+                a_request(SUBMITTING),
+                shut_out(access, 9999, sent=sent(Accepted("job-1"))),
+                records(RUNNING, Reason.JOB_RUNNING, job=Job("job-1")),
+            ),
+            id=f"an-answer-is-recorded-all-the-same-{name}",
+        )
+        for name, access in (("refused", NOT_HERE), ("protected", PROTECTS), ("no-server", NO_SERVER))
+    ],
+    *[
+        pytest.param(
+            Case(a_request(RUNNING), shut_out(access, 9999), Poll("job-1")),
+            id=f"a-job-is-followed-all-the-same-{name}",
+        )
+        for name, access in (("refused", NOT_HERE), ("protected", PROTECTS), ("no-server", NO_SERVER))
+    ],
+    pytest.param(
+        Case(a_request(SUBMITTING), shut_out(NO_SERVER, 9999), LookUp()), id="verifying-goes-on-all-the-same"
+    ),
+]
+
+
+@pytest.mark.parametrize("case", ACCESS_CASES)
+def test_what_a_server_s_rights_mean(case: Case) -> None:
+    case.check()
+
+
 TABLES = {
+    "access": ACCESS_CASES,
     "pending": PENDING_CASES,
     "look": LOOK_CASES,
     "suspended": SUSPENDED_CASES,

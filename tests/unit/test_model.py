@@ -73,6 +73,7 @@ def test_a_status_that_somebody_emptied_is_a_new_one(body: dict[str, Any]) -> No
 def test_every_field_of_the_spec_is_read() -> None:
     spec = {
         "namespaceName": "documents",
+        "serverRef": {"name": "archive"},
         "suspend": True,
         "ifAbsent": "Fail",
         "preconditions": {"createdBefore": "2026-11-23T13:00:00+01:00", "maxItems": 0},
@@ -83,6 +84,7 @@ def test_every_field_of_the_spec_is_read() -> None:
 
     assert parse(an_object(spec=spec)).spec == Spec(
         "documents",
+        server="archive",
         suspend=True,
         if_absent=IfAbsent.FAIL,
         preconditions=Preconditions(NOON, 0),
@@ -239,7 +241,9 @@ statuses = some.builds(
     phase=maybe(some.sampled_from(Phase)),
     reason=maybe(some.sampled_from(Reason).map(str) | texts),
     message=maybe(texts),
-    target=maybe(some.builds(Target, some.booleans(), maybe(counts), maybe(texts), maybe(times))),
+    target=maybe(
+        some.builds(Target, some.booleans(), maybe(counts), maybe(texts), maybe(times), maybe(texts))
+    ),
     attempt=maybe(some.builds(Attempt, some.integers(0, 21), texts, times)),
     job=maybe(some.builds(Job, texts, *[maybe(texts)], *[maybe(counts)] * 2, *[maybe(texts)] * 4)),
     progress=maybe(texts),

@@ -1,0 +1,129 @@
+"""The servers as this process speaks to them: for each URL one client, one clock, one set of job slots.
+
+What belongs to one server belongs to it alone, so a slow or dead one keeps nobody else waiting. A URL is a
+server's identity. One that leaves the file is kept for those whose attempt is there, until they end.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
+
+from .clock import Clock
+from .lifecycle import Limits
+from .moorcheh import Moorcheh
+from .servers import Definition, Servers
+from .slots import Slots
+
+logger = logging.getLogger(__name__)
+
+Make = Callable[[Definition, float, str | None, Clock], Moorcheh]
+"""A client for a server: its definition, the timeout, its CAs (PEM), the clock that it teaches."""
+
+
+@dataclass(frozen=True, slots=True)
+class Defaults:
+    """For what a definition leaves open. Times in seconds."""
+
+    timeout: float = 30.0
+    verify: float = 600.0
+    max_running_jobs: int = 10  # 0: no limit
+
+
+@dataclass(slots=True, eq=False)
+class Connection:
+    url: str
+    moorcheh: Moorcheh
+    clock: Clock
+    slots: Slots
+    limits: Limits
+    made_of: tuple[object, ...]
+    listed: bool = True  # the servers file names it
+
+
+class Connections:
+    def __init__(self, clock: Clock, defaults: Defaults, make: Make) -> None:
+        self.servers = Servers()
+        self.slot_free: Callable[[str], None] = lambda _: None
+        """Told the uid of whoever may try again to get a job slot. The reconciler takes its place."""
+        self._clock = clock
+        self._defaults = defaults
+        self._make = make
+        self._by_url: dict[str, Connection] = {}
+        self._leaving: set[asyncio.Task[None]] = set()
+
+    @property
+    def all(self) -> Collection[Connection]:
+        return self._by_url.values()
+
+    @property
+    def default_limits(self) -> Limits:
+        return Limits(self._defaults.timeout, self._defaults.verify)
+
+    @property
+    def longest_timeout(self) -> float:
+        return max((each.limits.request_timeout for each in self.all), default=self._defaults.timeout)
+
+    def at(self, url: str) -> Connection | None:
+        return self._by_url.get(url)
+
+    def apply(self, servers: Servers, authorities: Mapping[str, str] | None = None) -> None:
+        """From now on these. `authorities`: PEM by path."""
+        for each in servers.definitions:
+            self._apply(each, (authorities or {}).get(each.ca_file or ""))
+        self.servers = servers
+        urls = {each.url for each in servers.definitions}
+        for url, connection in self._by_url.items():
+            if connection.listed and url not in urls:
+                logger.warning(
+                    "%s is no server any more; what is under way there is followed to its end", url
+                )
+            connection.listed = url in urls
+
+    def _apply(self, definition: Definition, pem: str | None) -> None:
+        timeout = definition.timeout if definition.timeout is not None else self._defaults.timeout
+        jobs = definition.max_running_jobs
+        jobs = self._defaults.max_running_jobs if jobs is None else jobs
+        made_of = timeout, definition.name, definition.api_key_file, definition.bearer_token_file, pem
+        known = self._by_url.get(definition.url)
+        if known is None:
+            clock = self._clock.for_another_server()
+            self._by_url[definition.url] = Connection(
+                definition.url,
+                self._make(definition, timeout, pem, clock),
+                clock,
+                Slots(jobs, self._wake),
+                Limits(timeout, self._defaults.verify),
+                made_of,
+            )
+            return
+        if known.made_of != made_of:
+            self._retire(known.moorcheh)
+            known.moorcheh, known.made_of = self._make(definition, timeout, pem, known.clock), made_of
+            # Never less than it was: a DELETE may still be under way with the longer one (rule 5).
+            known.limits = Limits(max(timeout, known.limits.request_timeout), self._defaults.verify)
+        known.slots.resize(jobs)
+
+    def _wake(self, uid: str) -> None:
+        self.slot_free(uid)
+
+    def leave(self, in_use: Collection[Connection]) -> None:
+        """Close those that are neither in the file nor in use."""
+        for connection in [each for each in self.all if not each.listed and each not in in_use]:
+            logger.info("nothing is under way at %s any more; it is left", connection.url)
+            del self._by_url[connection.url]
+            self._retire(connection.moorcheh)
+
+    def _retire(self, moorcheh: Moorcheh) -> None:
+        task = asyncio.create_task(moorcheh.retire(), name="a server is left")
+        self._leaving.add(task)
+        task.add_done_callback(self._leaving.discard)
+
+    async def aclose(self) -> None:
+        for task in list(self._leaving):
+            task.cancel()
+        await asyncio.gather(*self._leaving, return_exceptions=True)
+        for connection in self.all:
+            await connection.moorcheh.aclose()

@@ -1,0 +1,288 @@
+"""The servers file: what it says, and the one line about what is wrong with it."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as some
+
+from moorcheh_operator.servers import (
+    MAX_FILE,
+    Definition,
+    From,
+    Operator,
+    Servers,
+    ServersError,
+    Term,
+    address,
+    parse,
+    single,
+)
+from moorcheh_operator.servers_file import Loaded, ServersFile
+from tests.dev.waiting import until
+
+WHOLE = """
+servers:
+  - name: default
+    url: http://moorcheh:8080/
+  - name: archive
+    url: HTTPS://Archive.example:443/api
+    apiKeyFile: /keys/archive
+    caFile: /keys/ca.pem
+    timeoutSeconds: 2.5
+    maxRunningJobs: 0
+    allowedNamespaces:
+      from: Selector
+      selector:
+        matchLabels: {team: a}
+        matchExpressions:
+          - {key: env, operator: NotIn, values: [prod, live]}
+          - {key: example.com/new, operator: DoesNotExist}
+    allowedNames: ["logs-*"]
+    protectedNames: ["logs-1?", "keep"]
+"""
+
+
+def test_every_field_is_read() -> None:
+    assert parse(WHOLE).definitions == (
+        Definition("default", "http://moorcheh:8080"),
+        Definition(
+            "archive",
+            "https://archive.example/api",
+            api_key_file="/keys/archive",
+            ca_file="/keys/ca.pem",
+            timeout=2.5,
+            max_running_jobs=0,
+            allowed_from=From.SELECTOR,
+            selector=(
+                Term("team", Operator.IN, frozenset({"a"})),
+                Term("env", Operator.NOT_IN, frozenset({"prod", "live"})),
+                Term("example.com/new", Operator.DOES_NOT_EXIST),
+            ),
+            allowed_names=("logs-*",),
+            protected_names=("logs-1?", "keep"),
+        ),
+    )
+
+
+def test_json_is_yaml() -> None:
+    assert parse('{"servers": [{"name": "a", "url": "http://a"}]}').get("a") == Definition("a", "http://a")
+
+
+def test_the_one_server_of_the_environment_is_open_to_all() -> None:
+    assert single("http://moorcheh:80/") == Servers(
+        (Definition("default", "http://moorcheh", allowed_from=From.ALL),)
+    )
+
+
+def file(**fields: Any) -> str:
+    return yaml.safe_dump({"servers": [{"name": "a", "url": "http://a"} | fields]})
+
+
+def selecting(**selector: Any) -> str:
+    return file(allowedNamespaces={"from": "Selector", "selector": selector})
+
+
+TWO = "{servers: [{name: a, url: 'http://a'}, %s]}"
+WRONG = {
+    "empty": ("", "the file must be a mapping"),
+    "a list": ("[]", "the file must be a mapping"),
+    "no servers": ("servers: []", "servers: must name at least one"),
+    "another key": ("{servers: [], server: 1}", "server: is no field"),
+    "no list": ("servers: {}", "servers: must be a list"),
+    "no mapping": ("servers: [1]", "servers[0]: must be a mapping"),
+    "no name": ("servers: [{url: 'http://a'}]", "servers[0].name: must be there"),
+    "no url": ("servers: [{name: a}]", "servers[0].url: must be there"),
+    "a mistyped key": (file(protectedName=["x"]), "servers[0].protectedName: is no field"),
+    "a secret in place": (file(apiKey="hunter2"), "servers[0].apiKey: is no field"),
+    "a name by YAML's no": ("servers: [{name: no, url: 'http://a'}]", "servers[0].name: must be a text"),
+    "a name of capitals": (file(name="A"), "servers[0].name: must be"),
+    "a name too long": (file(name=64 * "a"), "servers[0].name: must be"),
+    "the same name": (TWO % "{name: a, url: 'http://b'}", "servers[1].name: is the same as servers[0].name"),
+    "the same server": (
+        TWO % "{name: b, url: 'HTTP://A:80/'}",
+        "servers[1].url: is the same as servers[0].url",
+    ),
+    "a url of another kind": (file(url="ftp://a"), "servers[0].url: must look like"),
+    "a url with a password": (file(url="http://me:hunter2@a"), "servers[0].url: must hold no user"),
+    "a url with a query": (file(url="http://a/?key=hunter2"), "servers[0].url: must be no more"),
+    "a url with dots": (file(url="http://a/x/%2e%2e"), "servers[0].url: must have no"),
+    "a url with a space": (file(url="http://a b"), "servers[0].url: must be at most"),
+    "a url with a bad port": (file(url="http://a:99999"), "servers[0].url: is no URL"),
+    "two credentials": (file(apiKeyFile="/a", bearerTokenFile="/b"), "servers[0].bearerTokenFile: can't"),
+    "a relative file": (file(apiKeyFile="key"), "servers[0].apiKeyFile: must be an absolute path"),
+    "a CA without TLS": (file(caFile="/ca"), "servers[0].caFile: has no use"),
+    "no time": (file(timeoutSeconds="5"), "servers[0].timeoutSeconds: must be a number"),
+    "too little time": (file(timeoutSeconds=0), "servers[0].timeoutSeconds: must be a number"),
+    "a time that is true": (file(timeoutSeconds=True), "servers[0].timeoutSeconds: must be a number"),
+    "a time that is none": (file(timeoutSeconds=float("nan")), "servers[0].timeoutSeconds: must be a number"),
+    "half a job": (file(maxRunningJobs=0.5), "servers[0].maxRunningJobs: must be a whole number"),
+    "less than no job": (file(maxRunningJobs=-1), "servers[0].maxRunningJobs: must be"),
+    "a name for a list": (file(allowedNames="a*"), "servers[0].allowedNames: must be a list"),
+    "a set in a glob": (file(protectedNames=["a", "[ab]"]), "servers[0].protectedNames[1]: must be made of"),
+    "an empty glob": (file(protectedNames=[""]), "servers[0].protectedNames[0]: must be made of"),
+    "from nowhere": (file(allowedNamespaces={"from": "None"}), "servers[0].allowedNamespaces.from: must be"),
+    "from a list": (file(allowedNamespaces={"from": ["All"]}), "servers[0].allowedNamespaces.from: must be"),
+    "a selector for all": (
+        file(allowedNamespaces={"from": "All", "selector": {}}),
+        "servers[0].allowedNamespaces.selector: has no use",
+    ),
+    "no selector": (
+        file(allowedNamespaces={"from": "Selector"}),
+        "allowedNamespaces.selector: must be there",
+    ),
+    "an empty selector": (selecting(), "selector: must have at least one term"),
+    "labels that select none": (selecting(matchLabels={}), "selector: must have at least one term"),
+    "a label by YAML's yes": (selecting(matchLabels={"team": True}), "matchLabels: has a value"),
+    "a label that can't be": (selecting(matchLabels={"a b": "c"}), "matchLabels: has a key"),
+    "another operator": (
+        selecting(matchExpressions=[{"key": "a", "operator": "Gt", "values": ["1"]}]),
+        "matchExpressions[0].operator: must be",
+    ),
+    "In of nothing": (
+        selecting(matchExpressions=[{"key": "a", "operator": "In", "values": []}]),
+        "matchExpressions[0].values: must be there",
+    ),
+    "Exists of something": (
+        selecting(matchExpressions=[{"key": "a", "operator": "Exists", "values": ["b"]}]),
+        "matchExpressions[0].values: must be there",
+    ),
+    "a key twice": ("servers:\n- {name: a, name: b, url: 'http://a'}", "a key is there twice"),
+    "an anchor": ("servers: &a []", "anchors are not taken"),
+    "a bomb": ("a: &a [x]\nservers: [*a, *a]", "anchors are not taken"),
+    "a merge": ("servers: [{<<: {name: a}, url: 'http://a'}]", "a key must be a text"),
+    "an object": ("servers: !!python/object/apply:os.system [ls]", "can't be read as YAML"),
+    "two documents": ("servers: []\n---\nservers: []", "can't be read as YAML"),
+    "half": ("servers: [{name: a", "can't be read as YAML"),
+    "a deep one": ("[" * 5000, "can't be read as YAML"),
+    "a zero byte": ("servers: \0", "can't be read as YAML"),
+}
+
+
+@pytest.mark.parametrize(("text", "words"), [pytest.param(*row, id=name) for name, row in WRONG.items()])
+def test_what_is_wrong_is_one_line_that_names_the_field_and_no_value(text: str, words: str) -> None:
+    with pytest.raises(ServersError) as raised:
+        parse(text)
+
+    assert words in str(raised.value)
+    assert str(raised.value).isprintable()
+    assert "hunter2" not in str(raised.value)
+
+
+def test_two_ways_to_write_a_server_are_one() -> None:
+    ways = ["http://a", "http://a/", "HTTP://A", "http://a:80", "http://A:80/"]
+
+    assert {address(way) for way in ways} == {"http://a"}
+    assert address("http://[::1]:8080/") == "http://[::1]:8080"
+
+
+# Whatever stands in it
+
+
+scalars = (
+    some.none() | some.booleans() | some.integers() | some.floats() | some.text(max_size=20) | some.dates()
+)
+trees = some.recursive(
+    scalars,
+    lambda inner: some.lists(inner, max_size=3) | some.dictionaries(some.text(max_size=9), inner, max_size=3),
+)
+FIELDS = (
+    "name", "url", "apiKeyFile", "bearerTokenFile", "caFile", "timeoutSeconds", "maxRunningJobs",
+    "allowedNamespaces", "allowedNames", "protectedNames", "from", "selector", "matchLabels",
+)  # fmt: skip
+entries = some.dictionaries(some.sampled_from(FIELDS), trees | some.text(max_size=600), max_size=6)
+
+
+def says_or_refuses(text: str) -> None:
+    wrong, servers = "", Servers()
+    try:
+        servers = parse(text)
+    except ServersError as error:
+        wrong = str(error)
+
+    assert wrong.isprintable()
+    assert len(wrong) < 500
+    assert bool(wrong) != bool(servers.definitions)
+    assert all(address(each.url) == each.url for each in servers.definitions)
+
+
+@given(some.text(max_size=300))
+def test_any_text_is_a_servers_file_or_one_line(text: str) -> None:
+    says_or_refuses(text)
+
+
+@given(some.lists(entries, max_size=3))
+def test_any_entries_are_servers_or_one_line(listed: list[Any]) -> None:
+    says_or_refuses(yaml.safe_dump({"servers": listed}, allow_unicode=True))
+
+
+@given(some.text(max_size=100) | some.from_regex(r"https?://[^\s]{1,50}", fullmatch=True))
+def test_any_url_is_in_its_one_form_or_refused(url: str) -> None:
+    wrong, shown = "", ""
+    try:
+        shown = address(url)
+    except ValueError as error:
+        wrong = str(error)
+
+    assert wrong.isprintable()
+    if shown:
+        assert address(shown) == shown
+        assert "@" not in shown.split("/")[2]
+
+
+# The file on disk
+
+
+def test_a_file_that_can_t_be_had_is_one_line(tmp_path: Path) -> None:
+    with pytest.raises(ServersError, match=r"can't be read: No such file"):
+        ServersFile(str(tmp_path / "none")).read()
+    large = tmp_path / "large"
+    large.write_text("#" * (MAX_FILE + 1))
+    with pytest.raises(ServersError, match="is larger than"):
+        ServersFile(str(large)).read()
+    binary = tmp_path / "binary"
+    binary.write_bytes(b"\xff\xfe")
+    with pytest.raises(ServersError, match="no UTF-8"):
+        ServersFile(str(binary)).read()
+
+
+def test_a_ca_that_is_none_is_named(tmp_path: Path) -> None:
+    (tmp_path / "ca").write_text("no certificate")
+    (tmp_path / "servers").write_text(file(url="https://a", caFile=str(tmp_path / "ca")))
+
+    with pytest.raises(ServersError, match=r"^servers\[0\]\.caFile: holds no certificate"):
+        ServersFile(str(tmp_path / "servers")).read()
+
+
+async def test_a_good_change_is_told_and_a_bad_one_keeps_the_last(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("moorcheh_operator.servers_file.LOOK_SECONDS", 0.01)
+    path = tmp_path / "servers"
+    path.write_text(file())
+    watched = ServersFile(str(path))
+    watched.read()
+    told: list[Loaded] = []
+    notes: list[bool] = []
+    task = asyncio.create_task(watched.watch(told.append, notes.append))
+    try:
+        path.write_text("servers: [")
+        await wait_for(lambda: False in notes)
+        assert (told, bool(watched.trouble)) == ([], True)
+
+        path.write_text(file(name="b"))
+        await wait_for(lambda: bool(told))
+        assert told[0].servers.get("b")
+        await wait_for(lambda: notes[-1])
+        assert watched.trouble is None
+    finally:
+        task.cancel()
+
+
+async def wait_for(condition: Any) -> None:
+    assert await asyncio.to_thread(until, condition)
