@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -142,9 +143,12 @@ def run(
         compared.append(operator)
     planned = [pair for _ in range(repeat) for pair in _pairs(chosen, compared)]
     new = {(each.name, peer.key) for each, peer in planned}
-    kept = results.load(path).measurements if add and path.exists() else ()
-    taken = [each for each in kept if (each.scenario, each.peer) not in new]
-    machine = this_machine(assets.version)
+    machine, taken = this_machine(assets.version), []
+    if add and path.exists():
+        before = results.load(path)
+        taken = [each for each in before.measurements if (each.scenario, each.peer) not in new]
+        if taken and machine.commit not in before.machine.commit.split(", "):
+            machine = replace(machine, commit=f"{before.machine.commit}, {machine.commit}")
     begun = time.monotonic()
     for number, (each, peer) in enumerate(planned, 1):
         click.echo(
