@@ -115,10 +115,11 @@ PANELS = (
         "The list is renewed once a minute.",
     ),
     Panel(
-        "Leader and version",
+        "Leader, servers file and version",
         "short",
         (
             ("leads {{pod}}", "moorcheh_operator_leader"),
+            ("servers file good {{pod}}", "moorcheh_operator_servers_file_good"),
             ("{{version}} on Python {{python_version}}", "moorcheh_operator_build_info"),
         ),
     ),

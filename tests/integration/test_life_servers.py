@@ -168,8 +168,9 @@ def test_after_a_restart_a_job_at_a_url_that_is_not_in_the_file_is_judged_nowher
     two.says()
     two.world.moorcheh.create("docs", items=50, age=60)
     two.world.operator.start()
-    running, waiting = two.world.ask("docs"), two.world.ask("docs")
+    running = two.world.ask("docs")
     running.reaches("Running")
+    waiting = two.world.ask("docs")
     waiting.until(lambda body: body["status"].get("target"))
     two.world.operator.kill()
 
@@ -195,6 +196,7 @@ def test_what_runs_is_not_refused_by_a_later_change(two: Two) -> None:
     asked.reaches("Running")
 
     two.says(protectedNames=["*"])
+    assert until(lambda: "servers.yaml has changed" in two.world.operator.output.read_text())
     two.world.ask("later").reaches("Pending/Protected")
 
     asked.ends("Succeeded/DeletionCompleted")
