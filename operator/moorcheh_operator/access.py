@@ -44,6 +44,15 @@ class Refusal:
 Access = Open | NotFound | Undecided | Refusal
 
 
+def same_refusal(one: Access, other: Access) -> bool:
+    """The time that a refusal must stand for goes on from one to the other."""
+    match one, other:
+        case Refusal(reason), Refusal(before):
+            return reason == before
+        case _:
+            return False
+
+
 def seen_at(request: Request) -> str | None:
     """The URL of the server that all in its status is about; None: nothing is, or a status from before
     servers had names, which is about the one that there was.

@@ -185,8 +185,10 @@ class Cluster:
             "status": merge_patch(request.status, status),
         }
         path = _path(request.namespace, request.name) + "/status"
+        # Strict: with an older CRD a claim would land without what that one does not know, such as the URL.
+        query = {"fieldManager": COMPONENT, "fieldValidation": "Strict"}
         try:
-            answer = await self._call("PATCH", path, {"fieldManager": COMPONENT}, body)
+            answer = await self._call("PATCH", path, query, body)
             match answer.status:
                 case 200:
                     return Written(parse(answer.json()))

@@ -295,7 +295,7 @@ def _suspended(request: Request, facts: Facts, now: Now) -> Step:
     """A live preview: a look a minute, written when what it shows has changed."""
     if not isinstance(facts.access, Open):
         shut = _preview_refused(request, facts.access, now)
-        return Wait(now.ticks + ACCESS_SECONDS, shut) if shut == request.status else Record(shut)
+        return Wait(now.ticks + PREVIEW_SECONDS, shut) if shut == request.status else Record(shut)
     look = facts.looks[-1] if facts.looks else None
     due = look.answered + PREVIEW_SECONDS if look else 0.0
     if facts.outage is not None:

@@ -17,7 +17,7 @@ from datetime import timedelta
 from typing import Any, assert_never
 
 from . import lifecycle
-from .access import Access, access, seen_at
+from .access import Access, access, same_refusal, seen_at
 from .announcements import announcement, log_fields, log_names, long_wait
 from .answers import NotSent, PollAnswer, SendAnswer, Unavailable
 from .clock import Clock, Now
@@ -116,7 +116,10 @@ class Reconciler:
 
     def leadership_changed(self) -> None:
         for tracked in self._tracked.values():
-            tracked.facts = dataclasses.replace(tracked.facts, looks=(), outage=None)
+            # A refusal must stand for a minute with the one that leads: a standby may have an older file.
+            tracked.facts = dataclasses.replace(
+                tracked.facts, looks=(), outage=None, access_since=self._clock.ticks()
+            )
             tracked.wake.set()
         self._expirations.wake()
 
@@ -243,7 +246,7 @@ class Reconciler:
 
     async def _advance(self, tracked: Tracked) -> bool:
         """One step. False: the task is over."""
-        if self._needs_labels(tracked.request):
+        if tracked.lane is None and self._needs_labels(tracked.request):
             await self._labels.refresh(tracked.request.namespace)
         step, now = self._decide(tracked)
         if not isinstance(step, Claim):
@@ -340,13 +343,14 @@ class Reconciler:
             self._let_go(tracked)
             self._release_slot(tracked)
             tracked.server = server
+            # Its place in the old one's queue is gone, and nobody would wake it for a free slot.
+            tracked.facts = dataclasses.replace(tracked.facts, slots_full=False)
         if tracked.place not in (None, place):
             tracked.facts = elsewhere(tracked.facts, ticks)
         tracked.place = place
         verdict = self._access(tracked.request)
         if verdict != tracked.facts.access:
-            same = type(verdict) is type(tracked.facts.access)
-            since = tracked.facts.access_since if same else ticks
+            since = tracked.facts.access_since if same_refusal(verdict, tracked.facts.access) else ticks
             tracked.facts = dataclasses.replace(tracked.facts, access=verdict, access_since=since)
         self._targets.update(tracked)
 
@@ -357,6 +361,15 @@ class Reconciler:
             return self._connections.at(url)
         named = self._connections.servers.get(request.spec.server)
         return None if named is None or url not in (None, named.url) else self._connections.at(named.url)
+
+    def _servers_in_use(self) -> list[Connection]:
+        """Also of those whose tasks have not begun."""
+        tracked = self._tracked.values()
+        urls = {url for each in tracked if (url := seen_at(each.request)) is not None}
+        return [
+            *(each.server for each in tracked if each.server is not None),
+            *(server for url in urls if (server := self._connections.at(url)) is not None),
+        ]
 
     def _place(self, request: Request) -> Place:
         return self._url(seen_at(request) or request.spec.server), request.spec.namespace_name
@@ -608,7 +621,7 @@ class Reconciler:
             failures = 0
             self._targets.forget_ends(self._clock.now().time - ENDS_KEPT)
             self._labels.forget(started)
-            self._connections.leave([each.server for each in self._tracked.values() if each.server])
+            self._connections.leave(self._servers_in_use())
             self._left = {uid: left for uid, left in self._left.items() if left[1] > started - RELIST_SECONDS}
             first, self._listed_at = self._listed_at is None, started
             for tracked in self._tracked.values():

@@ -17,11 +17,12 @@ from moorcheh_operator.lifecycle import LOOK_FRESH, SEND_WINDOW
 from moorcheh_operator.metrics import Metrics
 from moorcheh_operator.model import parse_time
 from moorcheh_operator.reconciler import Reconciler
-from moorcheh_operator.servers import single
+from moorcheh_operator.servers import Servers, single
 from tests.model.api_server import EPOCH, ApiServer, Json, Link, Trouble
 from tests.model.moorcheh_server import REQUEST_TIMEOUT, Arrival, Incarnation, Lanes, Server
 from tests.model.virtual_time import VirtualLoop, owner
 
+URL = "http://moorcheh"
 ENDED = ("Succeeded", "Failed")
 CLOCKS = 2.0  # seconds: how far times read from `Date` headers may be off
 TOLERANCE = 3.0
@@ -34,6 +35,7 @@ class Process:
     trouble: Trouble
     link: Link
     reconciler: Reconciler
+    connections: Connections
     context: contextvars.Context
     leads: bool = True
 
@@ -98,7 +100,7 @@ class Bench:
         async def make() -> Process:
             defaults = Defaults(REQUEST_TIMEOUT, self._verify_seconds, self._max_running_jobs)
             connections = Connections(clock, defaults, lambda _, __, ___, own: Lanes(self.server, own))
-            connections.apply(single("http://moorcheh"))
+            connections.apply(single(URL))
             reconciler = Reconciler(
                 link,
                 connections,
@@ -107,7 +109,7 @@ class Bench:
                 Metrics(),
                 leads=lambda: process.leads,
             )
-            process = Process(name, trouble, link, reconciler, context)
+            process = Process(name, trouble, link, reconciler, connections, context)
             reconciler.start()
             return process
 
@@ -117,6 +119,12 @@ class Bench:
         self.processes.append(process)
         self.links.append(link)
         return process
+
+    def serve(self, servers: Servers) -> None:
+        """The servers file says this from now on. All URLs lead to the one server that there is here."""
+        for process in self.processes:
+            process.connections.apply(servers)
+            process.context.run(process.reconciler.servers_changed)
 
     def kill(self, process: Process) -> None:
         self.processes.remove(process)

@@ -6,10 +6,13 @@ request is made, and the DELETE arrives some 30 ms later.
 
 from __future__ import annotations
 
+from contextlib import closing
+
 import pytest
 
+from moorcheh_operator.servers import Servers, single
 from tests.model.api_server import WriteFault
-from tests.model.bench import Bench
+from tests.model.bench import URL, Bench
 from tests.model.moorcheh_server import SendFault
 
 LOST = WriteFault(lands=None)
@@ -598,3 +601,43 @@ def test_a_request_that_is_suspended_in_the_queue_for_a_slot_lets_the_next_one_p
 
     assert bench.status(first)["phase"] == bench.status(third)["phase"] == "Succeeded"
     bench.close()
+
+
+# Servers
+
+
+def waiting_for_a_slot(bench: Bench) -> tuple[str, str]:
+    """One whose job runs, and one behind it, of another target, that has been looked up."""
+    bench.server.create("other")
+    bench.server.job_seconds = 30.0
+    bench.start()
+    first = bench.request("documents")
+    bench.let_pass(5.0)
+    second = bench.request("other")
+    bench.let_pass(5.0)
+    assert reason(bench, second) == "WaitingForSlot"
+    return first, second
+
+
+def test_one_that_waited_for_a_slot_gets_it_though_its_server_left_the_file_for_a_while() -> None:
+    with closing(Bench(max_running_jobs=1)) as bench:
+        bench.server.create("documents")
+        first, second = waiting_for_a_slot(bench)
+        bench.serve(Servers())
+        bench.let_pass(5.0)
+        bench.serve(single(URL))
+        bench.let_pass(120.0)
+
+        assert [reason(bench, name) for name in (first, second)] == ["DeletionCompleted"] * 2
+
+
+def test_one_that_was_looked_up_sends_nothing_to_the_server_that_its_name_means_by_then() -> None:
+    with closing(Bench(max_running_jobs=1)) as bench:
+        bench.server.create("documents")
+        first, second = waiting_for_a_slot(bench)
+        bench.serve(single("http://another"))
+        bench.let_pass(120.0)
+
+        assert reason(bench, first) == "DeletionCompleted"
+        assert reason(bench, second) == "ServerNotFound"
+        assert sent(bench) == 1
