@@ -12,7 +12,7 @@ help:  ## what can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
 
 $(VENV)/.installed: requirements-dev.txt
-	@echo "Python environment: installing the pinned requirements into $(VENV)"
+	@echo "Python environment: installing the pinned requirements into $(VENV), once, about a minute"
 	@$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed, this is " + sys.version.split()[0]) if sys.version_info < (3, 11) else None'
 	@$(PYTHON) -m venv --clear $(VENV)
 	@# Byte code is made at first use: compiling all of it here would take half of the time.

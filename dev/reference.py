@@ -28,6 +28,8 @@ REASONS: dict[Phase, dict[Reason, str]] = {
         Reason.TARGET_BUSY: "another request has the same target",
         Reason.WAITING_FOR_SLOT: "as many jobs run as the operator allows",
         Reason.RETRYING: "an attempt failed at the server, and another one may follow",
+        Reason.NOT_ALLOWED: "what would end it as `Failed/NotAllowed` has to stand for a minute first",
+        Reason.PROTECTED: "what would end it as `Failed/Protected` has to stand for a minute first",
     },
     Phase.SUSPENDED: {Reason.SUSPENDED: "held by `spec.suspend`; a live preview"},
     Phase.SUBMITTING: {
@@ -55,9 +57,8 @@ REASONS: dict[Phase, dict[Reason, str]] = {
         Reason.DEADLINE_EXCEEDED: "not ended within `spec.activeDeadlineSeconds`",
         Reason.OUTCOME_UNKNOWN: "a DELETE may have been sent, and nothing tells what became of it",
         Reason.RESTORED_FROM_BACKUP: "it came back from a backup without its status; nothing was sent",
-        Reason.NOT_ALLOWED: "its server takes no requests from this Kubernetes namespace, or not for this "
-        "name. For the first minute it is Pending with this reason",
-        Reason.PROTECTED: "the name is protected on its server. For the first minute it is Pending",
+        Reason.NOT_ALLOWED: "its server takes no requests from this namespace, or not for this name",
+        Reason.PROTECTED: "the name is protected on its server",
     },
 }
 CONDITIONS = (
@@ -144,11 +145,16 @@ def _rows(path: str, schema: dict[str, Any]) -> Iterator[tuple[str, str, str, st
     required = schema.get("required", ())
     for name, field in schema.get("properties", {}).items():
         where = f"{path}.{name}"
-        default = "required" if name in required else str(field.get("default", "")).replace("False", "false")
+        default = "required" if name in required else _default(field.get("default"))
         yield f"`{where}`", _type(field), default, field["description"]
         yield from _rows(where, field)
         if "items" in field:
             yield from _rows(f"{where}[]", field["items"])
+
+
+def _default(value: object) -> str:
+    """As in YAML."""
+    return "" if value is None else yaml.safe_dump(value, default_flow_style=True).partition("\n")[0]
 
 
 def _type(field: dict[str, Any]) -> str:
@@ -252,7 +258,7 @@ def _options() -> Iterator[str]:
                 "required"
                 if option.required
                 else f"`{option.default}`"
-                if option.default not in ("", None)
+                if isinstance(option.default, str | int | float) and option.default != ""
                 else "",
                 option.help or "",
             )

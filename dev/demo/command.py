@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import sys
 import time
+from pathlib import Path
 
 import click
 
@@ -79,7 +80,7 @@ def _keep(stage: Stage, screen: Screen) -> None:
     )
     screen.output(f"""
 export KUBECONFIG={stage.plane.kubeconfig}
-alias kubectl={stage.plane.assets.kubectl}
+export PATH={stage.plane.assets.kubectl.parent}:{Path(sys.executable).parent}:$PATH
 
 curl -d '{{"name": "mine", "items": 1000, "seconds": 20}}' {moorcheh}/_admin/namespaces
 kubectl create -f - <<'END'
@@ -95,6 +96,8 @@ kubectl get nsdel --watch
     screen.say("More to try:")
     screen.output(f"""
 kubectl explain nsdel.spec
+kubectl moorcheh delete my-archive --preview
+kubectl moorcheh watch
 curl {moorcheh}/namespaces
 tail -f {stage.operator.output}
 """)

@@ -68,7 +68,10 @@ def access(
 ) -> Access:
     """`labels`: of the request's Kubernetes namespace, or why they can't be told; None: not read yet."""
     if server is None:
-        return NotFound(f'There is no server "{request.spec.server}" (spec.serverRef.name).')
+        return NotFound(
+            f'There is no server "{request.spec.server}" (spec.serverRef.name). It waits for one; if the '
+            "name is wrong, delete this request and create another."
+        )
     if (url := seen_at(request)) not in (None, server.url):
         return NotFound(
             f'The target was looked up at {url}, and the server "{server.name}" is {server.url} by now: that '

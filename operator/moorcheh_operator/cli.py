@@ -155,7 +155,12 @@ def run(
     The cluster is found as kubectl finds it: KUBECONFIG, else the Pod's service account, else ~/.kube/config.
     A Moorcheh that is down is waited for. SIGTERM stops cleanly: answers under way are recorded first.
     """
-    if bool(moorcheh_base_url) == bool(servers_file):
+    if moorcheh_base_url and servers_file:
+        raise click.UsageError(
+            "--moorcheh-base-url (MOORCHEH_BASE_URL) and --servers-file (SERVERS_FILE) are both set: "
+            "take one away"
+        )
+    if not moorcheh_base_url and not servers_file:
         raise click.UsageError(
             "set one of --moorcheh-base-url (MOORCHEH_BASE_URL) and --servers-file (SERVERS_FILE)"
         )

@@ -579,7 +579,7 @@ class Reconciler:
         if news is None:
             return
         if request.status.phase is not Phase.RUNNING:  # the DELETE has its own line
-            level = logging.WARNING if request.status.phase is Phase.FAILED else logging.INFO
+            level = logging.WARNING if news.type == "Warning" else logging.INFO
             logger.log(level, "%s: %s", news.reason, news.message, extra=log_fields(request))
         self._events.announce(request, news)
 
