@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
@@ -27,6 +28,7 @@ class Computed:
     """Seconds from the job's end to the poll that tells it."""
 
 
+@functools.cache
 def computed(job_seconds: float, *, progress: bool) -> Computed:
     """`progress`: the server's count of deleted items rises evenly; else it stays at none until the end."""
     each = [_followed(f"uid-{number}", job_seconds, progress=progress) for number in range(UIDS)]
