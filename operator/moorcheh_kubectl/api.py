@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -90,12 +91,17 @@ class Change:
 
 
 class Api:
-    """One cluster, one identity. `namespace` is the kubeconfig's, or `default`."""
+    """One cluster, one identity. `namespace` is the kubeconfig's, or `default`; the others are as given."""
 
     def __init__(self, *, kubeconfig: str | None = None, context: str | None = None) -> None:
+        self.kubeconfig, self.context = kubeconfig, context
         self._client, self.namespace = _connect(kubeconfig, context)
         self.server: str = self._client.configuration.host
         self.clock = Clock()
+
+    def kubectl(self, command: str, name: str, *, namespace: str | None = None) -> str:
+        """A command to paste, for this cluster."""
+        return kubectl(command, name, namespace=namespace, context=self.context, kubeconfig=self.kubeconfig)
 
     # Requests
 
@@ -246,13 +252,22 @@ class Api:
                 advice = (
                     "is the operator installed? The cluster has no NamespaceDeletions (moorcheh.ai/v1alpha1)"
                 )
-                return ApiError(f"{advice}: kubectl get crd {PLURAL}.{GROUP}", status)
+                return ApiError(f"{advice}: {self.kubectl('get crd', f'{PLURAL}.{GROUP}')}", status)
             case 401:
                 return ApiError(f"the cluster at {self.server} does not know who you are: {words}", status)
             case 403:
                 return ApiError(f"you may not do that: {words}", status)
             case _:
                 return ApiError(words or f"HTTP {status}", status)
+
+
+def kubectl(
+    command: str, name: str, *, namespace: str | None, context: str | None, kubeconfig: str | None
+) -> str:
+    """A command to paste into a shell; it must act on the same cluster as this one did."""
+    given = {"-n": namespace, "--context": context, "--kubeconfig": kubeconfig}
+    options = [part for option, value in given.items() if value for part in (option, value)]
+    return shlex.join(["kubectl", *command.split(), *options, name])
 
 
 def contexts(kubeconfig: str | None) -> list[str]:

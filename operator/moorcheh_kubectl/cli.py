@@ -255,7 +255,21 @@ def retry(*, name: str, preview: bool, yes: bool, wait: bool, **options: Any) ->
 @_with_cluster
 def approve(*, name: str, yes: bool, wait: bool, **options: Any) -> int:
     """Let the suspended request NAME go on, exactly as it is shown to you."""
-    return _run(options, lambda *where: _flow(*where).approve(name, yes=yes, wait=wait), asks=not yes)
+    from .api import kubectl  # noqa: PLC0415 - nothing is imported before it is needed
+
+    look = kubectl(
+        "moorcheh describe",
+        name,
+        namespace=options["namespace"],
+        context=options["kube_context"],
+        kubeconfig=options["kubeconfig"],
+    )
+    return _run(
+        options,
+        lambda *where: _flow(*where).approve(name, yes=yes, wait=wait),
+        asks=not yes,
+        instead=f"give --yes; to only look: {look}",
+    )
 
 
 @group.command("list")
@@ -300,14 +314,20 @@ def _looking(api: Api, screen: Screen, namespace: str) -> Looking:
     return Looking(api, screen, namespace)
 
 
-def _run(options: dict[str, Any], action: Callable[[Api, Screen, str], int], *, asks: bool = False) -> int:
+def _run(
+    options: dict[str, Any],
+    action: Callable[[Api, Screen, str], int],
+    *,
+    asks: bool = False,
+    instead: str = "give --yes, or --preview to only look",
+) -> int:
     from .api import Api, ApiError  # noqa: PLC0415 - nothing is imported before it is needed
     from .flows import FAILED, StopError  # noqa: PLC0415 - the same
     from .screen import Screen  # noqa: PLC0415 - the same
 
     screen = Screen(options["output"])
     if asks and not screen.interactive:
-        raise click.UsageError("there is no terminal to ask at: give --yes, or --preview to only look")
+        raise click.UsageError(f"there is no terminal to ask at: {instead}")
     try:
         api = Api(kubeconfig=options["kubeconfig"], context=options["kube_context"])
         return action(api, screen, options["namespace"] or api.namespace)
@@ -317,7 +337,7 @@ def _run(options: dict[str, Any], action: Callable[[Api, Screen, str], int], *, 
     except ModuleNotFoundError as error:
         if error.name != "rich":
             raise
-        screen.complain("a part is missing: pip install 'moorcheh-operator[kubectl]'")
+        screen.complain("the package rich is missing; from a checkout: pip install '.[kubectl]'")
         return FAILED
 
 

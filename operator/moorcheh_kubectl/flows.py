@@ -19,7 +19,7 @@ from .api import Api, ApiError, JsonObject, Seen
 from .screen import Following, Screen, shown_body
 from .wish import APPROVED_BY, RETRY_OF, Wish, again
 from .words import preview as preview_lines
-from .words import would_be_refused
+from .words import why_suspended, would_be_refused
 
 GONE, FAILED, INTERRUPTED = 0, 1, 130
 
@@ -54,8 +54,9 @@ class Flow:
             seen = self._create(body)
             made = True
             seen = self._looked_up(seen)
-            self._show(seen)
-            if preview or _settled(seen):
+            only = preview or _settled(seen)
+            self._show(seen, only=only)
+            if only:
                 return self._only_shown(seen)
             approved = self._approved(seen, question)
         except (StopError, ApiError) as error:
@@ -148,7 +149,7 @@ class Flow:
                 if status.phase is None and waited > UNSEEN_SECONDS:
                     raise StopError(_nobody_looks(seen.request))
                 if waited > UNANSWERED_SECONDS:
-                    why = plain_text(status.message or "it has not been looked up")
+                    why = why_suspended(seen.request) or "it has not been looked up"
                     raise StopError(f"what would be deleted can't be shown: {why}")
                 time.sleep(LOOK_SECONDS)
                 seen = self._again(seen)
@@ -159,10 +160,17 @@ class Flow:
             raise ApiError(f"{seen.request.key} is gone, and another request has its name", 404)
         return fresh
 
-    def _show(self, seen: Seen) -> None:
-        title = "This was found:" if _settled(seen) else "To be deleted, with everything in it:"
+    def _show(self, seen: Seen, *, only: bool = False) -> None:
+        """`only`: its request is removed next, so it is not named."""
+        target = seen.request.status.target
+        if target is not None and not target.found:
+            title = "Nothing was found:"
+        elif would_be_refused(seen.request):
+            title = "This was found:"
+        else:
+            title = f"{'Would' if only else 'To'} be deleted, with everything in it:"
         self.screen.say(title, "bold")
-        self.screen.pairs(preview_lines(seen))
+        self.screen.pairs(preview_lines(seen, name_request=not only))
         self._warn_of_another(seen)
 
     def _warn_of_another(self, seen: Seen) -> None:
@@ -185,15 +193,17 @@ class Flow:
 
     def _only_shown(self, seen: Seen) -> int:
         refused = would_be_refused(seen.request)
-        self._withdraw(seen.request.name, quiet=True)
-        if refused:
+        removed = self._withdraw(seen.request.name, quiet=True)
+        if not removed:
+            pass  # it has been said what remains
+        elif refused:
             self.screen.say("It would be refused. Nothing was deleted.", "red")
         elif _settled(seen):
             self.screen.say("There is no such namespace. Nothing was deleted.")
         else:
-            self.screen.say("Only shown. Nothing was deleted.")
+            self.screen.say("Only shown. Nothing was deleted, and no request is left.")
         self.screen.data(shown_body(seen))
-        return FAILED if refused else GONE
+        return FAILED if refused or not removed else GONE
 
     def _approved(self, seen: Seen, question: str, *, yes: bool = False) -> Seen | None:
         """The request with `suspend` false, as it was shown and nothing else; None where the answer is no."""
@@ -315,8 +325,8 @@ class Flow:
         else:
             self._say_it_goes_on(name)
 
-    def _withdraw(self, name: str, *, quiet: bool = False) -> None:
-        """Remove a request that was only created to be looked at, and say what remains."""
+    def _withdraw(self, name: str, *, quiet: bool = False) -> bool:
+        """Remove a request that was only created to be looked at, and say what remains. False: it does."""
         try:
             became = self._remove_held(name)
         except (ApiError, KeyboardInterrupt) as error:
@@ -325,7 +335,7 @@ class Flow:
                 f"The request {self.namespace}/{name} could not be removed{why}. While it is suspended, "
                 f"nothing is deleted. To remove it: {self._kubectl('delete nsdel', name)}"
             )
-            return
+            return False
         match became:
             case "approved":
                 self.screen.say("It was approved meanwhile.")
@@ -334,6 +344,7 @@ class Flow:
                 self.screen.say("Nothing was deleted. The request was removed.")
             case "absent" if not quiet:
                 self.screen.say("Nothing was deleted.")
+        return became != "approved"
 
     def _remove_held(self, name: str) -> Literal["approved", "removed", "absent"]:
         for _ in range(REMOVE_TRIES):
@@ -351,7 +362,7 @@ class Flow:
         raise ApiError("it changes all the time")
 
     def _kubectl(self, command: str, name: str) -> str:
-        return f"kubectl {command} -n {self.namespace} {name}"
+        return self.api.kubectl(command, name, namespace=self.namespace)
 
 
 def _settled(seen: Seen) -> bool:

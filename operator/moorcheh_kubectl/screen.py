@@ -12,7 +12,7 @@ from moorcheh_operator.model import ENDED, Phase, Reason, Request, plain_text
 
 from .api import JsonObject, Seen
 from .pace import Pace
-from .words import Lines, change_line, long_time
+from .words import APPROVED, Lines, approved_unseen, change_line, long_time
 
 if TYPE_CHECKING:
     from rich.console import Console, Group
@@ -158,7 +158,8 @@ class _Plain:
         line = change_line(request)
         if line != self._shown:
             self._shown = line
-            why = request.status.message if request.status.reason != Reason.JOB_RUNNING else None
+            plain = approved_unseen(request) or request.status.reason == Reason.JOB_RUNNING
+            why = None if plain else request.status.message
             self._screen.say(line + (f"  {plain_text(why)}" if why else ""))
 
     def note(self, words: str | None) -> None:
@@ -215,8 +216,9 @@ class _Bar:
         status, job = request.status, request.status.job
         total = job.total_items if job else None
         removed = likely = (job.deleted_items if job else None) or 0
+        approved = approved_unseen(request)
         plain = status.phase in (None, *ENDED) or status.reason in (Reason.JOB_RUNNING, Reason.SUBMITTING)
-        self._why = None if plain else plain_text(f"{status.reason}: {status.message}")
+        self._why = None if plain or approved else plain_text(f"{status.reason}: {status.message}")
         if job is not None and status.phase is Phase.RUNNING:
             self._pace.note(job, ticks)
             likely = self._pace.guess(removed, total, ticks)
@@ -225,7 +227,7 @@ class _Bar:
         about = "~" if likely > removed else ""
         self._progress.update(
             self._task,
-            description=str(status.phase or "Asked"),
+            description=APPROVED if approved else str(status.phase or "Asked"),
             total=end if total is not None or status.phase in ENDED else None,
             completed=end if status.phase is Phase.SUCCEEDED else likely,
             items=f"{about}{likely:,}{of} items" if job is not None and job.deleted_items is not None else "",

@@ -86,9 +86,21 @@ def aligned(rows: list[list[str]]) -> list[list[str]]:
     ]
 
 
+APPROVED = "Approved; waiting for the operator"
+
+
+def approved_unseen(request: Request) -> bool:
+    """Its status is still that of before the approval."""
+    status = request.status
+    old = status.observed_generation < request.generation
+    return old and status.phase is Phase.SUSPENDED and not request.spec.suspend
+
+
 def change_line(request: Request) -> str:
     """One change, where there is no terminal."""
     status = request.status
+    if approved_unseen(request):
+        return f"{request.key}  {request.spec.namespace_name}  {APPROVED}"
     parts = [
         f"{request.key}  {request.spec.namespace_name}",
         f"{status.phase or 'not seen yet'}" + (f"/{plain_text(status.reason)}" if status.reason else ""),
@@ -102,7 +114,7 @@ def change_line(request: Request) -> str:
 Lines = list[tuple[str, str]]
 
 
-def preview(seen: Seen) -> Lines:
+def preview(seen: Seen, *, name_request: bool) -> Lines:
     request, target = seen.request, seen.request.status.target
     lines = [("Namespace", request.spec.namespace_name)]
     if target is None:
@@ -116,10 +128,16 @@ def preview(seen: Seen) -> Lines:
     if target is not None and target.observation_time is not None:
         lines.append(("Looked up", render_time(target.observation_time)))
     lines += _conditions(request)
-    lines.append(("Request", request.key))
+    if name_request:
+        lines.append(("Request", request.key))
     if would_be_refused(request):
-        lines.append(("But", plain_text(request.status.message or "").removeprefix("Suspended. ")))
+        lines.append(("But", why_suspended(request)))
     return lines
+
+
+def why_suspended(request: Request) -> str:
+    """The operator's message without its first word, which says nothing new here."""
+    return plain_text(request.status.message or "").removeprefix("Suspended. ")
 
 
 def would_be_refused(request: Request) -> bool:
@@ -156,10 +174,14 @@ def receipt(seen: Seen, events: Iterable[dict[str, Any]], now: datetime) -> Iter
 
 def _asked(seen: Seen) -> Lines:
     request, notes = seen.request, seen.annotations
-    by = plain_text(notes[REQUESTED_BY]) if REQUESTED_BY in notes else "not recorded"
     managers = seen.body["metadata"].get("managedFields") or []
     through = next((str(each.get("manager")) for each in managers if not each.get("subresource")), None)
-    lines = [("By", by + (f", with {plain_text(through)}" if through else ""))]
+    tool = plain_text(through) if through else None
+    if REQUESTED_BY in notes:
+        by = plain_text(notes[REQUESTED_BY]) + (f", with {tool}" if tool else "")
+    else:
+        by = "not recorded (" + (f"made with {tool}; " if tool else "") + "the audit log has the name)"
+    lines = [("By", by)]
     if APPROVED_BY in notes:
         lines.append(("Approved by", plain_text(notes[APPROVED_BY])))
     if RETRY_OF in notes:

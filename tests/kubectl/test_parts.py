@@ -20,6 +20,7 @@ from hypothesis import strategies as st
 from moorcheh_kubectl import wish, words
 from moorcheh_kubectl.api import Seen
 from moorcheh_kubectl.pace import GUESSED_SECONDS, Pace
+from moorcheh_kubectl.screen import Screen
 from moorcheh_operator.model import Attempt, Job, Phase, Reason, Request, Spec, Status
 
 ROOT = Path(__file__).parents[2]
@@ -194,6 +195,42 @@ def test_a_deadline_with_a_job_says_that_the_job_may_go_on() -> None:
     running = request(Phase.FAILED, Reason.DEADLINE_EXCEEDED, attempt=Attempt(1, "a", START), job=job(3))
 
     assert "may go on at the server" in words.how_sure(running)
+
+
+@pytest.mark.parametrize("terminal", [True, False], ids=["bar", "lines"])
+def test_what_was_said_before_an_approval_is_not_said_after_it(
+    terminal: bool, capsys: pytest.CaptureFixture[str]
+) -> None:
+    old = request(Phase.SUSPENDED, Reason.SUSPENDED, message="Suspended. Set spec.suspend to false.")
+    approved = dataclasses.replace(old, generation=2)
+    screen = Screen(None)
+    screen.terminal = terminal
+    with screen.following() as following:
+        following.show(approved, 0.0)
+    shown = capsys.readouterr().out
+
+    assert "Approved; waiting for the operator" in shown
+    assert "spec.suspend" not in shown
+
+
+@pytest.mark.parametrize(
+    ("asker", "by"),
+    [
+        (None, "not recorded (made with kubectl-create; the audit log has the name)"),
+        ("jane", "jane, with kubectl-create"),
+    ],
+)
+def test_the_receipt_tells_where_the_name_of_who_asked_is(asker: str | None, by: str) -> None:
+    body = wish.Wish({"namespaceName": "docs"}).body(suspend=False, asker=asker)
+    body["metadata"] |= {
+        "namespace": "ns",
+        "uid": "u",
+        "resourceVersion": "1",
+        "creationTimestamp": "2026-11-23T10:00:00Z",
+        "managedFields": [{"manager": "kubectl-create"}],
+    }
+
+    assert ("By", by) in dict(words.receipt(Seen.of(body), [], START))["Asked for"]
 
 
 def test_an_unknown_reason_of_a_newer_operator_is_shown_as_it_is() -> None:

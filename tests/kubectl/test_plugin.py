@@ -56,7 +56,8 @@ def test_a_preview_shows_what_would_go_and_leaves_nothing_behind(
     assert shown.returncode == 0, shown.stderr
     assert re.search(r"Items: +5,000\n", shown.stdout)
     assert re.search(r"Created: +20", shown.stdout)
-    assert "Nothing was deleted" in shown.stdout
+    assert "Would be deleted, with everything in it:" in shown.stdout
+    assert "Nothing was deleted, and no request is left." in shown.stdout
     assert requests(world, target) == []
     assert lives(world, target)
 
@@ -88,9 +89,7 @@ def test_a_preview_where_the_server_is_down_gives_up_and_removes_its_request(
         world.moorcheh.clear_faults()
 
     assert shown.returncode == 1
-    assert (
-        "what would be deleted can't be shown: Suspended. The server gave no usable listing" in shown.stderr
-    )
+    assert "what would be deleted can't be shown: The server gave no usable listing" in shown.stderr
     assert "Nothing was deleted. The request was removed." in shown.stdout
     assert requests(world, target) == []
 

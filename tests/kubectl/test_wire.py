@@ -29,6 +29,7 @@ class Server(ThreadingHTTPServer):
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), Handler)
         self.has_crd = True
+        self.status: dict[str, Any] = {}  # what an operator has written on each request
         self.loses: set[str] = set()
         self.kept: dict[str, dict[str, Any]] = {}
         self.asked: list[str] = []
@@ -73,8 +74,9 @@ class Handler(BaseHTTPRequestHandler):
                     "creationTimestamp": "2026-11-23T10:00:00Z",
                     "generation": 1,
                 }
-                self.server.kept[body["metadata"]["name"]] = {**body, "metadata": metadata}
-                return 201, {**body, "metadata": metadata}
+                made = {**body, "metadata": metadata, "status": self.server.status}
+                self.server.kept[body["metadata"]["name"]] = made
+                return 201, made
             case "DELETE":
                 return 200, self.server.kept.pop(name)
             case _ if name in self.server.kept:
@@ -163,6 +165,64 @@ def test_a_preview_that_can_not_be_removed_says_what_remains(jane: Person, serve
         name = next(iter(server.kept))
         assert "could not be removed" in terminal.text.replace("\r\n", " ")
         assert f"kubectl delete nsdel -n default {name}" in terminal.text.replace("\r\n", "")
+
+
+def looked_up(message: str, target: dict[str, Any] | None) -> dict[str, Any]:
+    status = {"observedGeneration": 1, "phase": "Suspended", "reason": "Suspended", "message": message}
+    return status | ({"target": target} if target else {})
+
+
+FOUND = looked_up(
+    "Suspended. To approve the deletion of 3 items, set spec.suspend to false.",
+    {"found": True, "itemCount": 3, "observationTime": "2026-11-23T10:00:00Z"},
+)
+ABSENT = looked_up(
+    "Suspended. Approved now, it would end as AlreadyAbsent: There is none.",
+    {"found": False, "observationTime": "2026-11-23T10:00:00Z"},
+)
+
+
+def test_a_preview_does_not_name_the_request_that_it_removes(jane: Person, server: Server) -> None:
+    server.status = FOUND
+    shown = jane.runs("delete", "docs", "--preview")
+
+    assert (shown.returncode, server.kept) == (0, {})
+    assert shown.stdout.startswith("Would be deleted, with everything in it:\n")
+    assert "Request:" not in shown.stdout
+    assert shown.stdout.endswith("Only shown. Nothing was deleted, and no request is left.\n")
+
+
+def test_a_preview_whose_request_is_left_over_fails_and_does_not_say_that_it_is_gone(
+    jane: Person, server: Server
+) -> None:
+    server.status, server.loses = FOUND, {"DELETE"}
+    shown = jane.runs("delete", "docs", "--preview")
+
+    assert shown.returncode == 1
+    assert "could not be removed" in shown.stdout
+    assert "no request is left" not in shown.stdout
+
+
+def test_what_is_not_there_is_not_said_to_be_found(jane: Person, server: Server) -> None:
+    server.status = ABSENT
+    shown = jane.runs("delete", "docs", "--preview")
+
+    assert shown.stdout.startswith("Nothing was found:\n")
+    assert "This was found" not in shown.stdout
+
+
+def test_commands_to_paste_name_the_same_cluster(tmp_path: Path, jane: Person, server: Server) -> None:
+    other = tmp_path / "other cluster"
+    (tmp_path / "kubeconfig").rename(other)
+    cluster = ["--kubeconfig", str(other), "--context", "here"]
+    options = f"-n default --context here --kubeconfig '{other}'"
+    asked = jane.runs("delete", "docs", "--yes", "--no-wait", *cluster)
+
+    name = next(iter(server.kept))
+    assert f"kubectl moorcheh describe {options} {name}\n" in asked.stdout
+    approved = jane.runs("approve", name, *cluster)
+    assert approved.returncode == 2
+    assert f"give --yes; to only look: kubectl moorcheh describe {options} {name}\n" in approved.stderr
 
 
 # As kubectl's plugin
