@@ -91,14 +91,16 @@ async def serve(settings: Settings) -> None:
 def _first_servers(settings: Settings, connections: Connections) -> ServersFile | None:
     """None: there is no file, and the one server stays what it is."""
     if settings.servers_file is None:
-        connections.apply(single(settings.moorcheh_base_url or ""))
+        try:
+            connections.apply(single(settings.moorcheh_base_url or ""))
+        except ValueError as error:
+            raise CannotStartError(f"--moorcheh-base-url: {error}") from error
         return None
     file = ServersFile(settings.servers_file)
     try:
-        loaded = file.read()
+        file.look(lambda loaded: connections.apply(loaded.servers, loaded.authorities))
     except ServersError as error:
         raise CannotStartError(f"--servers-file {settings.servers_file}: {error}") from error
-    connections.apply(loaded.servers, loaded.authorities)
     return file
 
 

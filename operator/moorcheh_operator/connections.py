@@ -32,6 +32,16 @@ class Defaults:
     max_running_jobs: int = 10  # 0: no limit
 
 
+@dataclass(frozen=True, slots=True)
+class _Client:
+    """A server's client as a definition wants it: a new one, or the one that is there."""
+
+    moorcheh: Moorcheh
+    clock: Clock
+    timeout: float
+    made_of: tuple[object, ...]
+
+
 @dataclass(slots=True, eq=False)
 class Connection:
     url: str
@@ -70,9 +80,16 @@ class Connections:
         return self._by_url.get(url)
 
     def apply(self, servers: Servers, authorities: Mapping[str, str] | None = None) -> None:
-        """From now on these. `authorities`: PEM by path."""
-        for each in servers.definitions:
-            self._apply(each, (authorities or {}).get(each.ca_file or ""))
+        """From now on these. `authorities`: PEM by path. All or nothing: what can't be made raises before
+        anything has changed.
+        """
+        pems = authorities or {}  # one that is missing must not mean the usual CAs
+        clients = [
+            self._client(each, None if each.ca_file is None else pems[each.ca_file])
+            for each in servers.definitions
+        ]
+        for each, client in zip(servers.definitions, clients, strict=True):
+            self._apply(each, client)
         self.servers = servers
         urls = {each.url for each in servers.definitions}
         for url, connection in self._by_url.items():
@@ -82,28 +99,34 @@ class Connections:
                 )
             connection.listed = url in urls
 
-    def _apply(self, definition: Definition, pem: str | None) -> None:
+    def _client(self, definition: Definition, pem: str | None) -> _Client:
         timeout = definition.timeout if definition.timeout is not None else self._defaults.timeout
-        jobs = definition.max_running_jobs
-        jobs = self._defaults.max_running_jobs if jobs is None else jobs
         made_of = timeout, definition.name, definition.api_key_file, definition.bearer_token_file, pem
         known = self._by_url.get(definition.url)
+        if known is not None and known.made_of == made_of:
+            return _Client(known.moorcheh, known.clock, timeout, made_of)
+        clock = self._clock.for_another_server() if known is None else known.clock
+        return _Client(self._make(definition, timeout, pem, clock), clock, timeout, made_of)
+
+    def _apply(self, definition: Definition, client: _Client) -> None:
+        jobs = definition.max_running_jobs
+        jobs = self._defaults.max_running_jobs if jobs is None else jobs
+        known = self._by_url.get(definition.url)
         if known is None:
-            clock = self._clock.for_another_server()
             self._by_url[definition.url] = Connection(
                 definition.url,
-                self._make(definition, timeout, pem, clock),
-                clock,
+                client.moorcheh,
+                client.clock,
                 Slots(jobs, self._wake),
-                Limits(timeout, self._defaults.verify),
-                made_of,
+                Limits(client.timeout, self._defaults.verify),
+                client.made_of,
             )
             return
-        if known.made_of != made_of:
+        if known.moorcheh is not client.moorcheh:
             self._retire(known.moorcheh)
-            known.moorcheh, known.made_of = self._make(definition, timeout, pem, known.clock), made_of
+            known.moorcheh, known.made_of = client.moorcheh, client.made_of
             # Never less than it was: a DELETE may still be under way with the longer one (rule 5).
-            known.limits = Limits(max(timeout, known.limits.request_timeout), self._defaults.verify)
+            known.limits = Limits(max(client.timeout, known.limits.request_timeout), self._defaults.verify)
         known.slots.resize(jobs)
 
     def _wake(self, uid: str) -> None:

@@ -45,6 +45,6 @@ class Credential:
 
     def redact(self, text: str) -> str:
         """For the server's words: some repeat the key that they refuse."""
-        for key in self._used:
+        for key in sorted(self._used, key=len, reverse=True):  # one may begin with the other
             text = text.replace(key, REDACTED)
         return text

@@ -37,7 +37,7 @@ from .answers import (
 )
 from .clock import Clock
 from .credentials import Credential, KeyFileError
-from .model import Job, plain_text
+from .model import Job, JobStatus, plain_text
 
 MAX_BODY = 64 * 1024  # bytes
 MAX_LISTING = 64 * 1024 * 1024  # bytes
@@ -121,7 +121,7 @@ class Lane:
         self._timeout = timeout
         self._tls = tls
         self._credential = credential
-        self.last_code: str | None = None  # status code or error name of the last call
+        self.last_code: str | None = None  # status code or error name of the last call; None: it never left
         self._transport: httpx.AsyncBaseTransport = self._fresh_transport()
         self._cut_off = False  # the last call raised, so its connection may be lost to the transport
 
@@ -195,6 +195,7 @@ class Lane:
         self, operation: str, method: str, path: list[str], *, request_id: str = "", limit: int = MAX_BODY
     ) -> _Response:
         """Raises httpx' errors as they are, `TimeoutError` for an answer that trickles, and our two."""
+        self.last_code = None
         if any(not NAME.fullmatch(name) for name in path[1:2]):
             raise _HeldBackError("the namespace's name can't be put into a URL")
         raw_path = self._base.raw_path.rstrip(b"/") + "".join(
@@ -250,6 +251,43 @@ class Lane:
         return plain_text(self._shown(": ".join(word for word in (name, str(error)) if word)))
 
 
+class Lanes:
+    """Lanes that callers share, one at a time each, and how many callers there are."""
+
+    def __init__(self, lanes: list[Lane]) -> None:
+        self.all = tuple(lanes)
+        # The one that was used last comes first: its connection is open.
+        self._free: asyncio.LifoQueue[Lane] = asyncio.LifoQueue()
+        for lane in lanes:
+            self._free.put_nowait(lane)
+        self._users = 0  # who hold a lane or wait for one
+        self._unused = asyncio.Event()
+        self._unused.set()
+
+    async def acquire(self) -> Lane:
+        self._users += 1
+        self._unused.clear()
+        try:
+            return await self._free.get()
+        except BaseException:
+            self._left()
+            raise
+
+    def release(self, lane: Lane) -> None:
+        self._free.put_nowait(lane)
+        self._left()
+
+    def _left(self) -> None:
+        self._users -= 1
+        if not self._users:
+            self._unused.set()
+
+    async def until_unused(self) -> None:
+        """Until nobody holds a lane or waits for one. It takes none itself: whoever waits must get it."""
+        while self._users:
+            await self._unused.wait()
+
+
 class Moorcheh:
     """The server: lanes to send through, and one shared look-up."""
 
@@ -260,10 +298,9 @@ class Moorcheh:
         delete_lanes: int = DELETE_LANES,
         poll_lanes: int = POLL_LANES,
     ) -> None:
-        self._delete_lanes = [new_lane() for _ in range(delete_lanes)]
-        self._poll_lanes = [new_lane() for _ in range(poll_lanes)]
+        self._delete_lanes = Lanes([new_lane() for _ in range(delete_lanes)])
+        self._poll_lanes = Lanes([new_lane() for _ in range(poll_lanes)])
         self._lookup_lane = new_lane()
-        self._free_delete_lanes, self._free_poll_lanes = _stack(self._delete_lanes), _stack(self._poll_lanes)
         self._clock = clock
         self._rest_until = 0.0  # ticks
         self._running: asyncio.Task[tuple[float, LookUpAnswer, float]] | None = None
@@ -280,9 +317,11 @@ class Moorcheh:
         authorities: str | None = None,
     ) -> Moorcheh:
         """`timeout`: seconds for one answer. `authorities`: PEM of the CAs that may vouch for it; None: the
-        usual ones.
+        usual ones. Raises what httpx and ssl raise for those that can't be used, and `ValueError`.
         """
         url = httpx.URL(base_url)
+        if authorities is not None and not authorities.strip():
+            raise ValueError("there is no CA to trust")  # ssl would take that for None
         # One for all: reading the CAs takes a while.
         tls = (
             ssl.create_default_context(cadata=authorities)
@@ -296,32 +335,30 @@ class Moorcheh:
         for task in listings:
             task.cancel()
         await asyncio.gather(*listings, return_exceptions=True)
-        for lane in (*self._delete_lanes, *self._poll_lanes, self._lookup_lane):
+        for lane in (*self._delete_lanes.all, *self._poll_lanes.all, self._lookup_lane):
             await lane.aclose()
 
     async def retire(self) -> None:
         """Close once every call under way has its answer. Nobody may begin another."""
-        for _ in self._delete_lanes:
-            await self.acquire()
-        for _ in self._poll_lanes:
-            await self._free_poll_lanes.get()
+        await self._delete_lanes.until_unused()
+        await self._poll_lanes.until_unused()
         if listings := [task for task in (self._running, self._next) if task is not None]:
             await asyncio.wait(listings)
         await self.aclose()
 
     async def acquire(self) -> Lane:
         """The HTTP slot of a claimer."""
-        return await self._free_delete_lanes.get()
+        return await self._delete_lanes.acquire()
 
     def release(self, lane: Lane) -> None:
-        self._free_delete_lanes.put_nowait(lane)
+        self._delete_lanes.release(lane)
 
     async def job(self, name: str, job_id: str) -> PollAnswer:
-        lane = await self._free_poll_lanes.get()
+        lane = await self._poll_lanes.acquire()
         try:
             return await lane.job(name, job_id)
         finally:
-            self._free_poll_lanes.put_nowait(lane)
+            self._poll_lanes.release(lane)
 
     async def look_up(self) -> tuple[float, LookUpAnswer, float]:
         """A listing that starts after this call: (ticks when it was asked for, answer, ticks when it came).
@@ -345,14 +382,6 @@ class Moorcheh:
         answered = self._clock.ticks()
         self._rest_until = answered + min(answered - started, LISTING_REST)
         return started, answer, answered
-
-
-def _stack(lanes: list[Lane]) -> asyncio.LifoQueue[Lane]:
-    """The one that was used last comes first: its connection is open."""
-    free: asyncio.LifoQueue[Lane] = asyncio.LifoQueue()
-    for lane in lanes:
-        free.put_nowait(lane)
-    return free
 
 
 async def _read(response: httpx.Response, limit: int) -> bytes:
@@ -456,6 +485,12 @@ def _time_text(value: object) -> str | None:
     return value
 
 
+def _state_text(status: str, shown: Callable[[str], str]) -> str:
+    """A word that ends a job stays what it is, also where the key is a part of it."""
+    words = plain_text(status)
+    return words if words.lower() in list(JobStatus) else plain_text(shown(status))
+
+
 def _job(body: Any, name: str, job_id: str, shown: Callable[[str], str]) -> PollAnswer:
     match body:
         case {"status": str(status)} if 0 < len(status) <= 64:
@@ -468,7 +503,7 @@ def _job(body: Any, name: str, job_id: str, shown: Callable[[str], str]) -> Poll
     return JobReport(
         Job(
             id=job_id,
-            status=plain_text(status),
+            status=_state_text(status, shown),
             total_items=_count(body.get("total_items")),
             deleted_items=_count(body.get("deleted_items")),
             last_error=plain_text(shown(last_error)) if isinstance(last_error, str) and last_error else None,

@@ -6,6 +6,7 @@ is repeated in that line, as somebody may have put a secret where none belongs.
 
 from __future__ import annotations
 
+import ipaddress
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ from fnmatch import fnmatchcase
 from typing import Any
 from urllib.parse import urlsplit
 
+import idna
 import yaml
 
 from .model import DEFAULT_SERVER, plain_text
@@ -27,6 +29,10 @@ LABEL_KEY = re.compile(
     r"([a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?/)?[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?"
 )
 LABEL_VALUE = re.compile(r"([A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?)?")
+# A label of none or of more than 63 characters is an error of Python's own when the name is resolved.
+AUTHORITY = re.compile(
+    r"(?P<host>\[(?P<ipv6>[0-9a-f:.]+)\]|[a-z0-9_-]{1,63}(\.[a-z0-9_-]{1,63})*\.?)(:[0-9]*)?"
+)
 DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
@@ -124,9 +130,27 @@ def address(url: str) -> str:
         raise ValueError("must be no more than scheme, host, port and path")
     if {".", ".."} & set(parts.path.replace("%2e", ".").replace("%2E", ".").split("/")):
         raise ValueError("must have no . or .. in its path")
-    host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
+    host = _host(parts.netloc.lower())
     shown_port = "" if port in (None, DEFAULT_PORTS[parts.scheme]) else f":{port}"
     return f"{parts.scheme}://{host}{shown_port}{parts.path.rstrip('/')}"
+
+
+def _host(authority: str) -> str:
+    """What the client would refuse as well, some of it no earlier than at each call, raises `ValueError`."""
+    match = AUTHORITY.fullmatch(authority)
+    try:
+        if match is None:
+            raise ValueError
+        host = match["host"]
+        if match["ipv6"] is not None:
+            ipaddress.IPv6Address(match["ipv6"])
+        elif not host.strip("0123456789."):
+            ipaddress.IPv4Address(host)
+        elif host.startswith("xn--"):
+            idna.decode(host)
+    except ValueError:
+        raise ValueError("must have a host's name, or a valid IPv4 or [IPv6] address") from None
+    return host
 
 
 # Reading the file's text

@@ -28,11 +28,29 @@ class Loaded:
 
 
 class ServersFile:
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, look_seconds: float = LOOK_SECONDS) -> None:
         self._path = Path(path)
-        self._loaded: Loaded | None = None
+        self._look_seconds = look_seconds
+        self._applied: Loaded | None = None
         self._parsed = "", Servers()  # the last good text, and what it says
         self.trouble: str | None = None  # what is wrong with it now, in one line
+
+    def look(self, changed: Callable[[Loaded], None]) -> Loaded | None:
+        """What is new, once `changed` has taken it; None: nothing is. `ServersError` whatever goes wrong, and
+        then the next look tries again.
+        """
+        try:
+            loaded = self.read()
+            if loaded == self._applied:
+                return None
+            self._applied = None  # until `changed` has taken all of it
+            changed(loaded)
+            self._applied = loaded
+            return loaded
+        except ServersError:
+            raise
+        except Exception as error:
+            raise ServersError(plain_text(f"unexpected {type(error).__name__}: {error}")) from error
 
     def read(self) -> Loaded:
         """Raises `ServersError`."""
@@ -45,20 +63,16 @@ class ServersFile:
             if server.ca_file is not None:
                 path = f"servers[{number}].caFile: "
                 authorities[server.ca_file] = _checked(_text(Path(server.ca_file), path), path)
-        self._loaded = Loaded(servers, authorities)
-        return self._loaded
+        return Loaded(servers, authorities)
 
     async def watch(self, changed: Callable[[Loaded], None], noted: Callable[[bool], None]) -> None:
         """For ever: `changed` for each good file that is another one, `noted` after each look whether it is
         good.
         """
         while True:
-            await asyncio.sleep(LOOK_SECONDS)
-            before = self._loaded
+            await asyncio.sleep(self._look_seconds)
             try:
-                loaded = self.read()
-                if loaded != before:
-                    changed(loaded)
+                if loaded := self.look(changed):
                     logger.info("%s has changed: %s", self._path, _names(loaded.servers))
                 elif self.trouble is not None:
                     logger.info("%s is again what it was", self._path)
@@ -66,10 +80,13 @@ class ServersFile:
             except ServersError as error:
                 words = plain_text(str(error))
                 if words != self.trouble:
-                    logger.error("%s can't be used, the last good one stays: %s", self._path, words)
+                    logger.error(
+                        "%s can't be used, the last good one stays: %s",
+                        self._path,
+                        words,
+                        exc_info=error.__cause__,
+                    )
                 self.trouble = words
-            except Exception:
-                logger.exception("unexpected error while reading %s; going on", self._path)
             noted(self.trouble is None)
 
 
@@ -91,8 +108,10 @@ def _text(path: Path, where: str) -> str:
 
 
 def _checked(pem: str, where: str) -> str:
+    pem = pem.encode("ascii", "replace").decode("ascii")  # comments may be anything, ssl takes ASCII alone
     try:
-        ssl.create_default_context(cadata=pem)
+        # Not create_default_context: it takes an empty text for none, and then trusts the usual CAs.
+        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(cadata=pem)
     except (ssl.SSLError, ValueError):
         raise ServersError(f"{where}holds no certificate that can be read") from None
     return pem

@@ -12,6 +12,7 @@ import pytest
 from moorcheh_operator.answers import JobReport, JobUnknown, NotSent, Refused, Unavailable
 from moorcheh_operator.clock import Clock
 from moorcheh_operator.credentials import REDACTED, Credential, KeyFileError
+from moorcheh_operator.model import JobStatus
 from moorcheh_operator.moorcheh import Lane
 from tests.unit.servers import Behaviour, Server, always, answer, serving, then_drop
 
@@ -127,15 +128,46 @@ async def test_a_server_that_repeats_the_key_in_its_words_shows_it_to_nobody(
     assert KEY not in str(shown)
 
 
-async def test_nor_in_a_job_s_error_nor_in_broken_http(key_file: Path) -> None:
-    job = {"status": "failed", "job_id": "job-1", "last_error": f"401 for {KEY}"}
+async def test_nor_in_a_job_s_words_nor_in_broken_http(key_file: Path) -> None:
+    job = {"status": f"no {KEY}", "job_id": "job-1", "last_error": f"401 for {KEY}"}
     async with a_lane(always(answer(200, job)), Credential(str(key_file), "X-Api-Key")) as (lane, _):
         report = await lane.job("documents", "job-1")
     assert isinstance(report, JobReport)
-    assert report.job.last_error == f"401 for {REDACTED}"
+    assert (report.job.status, report.job.last_error) == (f"no {REDACTED}", f"401 for {REDACTED}")
 
     async with a_lane(then_drop(f"{KEY} HTTP\r\n\r\n".encode()), Credential(str(key_file), "X-Api-Key")) as (
         lane,
         _,
     ):
         assert KEY not in str(await lane.listing())
+
+
+@pytest.mark.parametrize("key", ["e", "completed"])
+async def test_a_key_that_is_part_of_a_word_hides_no_job_s_end(key_file: Path, key: str) -> None:
+    rewrite(key_file, key.encode())
+    job = {"status": "Completed", "job_id": "job-1"}
+    async with a_lane(always(answer(200, job)), Credential(str(key_file), "X-Api-Key")) as (lane, _):
+        report = await lane.job("documents", "job-1")
+
+    assert isinstance(report, JobReport)
+    assert report.job.state is JobStatus.COMPLETED
+
+
+@pytest.mark.parametrize("keys", [(KEY, KEY + "-new"), (KEY + "-old", KEY)])
+def test_of_two_keys_that_begin_alike_nothing_is_left(key_file: Path, keys: tuple[str, str]) -> None:
+    credential = Credential(str(key_file), "X-Api-Key")
+    for key in keys:
+        rewrite(key_file, key.encode())
+        credential.headers()
+
+    assert [credential.redact(key) for key in keys] == [REDACTED, REDACTED]
+
+
+async def test_a_call_that_is_held_back_has_no_code(key_file: Path) -> None:
+    async with a_lane(always(answer(202, {})), Credential(str(key_file), "X-Api-Key")) as (lane, _):
+        await lane.delete("documents", "uid/attempt")
+        assert lane.last_code == "202"
+
+        rewrite(key_file, b"")
+        assert isinstance(await lane.delete("documents", "uid/attempt"), NotSent)
+        assert lane.last_code is None

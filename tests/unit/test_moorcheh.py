@@ -889,3 +889,65 @@ async def test_a_poll_does_not_wait_for_those_who_want_to_claim() -> None:
         assert isinstance(await moorcheh.job("documents", "job-1"), JobReport)
         for claimer in claimers:
             claimer.cancel()
+
+
+# One that is left
+
+
+@pytest.mark.parametrize("text", ["", " \n", "no certificate"])
+def test_a_text_without_a_ca_never_means_the_usual_ones(text: str) -> None:
+    with pytest.raises((ValueError, ssl.SSLError)):
+        Moorcheh.at("https://moorcheh", TIMEOUT, Clock(), authorities=text)
+
+
+async def test_one_that_retires_gives_a_lane_to_everyone_who_waits_for_it() -> None:
+    async with serving(always(answer(202, DELETED))) as server:
+        moorcheh = a_narrow_moorcheh(server)
+        held = await moorcheh.acquire()
+        waiting = {asyncio.create_task(moorcheh.acquire()) for _ in range(3)}
+        await asyncio.sleep(0)
+        retiring = asyncio.create_task(moorcheh.retire())
+        await asyncio.sleep(0)
+        moorcheh.release(held)
+        # Before the one that was woken has its turn: asyncio's queue then puts it behind all others.
+        lane = await moorcheh.acquire()
+        await asyncio.sleep(0)
+        moorcheh.release(lane)
+
+        while waiting:
+            done, waiting = await asyncio.wait(waiting, timeout=TIMEOUT, return_when=asyncio.FIRST_COMPLETED)
+            assert done, "one waits for ever"
+            for each in done:
+                assert not retiring.done()
+                assert await each.result().delete("documents", REQUEST_ID) == Accepted("job-1")
+                moorcheh.release(each.result())
+        await asyncio.wait_for(retiring, TIMEOUT)
+
+
+async def test_one_that_retires_waits_for_polls_and_look_ups_and_for_nobody_who_gave_up() -> None:
+    gate = Gate()
+    async with serving(gate) as server:
+        moorcheh = a_narrow_moorcheh(server)
+        polls = [asyncio.create_task(moorcheh.job("documents", "job-1")) for _ in range(2)]
+        look = asyncio.create_task(moorcheh.look_up())
+        gates = [await gate.waiting.get() for _ in range(2)]
+        held = await moorcheh.acquire()
+        gone = asyncio.create_task(moorcheh.acquire())
+        await asyncio.sleep(0)
+        retiring = asyncio.create_task(moorcheh.retire())
+        gone.cancel()
+        moorcheh.release(held)
+        for release in gates:
+            assert not retiring.done()
+            release.set()
+        (await gate.waiting.get()).set()  # the poll that had to wait for the one lane
+        await asyncio.wait_for(retiring, TIMEOUT)
+
+        assert isinstance((await look)[1], Listing)
+        assert len(await asyncio.gather(*polls)) == 2
+        await server.until_idle()
+
+
+def a_narrow_moorcheh(server: Server) -> Moorcheh:
+    clock = Clock()
+    return Moorcheh(lambda: Lane(httpx.URL(server.url), TIMEOUT, clock, Calls(), NO_TLS), clock, 1, 1)

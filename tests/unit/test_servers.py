@@ -6,11 +6,16 @@ import asyncio
 from pathlib import Path
 from typing import Any
 
+import certifi
+import httpx
 import pytest
 import yaml
 from hypothesis import given
 from hypothesis import strategies as some
 
+from moorcheh_operator.application import CannotStartError, serve
+from moorcheh_operator.clock import Clock
+from moorcheh_operator.moorcheh import Moorcheh
 from moorcheh_operator.servers import (
     MAX_FILE,
     Definition,
@@ -24,6 +29,7 @@ from moorcheh_operator.servers import (
     single,
 )
 from moorcheh_operator.servers_file import Loaded, ServersFile
+from moorcheh_operator.settings import Settings
 from tests.dev.waiting import until
 
 WHOLE = """
@@ -89,6 +95,7 @@ def selecting(**selector: Any) -> str:
 
 
 TWO = "{servers: [{name: a, url: 'http://a'}, %s]}"
+NO_HOST = "must have a host's name"
 WRONG = {
     "empty": ("", "the file must be a mapping"),
     "a list": ("[]", "the file must be a mapping"),
@@ -114,6 +121,17 @@ WRONG = {
     "a url with dots": (file(url="http://a/x/%2e%2e"), "servers[0].url: must have no"),
     "a url with a space": (file(url="http://a b"), "servers[0].url: must be at most"),
     "a url with a bad port": (file(url="http://a:99999"), "servers[0].url: is no URL"),
+    "an address that is none": (file(url="http://10.0.0.300:8080"), f"servers[0].url: {NO_HOST}"),
+    "an address of three": (file(url="http://10.0.0"), f"servers[0].url: {NO_HOST}"),
+    "an address with a dot": (file(url="http://10.0.0.1."), f"servers[0].url: {NO_HOST}"),
+    "an address of a link": (file(url="http://[fe80::1%25eth0]"), f"servers[0].url: {NO_HOST}"),
+    "an address to come": (file(url="http://[v1.a]"), f"servers[0].url: {NO_HOST}"),
+    "a host of dots": (file(url="http://..."), f"servers[0].url: {NO_HOST}"),
+    "a host with an empty label": (file(url="http://a..b"), f"servers[0].url: {NO_HOST}"),
+    "a host with a long label": (file(url=f"http://{64 * 'a'}.b"), f"servers[0].url: {NO_HOST}"),
+    "a host of another script that is none": (file(url="http://xn--a"), f"servers[0].url: {NO_HOST}"),
+    "a host with an escape": (file(url="http://a%20b"), f"servers[0].url: {NO_HOST}"),
+    "a host with a comma": (file(url="http://a,b"), f"servers[0].url: {NO_HOST}"),
     "two credentials": (file(apiKeyFile="/a", bearerTokenFile="/b"), "servers[0].bearerTokenFile: can't"),
     "a relative file": (file(apiKeyFile="key"), "servers[0].apiKeyFile: must be an absolute path"),
     "a CA without TLS": (file(caFile="/ca"), "servers[0].caFile: has no use"),
@@ -181,6 +199,13 @@ def test_two_ways_to_write_a_server_are_one() -> None:
     assert address("http://[::1]:8080/") == "http://[::1]:8080"
 
 
+@pytest.mark.parametrize(
+    "host", ["a_b.c-d.", "10.0.0.30", "[fd00::1]", "[::ffff:10.0.0.30]", "xn--bcher-kva.de"]
+)
+def test_a_host_that_can_be_one_is_taken(host: str) -> None:
+    assert address(f"https://{host}:443") == f"https://{host}"
+
+
 # Whatever stands in it
 
 
@@ -235,6 +260,25 @@ def test_any_url_is_in_its_one_form_or_refused(url: str) -> None:
         assert "@" not in shown.split("/")[2]
 
 
+hosts = (
+    some.from_regex(r"[0-9.]{1,16}|\[[0-9a-f:.]{1,40}\]|(xn--)?[!-~]{1,70}", fullmatch=True)
+    | some.lists(some.from_regex(r"(xn--)?[a-z0-9_-]{0,64}", fullmatch=True), max_size=4).map(".".join)
+    | some.ip_addresses().map(lambda ip: f"[{ip}]" if ip.version == 6 else str(ip))
+)
+
+
+@given(hosts)
+def test_with_any_host_that_is_taken_a_call_can_be_made(host: str) -> None:
+    try:
+        url = address(f"http://{host}")
+    except ValueError:
+        return
+    request = httpx.Request("GET", httpx.URL(url))
+
+    request.url.raw_host.decode().encode("idna")  # what resolving it does first
+    assert url.startswith(f"http://{request.headers['Host']}")
+
+
 # The file on disk
 
 
@@ -251,22 +295,41 @@ def test_a_file_that_can_t_be_had_is_one_line(tmp_path: Path) -> None:
         ServersFile(str(binary)).read()
 
 
-def test_a_ca_that_is_none_is_named(tmp_path: Path) -> None:
-    (tmp_path / "ca").write_text("no certificate")
+NO_CAS = {
+    "empty": "",
+    "a blank line": " \n",
+    "no PEM": "no certificate",
+    "a comment": "# no certificate\n",
+    "not a certificate": "-----BEGIN CERTIFICATE-----\naaaa\n-----END CERTIFICATE-----\n",
+    "a key": "-----BEGIN PRIVATE KEY-----\naaaa\n-----END PRIVATE KEY-----\n",
+}
+
+
+@pytest.mark.parametrize("pem", [pytest.param(pem, id=name) for name, pem in NO_CAS.items()])
+def test_a_ca_that_is_none_is_named(tmp_path: Path, pem: str) -> None:
+    (tmp_path / "ca").write_text(pem)
     (tmp_path / "servers").write_text(file(url="https://a", caFile=str(tmp_path / "ca")))
 
     with pytest.raises(ServersError, match=r"^servers\[0\]\.caFile: holds no certificate"):
         ServersFile(str(tmp_path / "servers")).read()
 
 
-async def test_a_good_change_is_told_and_a_bad_one_keeps_the_last(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("moorcheh_operator.servers_file.LOOK_SECONDS", 0.01)
+def test_a_ca_with_a_name_of_another_script_beside_it_is_taken(tmp_path: Path) -> None:
+    certificate = certifi.contents().partition("-----BEGIN")[2].partition("-----END")[0]
+    pem = f"# CN=Főtanúsítvány\n-----BEGIN{certificate}-----END CERTIFICATE-----\n"
+    (tmp_path / "ca").write_text(pem, encoding="utf-8")
+    (tmp_path / "servers").write_text(file(url="https://a", caFile=str(tmp_path / "ca")))
+
+    (taken,) = ServersFile(str(tmp_path / "servers")).read().authorities.values()
+
+    assert isinstance(Moorcheh.at("https://a", 1.0, Clock(), authorities=taken), Moorcheh)
+
+
+async def test_a_good_change_is_told_and_a_bad_one_keeps_the_last(tmp_path: Path) -> None:
     path = tmp_path / "servers"
     path.write_text(file())
-    watched = ServersFile(str(path))
-    watched.read()
+    watched = ServersFile(str(path), look_seconds=0.01)
+    watched.look(lambda _: None)
     told: list[Loaded] = []
     notes: list[bool] = []
     task = asyncio.create_task(watched.watch(told.append, notes.append))
@@ -282,6 +345,71 @@ async def test_a_good_change_is_told_and_a_bad_one_keeps_the_last(
         assert watched.trouble is None
     finally:
         task.cancel()
+
+
+async def test_what_can_t_be_applied_is_trouble_and_tried_again(tmp_path: Path) -> None:
+    path = tmp_path / "servers"
+    path.write_text(file(name="first"))
+    watched = ServersFile(str(path), look_seconds=0.01)
+    watched.look(lambda _: None)
+    tries: list[str] = []
+    notes: list[bool] = []
+    fails = True
+
+    def changed(loaded: Loaded) -> None:
+        tries.append(loaded.servers.definitions[0].name)
+        if fails:
+            raise RuntimeError("not\nnow")
+
+    task = asyncio.create_task(watched.watch(changed, notes.append))
+    try:
+        path.write_text(file(name="second"))
+        await wait_for(lambda: len(tries) >= 3)
+        assert set(tries) == {"second"}
+        assert True not in notes
+        assert watched.trouble == "unexpected RuntimeError: not now"
+
+        # Nobody knows how much of the second was taken.
+        path.write_text(file(name="first"))
+        await wait_for(lambda: "first" in tries)
+        assert True not in notes
+
+        fails = False
+        await wait_for(lambda: notes[-1])
+        assert watched.trouble is None
+        tried = len(tries)
+        await wait_for(lambda: notes[-3:] == [True] * 3)
+        assert len(tries) == tried
+    finally:
+        task.cancel()
+
+
+# At the start
+
+
+STARTS = {
+    "a base URL": ({"moorcheh_base_url": "http://10.0.0.300"}, f"--moorcheh-base-url: {NO_HOST}"),
+    "a base URL of another kind": ({"moorcheh_base_url": "ftp://a"}, "--moorcheh-base-url: must look like"),
+    "no file": ({"servers_file": "none"}, "--servers-file none: can't be read"),
+    "a host": ({"servers_file": "host"}, "--servers-file host: servers[0].url: must have a host"),
+    "a CA": ({"servers_file": "ca"}, "--servers-file ca: servers[0].caFile: holds no certificate"),
+}
+
+
+@pytest.mark.parametrize(("options", "words"), [pytest.param(*row, id=name) for name, row in STARTS.items()])
+async def test_what_can_t_be_used_at_the_start_is_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, options: dict[str, str], words: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "empty").touch()
+    (tmp_path / "host").write_text(file(url="http://10.0.0.300:8080"))
+    (tmp_path / "ca").write_text(file(url="https://a", caFile=str(tmp_path / "empty")))
+
+    with pytest.raises(CannotStartError) as raised:
+        await serve(Settings(**options))  # type: ignore[arg-type]  # texts alone
+
+    assert str(raised.value).startswith(words)
+    assert str(raised.value).isprintable()
 
 
 async def wait_for(condition: Any) -> None:

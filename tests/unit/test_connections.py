@@ -1,0 +1,93 @@
+"""The servers that are spoken to, as the servers file changes."""
+
+from __future__ import annotations
+
+import ssl
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
+
+import httpx
+import pytest
+
+from moorcheh_operator.clock import Clock
+from moorcheh_operator.connections import Connections, Defaults
+from moorcheh_operator.moorcheh import Lane, Moorcheh
+from moorcheh_operator.servers import Definition, Servers
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+NO_TLS = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # trusts nobody, and takes no time to make
+BROKEN = Definition("broken", "http://broken")
+A, B, C = (Definition(name, f"http://{name}") for name in "abc")
+
+
+def make(definition: Definition, timeout: float, _: str | None, clock: Clock) -> Moorcheh:
+    if definition == BROKEN:
+        raise httpx.InvalidURL("no host")
+    url = httpx.URL(definition.url)
+    return Moorcheh(lambda: Lane(url, timeout, clock, lambda *_: None, NO_TLS), clock, 1, 1)
+
+
+@asynccontextmanager
+async def some_connections(*definitions: Definition) -> AsyncIterator[Connections]:
+    connections = Connections(Clock(), Defaults(), make)
+    try:
+        connections.apply(Servers(definitions))
+        yield connections
+    finally:
+        await connections.aclose()
+
+
+def shown(connections: Connections) -> list[object]:
+    """All that a change may change."""
+    return [
+        connections.servers,
+        *((each.url, each.moorcheh, each.limits, each.slots.limit, each.listed) for each in connections.all),
+    ]
+
+
+CHANGES = {
+    "another beside it": (A, B, C),
+    "less": (A,),
+    "another timeout": (Definition("a", A.url, timeout=99.0), B),
+    "another key": (A, Definition("b", B.url, api_key_file="/key")),
+    "other slots": (Definition("a", A.url, max_running_jobs=1), B),
+}
+
+
+@pytest.mark.parametrize(
+    "change", [pytest.param(definitions, id=name) for name, definitions in CHANGES.items()]
+)
+async def test_a_change_is_applied_whole_or_not_at_all(change: tuple[Definition, ...]) -> None:
+    async with some_connections(A, B) as connections:
+        before = shown(connections)
+
+        with pytest.raises(httpx.InvalidURL):
+            connections.apply(Servers((*change, BROKEN)))
+        assert shown(connections) == before
+
+        connections.apply(Servers(change))
+        assert shown(connections) != before
+        assert connections.servers == Servers(change)
+
+
+async def test_a_server_that_stays_as_it_is_keeps_its_client_and_its_clock() -> None:
+    async with some_connections(A, B) as connections:
+        a, b = connections.all
+        clients = a.moorcheh, b.moorcheh
+        clocks = a.clock, b.clock
+
+        connections.apply(Servers((A, Definition("b", B.url, timeout=1.0))))
+
+        assert a.moorcheh is clients[0]
+        assert b.moorcheh is not clients[1]
+        assert (a.clock, b.clock) == clocks
+        assert b.limits.request_timeout == Defaults().timeout, "a DELETE may still be under way with it"
+
+
+async def test_a_ca_that_was_not_read_never_means_the_usual_ones() -> None:
+    async with some_connections() as connections:
+        with pytest.raises(KeyError):
+            connections.apply(Servers((Definition("a", "https://a", ca_file="/ca"),)), {"/other": "PEM"})
+        assert not connections.all
