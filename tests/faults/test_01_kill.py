@@ -121,13 +121,14 @@ def test_01_killed_at_random_under_load_with_lost_answers(fault: Fault) -> None:
 
 def random_kills(world: FaultWorld, chance: random.Random, many: int) -> None:
     for number in range(many):
+        before = len(world.kills)
         load(world, chance, number)
         world.script.count_anew()
         point, stage = chance.randint(1, 40), chance.choice(STAGES)
         rule = world.script.on(Gate(world.kill_at, stage), when=is_call_from(point))
-        until(functools.partial(was_killed, world, number), within=chance.uniform(0.3, 3.0))
+        until(functools.partial(was_killed, world, before), within=chance.uniform(0.3, 3.0))
         rule.release()
-        if not was_killed(world, number):
+        if not was_killed(world, before):
             world.kill()
         world.restart(ready=False)
         # Mostly it works when it is hit; sometimes it has not got that far.
