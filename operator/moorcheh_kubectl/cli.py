@@ -329,6 +329,7 @@ def _run(
     if asks and not screen.interactive:
         raise click.UsageError(f"there is no terminal to ask at: {instead}")
     try:
+        screen.prepare()
         api = Api(kubeconfig=options["kubeconfig"], context=options["kube_context"])
         return action(api, screen, options["namespace"] or api.namespace)
     except (ApiError, StopError) as error:

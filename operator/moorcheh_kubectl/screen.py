@@ -58,6 +58,16 @@ class Screen:
             self._console = Console(file=self._stream, highlight=False)
         return self._console
 
+    def prepare(self) -> None:
+        """Import now what later calls take. Where Ctrl-C breaks off an import, CPython ends by that signal in
+        the end (-2, not 130), though it was caught: what `exec` is told by a dataclass is remembered.
+        """
+        if self.terminal:
+            import rich.live  # noqa: PLC0415 - slow to import
+            import rich.padding  # noqa: PLC0415 - the same
+            import rich.progress  # noqa: PLC0415 - the same
+            import rich.table  # noqa: F401, PLC0415 - the same, and for the import alone
+
     def say(self, words: str, style: str | None = None) -> None:
         if self.terminal:
             from rich.text import Text  # noqa: PLC0415 - slow to import
