@@ -305,6 +305,7 @@ def watch(*, all_namespaces: bool, **options: Any) -> int:
 def _flow(api: Api, screen: Screen, namespace: str) -> Flow:
     from .flows import Flow  # noqa: PLC0415 - nothing is imported before it is needed
 
+    screen.prepare()
     return Flow(api, screen, namespace)
 
 
@@ -329,7 +330,6 @@ def _run(
     if asks and not screen.interactive:
         raise click.UsageError(f"there is no terminal to ask at: {instead}")
     try:
-        screen.prepare()
         api = Api(kubeconfig=options["kubeconfig"], context=options["kube_context"])
         return action(api, screen, options["namespace"] or api.namespace)
     except (ApiError, StopError) as error:

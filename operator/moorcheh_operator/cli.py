@@ -178,7 +178,7 @@ def run(
     )
     logs.set_up(settings.log_format)
     # What is imported stays for good, and tasks come and go by the thousand: the collector need not look
-    # through all of it each time (a tenth of the CPU of a burst).
+    # through all of it each time.
     gc.freeze()
     gc.set_threshold(*GC_THRESHOLDS)
     try:
