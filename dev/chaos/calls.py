@@ -28,6 +28,7 @@ class Call:
     meaning: Meaning
     path: str
     body: bytes = b""
+    request_id: str | None = None  # X-Request-Id
     status: int | None = None
     answered: float | None = None  # monotonic
     answer: bytes = b""  # of single objects only; lists and watches are not kept

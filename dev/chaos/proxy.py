@@ -137,7 +137,8 @@ class Proxy:
 
     async def _handle(self, request: web.Request) -> web.StreamResponse:
         body = await request.read()
-        call = self.script.note(self._reads(request.method, request.raw_path), request.raw_path, body)
+        meaning = self._reads(request.method, request.raw_path)
+        call = self.script.note(meaning, request.raw_path, body, request.headers.get("X-Request-Id"))
         rule = self.script.take(call)
         before = await self._before(request, call, rule)
         if before is not None:

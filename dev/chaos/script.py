@@ -67,10 +67,10 @@ class Script:
 
     # From the proxies
 
-    def note(self, meaning: Meaning, path: str, body: bytes) -> Call:
+    def note(self, meaning: Meaning, path: str, body: bytes, request_id: str | None) -> Call:
         with self._lock:
             self._number += 1
-            call = Call(self._number, time.monotonic(), meaning, path, body)
+            call = Call(self._number, time.monotonic(), meaning, path, body, request_id)
             self.calls.append(call)
             afterwards, self._afterwards = self._afterwards, []
         for gate in afterwards:

@@ -47,9 +47,9 @@ class Evidence:
     calls: Sequence[Call]
     kills: Sequence[float]  # monotonic: when an operator was killed
     freezes: Sequence[float]
-    lost: int  # DELETEs whose answers were lost in ways that only the test knows
     waits_allowed: int  # status writes for waits, beyond the usual
-    still_open: frozenset[str] = frozenset()  # names of requests that need not have ended
+    lost: frozenset[str] = frozenset()  # requests (names) whose answers were lost as only the test knows
+    still_open: frozenset[str] = frozenset()  # requests (names) that need not have ended
 
     def objects(self) -> dict[str, list[Json]]:
         by_uid: defaultdict[str, list[Json]] = defaultdict(list)
@@ -90,7 +90,6 @@ def account_of(evidence: Evidence, injected: Mapping[str, int]) -> Account:
         destroyed=len(evidence.record["destroyed"]),
         kills=len(evidence.kills),
         injected={kind: times for kind, times in injected.items() if times},
-        outcome_unknown_allowed=_answers_lost(evidence),
     )
     account.outcome_unknown = account.ends.get("Failed/OutcomeUnknown", 0)
     broken: list[str] = []
@@ -168,9 +167,7 @@ def _i2_written_ahead(evidence: Evidence, account: Account) -> list[str]:
 
 
 def _know(known: dict[str, float], body: Json, at: float) -> None:
-    attempt = body.get("status", {}).get("attempt")
-    if attempt is not None:
-        claim = f"{body['metadata']['uid']}/{attempt['id']}"
+    if claim := _claim(body):
         known[claim] = min(at, known.get(claim, at))
 
 
@@ -249,25 +246,32 @@ def _i7_few_writes(evidence: Evidence, account: Account) -> list[str]:
     return broken
 
 
-def _few_unknown(_: Evidence, account: Account) -> list[str]:
-    if account.outcome_unknown <= account.outcome_unknown_allowed:
-        return []
-    words = (
-        f"{account.outcome_unknown} requests ended OutcomeUnknown, but only "
-        f"{account.outcome_unknown_allowed} DELETEs were in flight at a kill or lost their answer"
-    )
-    return [words]
+def _few_unknown(evidence: Evidence, account: Account) -> list[str]:
+    """Each of them has an attempt whose answer was lost: which they are is bounded, not only how many."""
+    lost = _answers_lost(evidence)
+    account.outcome_unknown_allowed = len(lost)
+    return [
+        f"{bodies[-1]['metadata']['name']} ended OutcomeUnknown, but none of its DELETEs was in flight at a"
+        f" kill or lost its answer: {attempts}"
+        for uid, bodies in evidence.objects().items()
+        if _end(bodies[-1]) == "Failed/OutcomeUnknown"
+        and not (attempts := {claim for body in bodies if (claim := _claim(body))}) & lost
+    ]
 
 
-def _answers_lost(evidence: Evidence) -> int:
-    """DELETEs in flight at each kill or freeze, and those whose answer was lost, summed."""
-    at_kills = sum(_in_flight(evidence.versions, at) for at in [*evidence.kills, *evidence.freezes])
-    spoiled = sum(_is_spoiled(delete) for delete in evidence.record["deletes"])
-    dropped = sum(
-        call.fault not in (None, "fail") and (call.meaning.verb, call.meaning.resource) == WIRE_DELETE
+def _answers_lost(evidence: Evidence) -> set[str]:
+    """The attempts in flight at a kill or freeze, and those whose answer was lost: each once."""
+    in_flight = (_in_flight(evidence.versions, at) for at in [*evidence.kills, *evidence.freezes])
+    spoiled = {delete["request_id"] for delete in evidence.record["deletes"] if _is_spoiled(delete)}
+    dropped = {
+        call.request_id
         for call in evidence.calls
-    )
-    return at_kills + spoiled + dropped + evidence.lost
+        if call.fault not in (None, "fail") and (call.meaning.verb, call.meaning.resource) == WIRE_DELETE
+    }
+    by_the_test = {
+        _claim(one.body) for one in evidence.versions if one.body["metadata"]["name"] in evidence.lost
+    }
+    return {claim for claim in spoiled.union(dropped, by_the_test, *in_flight) if claim}
 
 
 def _is_spoiled(delete: SeenDelete) -> bool:
@@ -277,17 +281,28 @@ def _is_spoiled(delete: SeenDelete) -> bool:
     return status != 202 or delete.get("fault") in SPOILED
 
 
-def _in_flight(versions: Sequence[Version], at: float) -> int:
-    """Requests whose attempt was claimed when the kill came: its DELETE may have been sent, or never will."""
-    phases: dict[str, str | None] = {}
-    end = bisect_right(versions, at + 0.5, key=lambda version: version.seen)  # the watch may be late
-    submitting: set[str] = set()
-    for version in versions[:end]:
-        uid, phase = version.body["metadata"]["uid"], version.body["status"].get("phase")
-        phases[uid] = phase
-        if phase == "Submitting" and version.seen > at - 0.5:
-            submitting.add(uid)
-    return len(submitting | {uid for uid, phase in phases.items() if phase == "Submitting"})
+def _in_flight(versions: Sequence[Version], at: float) -> set[str]:
+    """The attempts that were claimed and not recorded as answered: their DELETE may have been sent, or never
+    will be. Half a second either way, for the watch may be late.
+    """
+    newest: dict[str, Json] = {}
+    found: set[str] = set()
+    for version in versions[: bisect_right(versions, at + 0.5, key=lambda version: version.seen)]:
+        newest[version.body["metadata"]["uid"]] = version.body
+        if version.seen > at - 0.5 and (claim := _open_claim(version.body)):
+            found.add(claim)
+    return found.union(claim for body in newest.values() if (claim := _open_claim(body)))
+
+
+def _open_claim(body: Json) -> str | None:
+    """One that is being verified was in flight before, not now."""
+    return _claim(body) if body["status"].get("reason") == "Submitting" else None
+
+
+def _claim(body: Json) -> str | None:
+    """As on the wire: <uid>/<attempt.id>."""
+    attempt = body.get("status", {}).get("attempt")
+    return attempt and f"{body['metadata']['uid']}/{attempt['id']}"
 
 
 def _operator_deletes(evidence: Evidence) -> list[SeenDelete]:

@@ -60,7 +60,6 @@ def good() -> Evidence:
         calls=[],
         kills=[],
         freezes=[],
-        lost=0,
         waits_allowed=0,
     )
 
@@ -188,6 +187,23 @@ def test_a_late_watch_does_not_accuse_where_the_api_servers_own_answer_came_firs
     evidence.calls = [Call(1, 1.0, PATCH, "/", status=200, answered=1.5, answer=answer.encode())]
 
     assert account_of(evidence, {}).unmatched_deletes == 0
+
+
+def test_one_that_is_verified_over_several_kills_counts_once() -> None:
+    """It was in flight at the first of them alone, and a kill excuses nobody else."""
+    evidence = good()
+    open_attempt = evidence.versions[1].body["status"]
+    evidence.versions = [
+        *evidence.versions[:2],
+        version(3.0, **{**open_attempt, "reason": "Verifying"}),
+        version(20.0, **{**open_attempt, "phase": "Failed", "reason": "OutcomeUnknown"}),
+    ]
+    evidence.kills = [5.0, 10.0, 15.0]
+    with pytest.raises(BrokenInvariantsError, match="OutcomeUnknown"):
+        account_of(evidence, {})
+    evidence.kills = [2.0, *evidence.kills]
+
+    assert account_of(evidence, {}).outcome_unknown_allowed == 1
 
 
 def test_one_that_was_in_flight_at_a_kill_may_be_unknown() -> None:

@@ -73,7 +73,7 @@ class FaultWorld(World):
         self.freezes: list[float] = []
         self._stopped: set[OperatorProcess] = set()
         self.also: Counter[str] = Counter()  # injected by the test itself
-        self.lost = 0
+        self.lost: set[str] = set()  # requests whose answer gets lost in a way that only the test knows
         self.still_open: set[str] = set()
         self.account: Account | None = None
         self._up = up
@@ -234,7 +234,7 @@ class FaultWorld(World):
             calls=list(self.script.calls),
             kills=self.kills,
             freezes=self.freezes,
-            lost=self.lost,
+            lost=frozenset(self.lost),
             waits_allowed=self._waits_allowed,
             still_open=frozenset(self.still_open),
         )
