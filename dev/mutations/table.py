@@ -81,11 +81,11 @@ SENDING = [
                 (
                     "        self._set_claiming(tracked, claiming=True)\n"
                     "        assert tracked.lane is not None\n"
-                    "        early = await self._send_delete(tracked, tracked.lane, attempt_id)\n"
+                    "        early = await self._send_delete(tracked, tracked.lane.lane, attempt_id)\n"
                 ),
             ),
             (
-                "            sent = await self._send_delete(tracked, tracked.lane, attempt_id)",
+                "            sent = await self._send_delete(tracked, tracked.lane.lane, attempt_id)",
                 "            sent = early",
             ),
         ),
@@ -556,7 +556,7 @@ TARGET = [
         "10",
         "no claim before the first complete list",
         "reconciler.py",
-        "may_claim=self._listed_at is not None,",
+        "may_claim=self._relist.at is not None,",
         "may_claim=True,",
     ),
     one(
@@ -570,8 +570,8 @@ TARGET = [
         "10",
         "what was seen while another had the target decides nothing",
         "reconciler.py",
-        "            tracked.facts = dataclasses.replace(tracked.facts, looks=())\n        held =",
-        "        held =",
+        "            tracked.facts = dataclasses.replace(tracked.facts, looks=())\n        tracked.facts =",
+        "        tracked.facts =",
     ),
     one(
         "12",

@@ -19,6 +19,7 @@ import aiohttp
 from kubernetes.aio import client
 
 from .clock import Clock
+from .facts import backoff
 from .model import (
     GROUP,
     KIND,
@@ -34,6 +35,7 @@ from .model import (
 )
 
 TIMEOUT = 15.0  # seconds for one call
+PAUSE_MOST = 10.0  # seconds between two tries
 PAGE = 500  # objects in one page of a list
 COMPONENT = "moorcheh-operator"
 UNFINISHED = "status.phase!=Succeeded,status.phase!=Failed"
@@ -287,6 +289,11 @@ class Cluster:
             self._observer(method, result)
         self._clock.cluster.observe(response.headers.get("Date"), started, answered)
         return _Answer(response.status, data)
+
+
+def pause(failures: int) -> float:
+    """Seconds after the n-th call in a row that the API server did not answer: 0.25, 0.5 … 10."""
+    return min(backoff(failures) / 4, PAUSE_MOST)
 
 
 def _collection(namespace: str) -> str:

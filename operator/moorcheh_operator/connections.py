@@ -56,8 +56,6 @@ class Connection:
 class Connections:
     def __init__(self, clock: Clock, defaults: Defaults, make: Make) -> None:
         self.servers = Servers()
-        self.slot_free: Callable[[str], None] = lambda _: None
-        """Told the uid of whoever may try again to get a job slot. The reconciler takes its place."""
         self._clock = clock
         self._defaults = defaults
         self._make = make
@@ -117,7 +115,7 @@ class Connections:
                 definition.url,
                 client.moorcheh,
                 client.clock,
-                Slots(jobs, self._wake),
+                Slots(jobs),
                 Limits(client.timeout, self._defaults.verify),
                 client.made_of,
             )
@@ -128,9 +126,6 @@ class Connections:
             # Never less than it was: a DELETE may still be under way with the longer one (rule 5).
             known.limits = Limits(max(client.timeout, known.limits.request_timeout), self._defaults.verify)
         known.slots.resize(jobs)
-
-    def _wake(self, uid: str) -> None:
-        self.slot_free(uid)
 
     def leave(self, in_use: Collection[Connection]) -> None:
         """Close those that are neither in the file nor in use."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import dataclasses
+import functools
 import logging
 import uuid
 from collections.abc import Callable
@@ -21,31 +22,39 @@ from .access import Access, access, same_refusal, seen_at
 from .announcements import announcement, log_fields, log_names, long_wait
 from .answers import NotSent, PollAnswer, SendAnswer, Unavailable
 from .clock import Clock, Now
-from .cluster import Cluster, ClusterError, Conflict, Invalid, Unanswered, WriteAnswer, Written
+from .cluster import Cluster, ClusterError, Conflict, Invalid, Unanswered, WriteAnswer, Written, pause
 from .connections import Connection, Connections
 from .events import Events
 from .expirations import Expirations
-from .facts import Facts, Sent, after_look, after_poll, after_send, backoff, elsewhere, new_chapter
+from .facts import Facts, Sent, after_look, after_poll, after_send, elsewhere, new_chapter
 from .fences import CLOCK_ERROR
 from .labels import Labels
 from .lifecycle import Claim, Forget, LookUp, Poll, Record, Step, Wait
 from .metrics import Metrics
 from .model import ENDED, MalformedRequestError, Phase, Request, Status, identity, parse
 from .moorcheh import Lane, Moorcheh
+from .placement import Place, needs_labels, place, url_of, working_at
+from .relist import RELIST_SECONDS, Relist
 from .retention import ignored
-from .servers import From
 from .statuses import bare
-from .targets import Place, Targets
+from .targets import Targets
 from .tenure import follows_job, uses_slot
 
-RELIST_SECONDS = 60.0
-READ_MOST = 10.0  # seconds between two tries to reach the API server
 UNWRITABLE_SECONDS = 30.0  # before a status that the schema rejects is tried again
 CRASH_SECONDS = 5.0  # before a task that raised is carried on
 ENDS_KEPT = timedelta(hours=1)  # what is older than an unfinished request decides nothing for it
 EVENTS_DRAIN_SECONDS = 2.0
 
 logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Held:
+    """An HTTP slot for a DELETE, and whose it is."""
+
+    lane: Lane
+    of: Moorcheh
+    since: float  # ticks
 
 
 @dataclass(slots=True, eq=False)
@@ -57,11 +66,7 @@ class Tracked:
     server: Connection | None = None  # None: there is none for it
     place: Place | None = None
     wake: asyncio.Event = field(default_factory=asyncio.Event)
-    lane: Lane | None = (
-        None  # of `lane_of`: the HTTP slot, held from before the look-up to the DELETE's answer
-    )
-    lane_of: Moorcheh | None = None
-    lane_since: float = 0.0  # ticks
+    lane: Held | None = None  # from before the look-up to the DELETE's answer
     target_since: float | None = None  # ticks; None while another request has the target
     waiting: tuple[str, str, float] | None = None  # phase and reason that a wait would show, since when
     unanswered: int = 0  # status writes in a row without an answer
@@ -84,11 +89,9 @@ class Reconciler:
         """`own_namespace`: the operator's, for servers that take requests from there alone."""
         self._cluster = cluster
         self._connections = connections
-        connections.slot_free = self._slot_free
         self._clock = clock
         self._own_namespace = own_namespace
         self._labels = Labels(cluster, clock)
-        self._namespaces = namespaces or ("",)
         self._metrics = metrics
         self._started = clock.ticks()
         self._tracked: dict[str, Tracked] = {}
@@ -96,7 +99,7 @@ class Reconciler:
         self._targets = Targets(self._wake, self._place)
         self._events = Events(cluster)
         self._background: list[asyncio.Task[None]] = []
-        self._listed_at: float | None = None  # ticks of the last complete list
+        self._relist = Relist(cluster, clock, namespaces, self.observe, self._check_missing, self._listed)
         self._leads = leads
         self._stopping = False
         self._idle = asyncio.Event()
@@ -109,7 +112,7 @@ class Reconciler:
 
     def start(self) -> None:
         self._background = [
-            asyncio.create_task(self._relist(), name="relist"),
+            asyncio.create_task(self._relist.run(), name="relist"),
             asyncio.create_task(self._expirations.run(), name="expirations"),
         ]
         self._events.start()
@@ -131,7 +134,7 @@ class Reconciler:
     @property
     def list_age(self) -> float | None:
         """Seconds since the last complete list; None before the first one."""
-        return None if self._listed_at is None else self._clock.ticks() - self._listed_at
+        return self._relist.age
 
     def measure(self) -> None:
         """Bring the gauges up to date."""
@@ -246,7 +249,7 @@ class Reconciler:
 
     async def _advance(self, tracked: Tracked) -> bool:
         """One step. False: the task is over."""
-        if tracked.lane is None and self._needs_labels(tracked.request):
+        if tracked.lane is None and needs_labels(tracked.request, self._connections.servers):
             await self._labels.refresh(tracked.request.namespace)
         step, now = self._decide(tracked)
         if not isinstance(step, Claim):
@@ -293,7 +296,7 @@ class Reconciler:
 
     def _may_expire(self) -> bool:
         """Not before the first complete list: an unfinished request may need to know of an ended one."""
-        return self._leads() and not self._stopping and self._listed_at is not None
+        return self._leads() and not self._stopping and self._relist.at is not None
 
     def _decide(self, tracked: Tracked) -> tuple[Step, Now]:
         now = self._clock.now()
@@ -307,22 +310,23 @@ class Reconciler:
             # What was seen of the target while another request had it decides nothing.
             tracked.target_since = now.ticks
             tracked.facts = dataclasses.replace(tracked.facts, looks=())
-        held = tracked.lane is not None and tracked.target_since is not None
         tracked.facts = dataclasses.replace(
             tracked.facts,
-            may_claim=self._listed_at is not None,
+            may_claim=self._relist.at is not None,
             holder=holder.key if holder is not None and blocked else None,
             queued=tracked.facts.queued or blocked,
             rival_end=self._targets.last_end(request),
-            held_since=max(tracked.lane_since, tracked.target_since or 0.0) if held else None,
+            held_since=None
+            if tracked.lane is None or tracked.target_since is None
+            else max(tracked.lane.since, tracked.target_since),
         )
         limits = tracked.server.limits if tracked.server else self._connections.default_limits
         return lifecycle.next_step(request, tracked.facts, now, limits), now
 
     def _let_go(self, tracked: Tracked) -> None:
-        if tracked.lane is not None and tracked.lane_of is not None:
-            tracked.lane_of.release(tracked.lane)
-            tracked.lane = tracked.lane_of = None
+        if tracked.lane is not None:
+            tracked.lane.of.release(tracked.lane.lane)
+            tracked.lane = None
 
     @staticmethod
     def _occupy_slot(tracked: Tracked) -> None:
@@ -338,29 +342,23 @@ class Reconciler:
 
     def _place_anew(self, tracked: Tracked, ticks: float) -> None:
         """By what the servers file says now. What was seen at another server counts for nothing."""
-        server, place = self._server(tracked), self._place(tracked.request)
+        url = working_at(tracked.request, tracked.facts, self._connections.servers)
+        server = None if url is None else self._connections.at(url)
+        there = self._place(tracked.request)
         if server is not tracked.server:
             self._let_go(tracked)
             self._release_slot(tracked)
             tracked.server = server
             # Its place in the old one's queue is gone, and nobody would wake it for a free slot.
             tracked.facts = dataclasses.replace(tracked.facts, slots_full=False)
-        if tracked.place not in (None, place):
+        if tracked.place not in (None, there):
             tracked.facts = elsewhere(tracked.facts, ticks)
-        tracked.place = place
+        tracked.place = there
         verdict = self._access(tracked.request)
         if verdict != tracked.facts.access:
             since = tracked.facts.access_since if same_refusal(verdict, tracked.facts.access) else ticks
             tracked.facts = dataclasses.replace(tracked.facts, access=verdict, access_since=since)
         self._targets.update(tracked)
-
-    def _server(self, tracked: Tracked) -> Connection | None:
-        """The one that its attempt is at, also where the file no longer names it; else that of its name."""
-        request, url = tracked.request, seen_at(tracked.request)
-        if url is not None and follows_job(request, tracked.facts):
-            return self._connections.at(url)
-        named = self._connections.servers.get(request.spec.server)
-        return None if named is None or url not in (None, named.url) else self._connections.at(named.url)
 
     def _servers_in_use(self) -> list[Connection]:
         """Also of those whose tasks have not begun."""
@@ -372,24 +370,14 @@ class Reconciler:
         ]
 
     def _place(self, request: Request) -> Place:
-        return self._url(seen_at(request) or request.spec.server), request.spec.namespace_name
-
-    def _url(self, server: str) -> str:
-        """Of a server by name; a URL, or a name that nobody has, stays as it is."""
-        named = self._connections.servers.get(server)
-        return server if named is None else named.url
+        return place(request, self._connections.servers)
 
     def _is_wanted(self, server: str, name: str) -> bool:
-        return self._targets.is_wanted((self._url(server), name))
+        return self._targets.is_wanted((url_of(server, self._connections.servers), name))
 
     def _access(self, request: Request) -> Access:
         named = self._connections.servers.get(request.spec.server)
         return access(request, named, self._own_namespace, self._labels.of(request.namespace))
-
-    def _needs_labels(self, request: Request) -> bool:
-        named = self._connections.servers.get(request.spec.server)
-        over = request.withdrawn or request.status.phase in ENDED or follows_job(request, Facts())
-        return named is not None and named.allowed_from is From.SELECTOR and not over
 
     async def _wait(self, tracked: Tracked, step: Wait, now: Now) -> None:
         self._tell_long_wait(tracked, now.ticks)
@@ -421,11 +409,10 @@ class Reconciler:
             return
         moorcheh = server.moorcheh
         if to_claim:
-            taken = server.slots.take(tracked.request.seniority)
+            taken = server.slots.take(tracked.request.seniority, functools.partial(_slot_free, tracked))
             tracked.facts = dataclasses.replace(tracked.facts, slots_full=not taken)
             if taken:
-                tracked.lane, tracked.lane_of = await moorcheh.acquire(), moorcheh
-                tracked.lane_since = self._clock.ticks()
+                tracked.lane = Held(await moorcheh.acquire(), moorcheh, self._clock.ticks())
         started, answer, answered = await moorcheh.look_up()
         if self._place(tracked.request)[0] == server.url:  # else it tells of a server that is not meant now
             tracked.facts = after_look(tracked.facts, name, answer, started, answered, server.url)
@@ -469,7 +456,7 @@ class Reconciler:
             # A machine that slept: the look-up was judged by a clock that had stood still (rule 8).
             sent = NotSent("the clocks moved between the look-up and the claim")
         else:
-            sent = await self._send_delete(tracked, tracked.lane, attempt_id)
+            sent = await self._send_delete(tracked, tracked.lane.lane, attempt_id)
         tracked.facts = after_send(tracked.facts, Sent(attempt_id, sent, self._clock.ticks(), before))
 
     def _set_claiming(self, tracked: Tracked, *, claiming: bool) -> None:
@@ -536,7 +523,7 @@ class Reconciler:
         if tracked.unanswered == 1:
             words = "status write in vain, to be decided anew: %s"
             logger.warning(words, error, extra=log_names(tracked.request))
-        await asyncio.sleep(_pause(tracked.unanswered))
+        await asyncio.sleep(pause(tracked.unanswered))
 
     async def _read(self, tracked: Tracked) -> None:
         """Until the API server answers: without it nothing can be decided."""
@@ -548,7 +535,7 @@ class Reconciler:
                 failures += 1
                 if failures == 1:
                     logger.warning("can't read: %s", error, extra=log_names(tracked.request))
-                await asyncio.sleep(_pause(failures))
+                await asyncio.sleep(pause(failures))
                 continue
             if request is None or request.uid != tracked.request.uid:
                 request = dataclasses.replace(tracked.request, withdrawn=True)
@@ -592,44 +579,16 @@ class Reconciler:
 
     # What wakes
 
-    async def _relist(self) -> None:
-        """The first complete list, before which nothing is claimed; then the unfinished ones each minute."""
-        failures = 0
-        while True:
-            started = self._clock.ticks()
-            try:
-                seen = set()
-                for namespace in self._namespaces:
-                    unfinished = self._listed_at is not None
-                    async for body in self._cluster.list(namespace, unfinished=unfinished):
-                        seen.add(body["metadata"]["uid"])
-                        self.observe(body)
-                await self._check_missing(seen, started)
-            except (ClusterError, MalformedRequestError, KeyError, TypeError) as error:
-                failures += 1
-                if failures == 1:
-                    logger.warning("the requests could not be listed, which is tried again: %s", error)
-                await asyncio.sleep(_pause(failures))
-                continue
-            except Exception:
-                # Without lists nothing is claimed and nothing found again: this task must outlive anything.
-                logger.exception("unexpected error while listing; going on")
-                await asyncio.sleep(CRASH_SECONDS)
-                continue
-            if failures:
-                logger.info("the requests could be listed again, after %d failures", failures)
-            failures = 0
-            self._targets.forget_ends(self._clock.now().time - ENDS_KEPT)
-            self._labels.forget(started)
-            self._connections.leave(self._servers_in_use())
-            self._left = {uid: left for uid, left in self._left.items() if left[1] > started - RELIST_SECONDS}
-            first, self._listed_at = self._listed_at is None, started
-            for tracked in self._tracked.values():
-                tracked.wake.set()
-            self._expirations.wake()
-            if first:
-                logger.info("first list complete: %d requests are unfinished", len(self._tracked))
-            await asyncio.sleep(RELIST_SECONDS)
+    def _listed(self, started: float) -> None:
+        if self._relist.at is None:
+            logger.info("first list complete: %d requests are unfinished", len(self._tracked))
+        self._targets.forget_ends(self._clock.now().time - ENDS_KEPT)
+        self._labels.forget(started)
+        self._connections.leave(self._servers_in_use())
+        self._left = {uid: left for uid, left in self._left.items() if left[1] > started - RELIST_SECONDS}
+        for tracked in self._tracked.values():
+            tracked.wake.set()
+        self._expirations.wake()
 
     async def _check_missing(self, seen: set[str], started: float) -> None:
         """What is in work but not in the list has ended, is gone, or is newer than the list: read it."""
@@ -647,10 +606,10 @@ class Reconciler:
         if (tracked := self._tracked.get(uid)) is not None:
             tracked.wake.set()
 
-    def _slot_free(self, uid: str) -> None:
-        if (tracked := self._tracked.get(uid)) is not None:
-            tracked.facts = dataclasses.replace(tracked.facts, slots_full=False)
-            tracked.wake.set()
+
+def _slot_free(tracked: Tracked) -> None:
+    tracked.facts = dataclasses.replace(tracked.facts, slots_full=False)
+    tracked.wake.set()
 
 
 def _no_server(request: Request) -> str:
@@ -662,11 +621,6 @@ def _chapter(request: Request) -> tuple[Phase, str | None, bool]:
     """While it stays the same, what was seen before still counts."""
     attempt = request.status.attempt
     return request.status.phase or Phase.PENDING, attempt.id if attempt else None, request.spec.suspend
-
-
-def _pause(failures: int) -> float:
-    """Seconds after the n-th call in a row that the API server did not answer: 0.25, 0.5 … 10."""
-    return min(backoff(failures) / 4, READ_MOST)
 
 
 def _newer(one: Request, other: Request) -> bool:

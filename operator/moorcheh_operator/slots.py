@@ -15,11 +15,11 @@ class Slots:
     `limit` 0 means no limit. A job that already runs (found after a restart) takes its slot unasked.
     """
 
-    def __init__(self, limit: int, wake: Callable[[str], None]) -> None:
+    def __init__(self, limit: int) -> None:
         self._limit = limit
-        self._wake = wake
         self._used: set[str] = set()
         self._queue: list[Seniority] = []
+        self._wake: dict[Seniority, Callable[[], None]] = {}  # of those in the queue
 
     @property
     def limit(self) -> int:
@@ -28,15 +28,15 @@ class Slots:
     def resize(self, limit: int) -> None:
         """Those that are in use stay so; whoever waits is woken where there is room now."""
         self._limit = limit
-        for _, uid in self._queue[: max(limit - len(self._used), 0) if limit else None]:
-            self._wake(uid)
+        for seniority in self._queue[: max(limit - len(self._used), 0) if limit else None]:
+            self._wake[seniority]()
 
     @property
     def used(self) -> int:
         return len(self._used)
 
-    def take(self, seniority: Seniority) -> bool:
-        """False: none is free; the request is woken (by uid) when it may try again."""
+    def take(self, seniority: Seniority, wake: Callable[[], None]) -> bool:
+        """False: none is free; `wake` is called when it may try again, which it does by itself."""
         _, uid = seniority
         ahead = bisect.bisect_left(self._queue, seniority)
         if uid in self._used or not self._limit or ahead < self._limit - len(self._used):
@@ -45,6 +45,7 @@ class Slots:
             return True
         if self._queue[ahead : ahead + 1] != [seniority]:
             self._queue.insert(ahead, seniority)
+        self._wake[seniority] = wake
         return False
 
     def occupy(self, uid: str) -> None:
@@ -58,12 +59,12 @@ class Slots:
         if not self._leave_queue(seniority) and seniority[1] not in self._used:
             return
         self._used.discard(seniority[1])
-        for _, uid in self._queue[: max(self._limit - len(self._used), 0)]:
-            self._wake(uid)
+        for waiting in self._queue[: max(self._limit - len(self._used), 0)]:
+            self._wake[waiting]()
 
     def _leave_queue(self, seniority: Seniority) -> bool:
         place = bisect.bisect_left(self._queue, seniority)
         stood = self._queue[place : place + 1] == [seniority]
         if stood:
-            del self._queue[place]
+            del self._queue[place], self._wake[seniority]
         return stood

@@ -9,10 +9,8 @@ from typing import Protocol
 
 from .facts import Facts
 from .model import Request
+from .placement import Place
 from .tenure import claim_rank, holder, was_shut_out
-
-Place = tuple[str, str]
-"""A server, and a name on it."""
 
 
 class Member(Protocol):

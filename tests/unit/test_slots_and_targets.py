@@ -16,66 +16,71 @@ def aged(minutes: int) -> Seniority:
     return MADE - timedelta(minutes=minutes), f"uid-{minutes}"
 
 
+def takes(slots: Slots, age: int, woken: Woken | None = None) -> bool:
+    seniority = aged(age)
+    return slots.take(seniority, lambda: (Woken() if woken is None else woken).append(seniority[1]))
+
+
 class Woken(list[str]):
     def __call__(self, uid: str) -> None:
         self.append(uid)
 
 
 def test_no_more_slots_are_given_than_there_are() -> None:
-    slots = Slots(2, Woken())
-    assert [slots.take(aged(n)) for n in (1, 2, 3)] == [True, True, False]
+    slots = Slots(2)
+    assert [takes(slots, n) for n in (1, 2, 3)] == [True, True, False]
     assert slots.used == 2
 
 
 def test_without_a_limit_everybody_gets_one() -> None:
-    slots = Slots(0, Woken())
-    assert all(slots.take(aged(n)) for n in range(1000))
+    slots = Slots(0)
+    assert all(takes(slots, n) for n in range(1000))
 
 
 def test_taking_a_slot_twice_takes_one() -> None:
-    slots = Slots(2, Woken())
-    assert slots.take(aged(1))
-    assert slots.take(aged(1))
+    slots = Slots(2)
+    assert takes(slots, 1)
+    assert takes(slots, 1)
     assert slots.used == 1
 
 
 def test_a_free_slot_wakes_the_oldest_that_waits() -> None:
     woken = Woken()
-    slots = Slots(1, woken)
-    slots.take(aged(1))
+    slots = Slots(1)
+    takes(slots, 1)
     for age in (2, 9, 5):
-        assert not slots.take(aged(age))
+        assert not takes(slots, age, woken)
     slots.release(aged(1))
     assert woken == ["uid-9"]
 
 
 def test_a_newcomer_does_not_overtake_an_older_one_that_was_woken() -> None:
-    slots = Slots(1, Woken())
-    slots.take(aged(1))
-    assert not slots.take(aged(9))
+    slots = Slots(1)
+    takes(slots, 1)
+    assert not takes(slots, 9)
     slots.release(aged(1))
-    assert not slots.take(aged(2))
-    assert slots.take(aged(9))
+    assert not takes(slots, 2)
+    assert takes(slots, 9)
 
 
 def test_one_that_gives_up_its_place_lets_the_next_one_pass() -> None:
-    slots = Slots(1, Woken())
-    slots.take(aged(1))
-    assert not slots.take(aged(9))
+    slots = Slots(1)
+    takes(slots, 1)
+    assert not takes(slots, 9)
     slots.release(aged(9))
     slots.release(aged(1))
-    assert slots.take(aged(2))
+    assert takes(slots, 2)
 
 
 def test_a_job_found_running_takes_its_slot_beyond_the_limit() -> None:
-    slots = Slots(1, Woken())
+    slots = Slots(1)
     for uid in ("uid-7", "uid-8"):
         slots.occupy(uid)
     assert slots.used == 2
     slots.release((MADE, "uid-7"))
-    assert not slots.take(aged(1))
+    assert not takes(slots, 1)
     slots.release((MADE, "uid-8"))
-    assert slots.take(aged(1))
+    assert takes(slots, 1)
 
 
 NOTHING_KNOWN = Facts()
