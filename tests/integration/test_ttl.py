@@ -9,13 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.integration.life import World
+from tests.integration.life import Asked, World
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from dev.controlplane import ControlPlane
-    from tests.integration.life import Asked
 
 RIGHT = Path(__file__).parents[2] / "manifests" / "components" / "ttl-single-namespace" / "role.yaml"
 TRACKING = {"argocd.argoproj.io/tracking-id": "app:moorcheh.ai/NamespaceDeletion:team/wipe"}
@@ -38,8 +37,8 @@ def ask(world: World, name: str, *, metadata: Json | None = None, **spec: object
         "metadata": {"name": name, **(metadata or {})},
         "spec": {"namespaceName": name, **spec},
     }
-    world.kubectl("create", "-f", "-", input=json.dumps(body))
-    return world.find(name)
+    created = world.kubectl("create", "-f", "-", "-o", "json", input=json.dumps(body))
+    return Asked(world, json.loads(created))  # it may be gone by the time that one could ask for it
 
 
 def is_gone(world: World, asked: Asked, *, within: float = 60.0) -> bool:

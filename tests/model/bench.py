@@ -20,7 +20,7 @@ from moorcheh_operator.reconciler import Reconciler
 from moorcheh_operator.servers import Servers, single
 from tests.model.api_server import EPOCH, ApiServer, Json, Link, Trouble
 from tests.model.moorcheh_server import REQUEST_TIMEOUT, Arrival, Incarnation, Lanes, Server
-from tests.model.virtual_time import VirtualLoop, owner
+from tests.virtual_time import VirtualLoop, owner
 
 URL = "http://moorcheh"
 ENDED = ("Succeeded", "Failed")

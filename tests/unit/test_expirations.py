@@ -13,6 +13,7 @@ from moorcheh_operator.cluster import Cluster, ClusterError, Deleted
 from moorcheh_operator.expirations import FORBIDDEN_SECONDS, Expirations
 from moorcheh_operator.model import Phase, Request
 from tests.unit.builders import CLAIMED, a_request, a_spec
+from tests.virtual_time import VirtualLoop
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -87,21 +88,6 @@ class Stage:
         task = asyncio.create_task(self.expirations.run())
         await asyncio.sleep(seconds)
         task.cancel()
-
-
-class VirtualLoop(asyncio.SelectorEventLoop):
-    """Its time jumps to the next timer instead of waiting for it."""
-
-    now = 0.0
-
-    def time(self) -> float:
-        return self.now
-
-    def _run_once(self) -> None:
-        ready, scheduled = self._ready, self._scheduled  # type: ignore[attr-defined]
-        if not ready and scheduled:
-            self.now = max(self.now, scheduled[0].when())
-        super()._run_once()  # type: ignore[misc]
 
 
 def in_virtual_time(play: Callable[[Stage], Any]) -> None:
