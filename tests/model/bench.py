@@ -61,6 +61,7 @@ class Bench:
         self.loop = VirtualLoop()
         self.api = ApiServer(self.loop)
         self.server = Server(self.loop, offset=offset)
+        self._others: dict[str, Server] = {}
         self.processes: list[Process] = []
         self.links: list[Link] = []
         self.records: dict[str, Record] = {}
@@ -68,6 +69,7 @@ class Bench:
         self.wrong: list[str] = []
         self._max_running_jobs = max_running_jobs
         self._verify_seconds = verify_seconds
+        self._servers = single(URL)
         self._started = 0
         self.api.watchers.append(self._watched)
         self.api.judges.append(self._written)
@@ -99,8 +101,10 @@ class Bench:
 
         async def make() -> Process:
             defaults = Defaults(REQUEST_TIMEOUT, self._verify_seconds, self._max_running_jobs)
-            connections = Connections(clock, defaults, lambda _, __, ___, own: Lanes(self.server, own))
-            connections.apply(single(URL))
+            connections = Connections(
+                clock, defaults, lambda server, _, __, own: self._client(server.url, own)
+            )
+            connections.apply(self._servers)
             reconciler = Reconciler(
                 link,
                 connections,
@@ -121,10 +125,18 @@ class Bench:
         return process
 
     def serve(self, servers: Servers) -> None:
-        """The servers file says this from now on. All URLs lead to the one server that there is here."""
+        """The servers file says this from now on. URLs that are not of `another` lead to the one `server`."""
+        self._servers = servers
         for process in self.processes:
             process.connections.apply(servers)
             process.context.run(process.reconciler.servers_changed)
+
+    def another(self, url: str) -> Server:
+        """Its DELETEs are for the test to judge."""
+        return self._others.setdefault(url, Server(self.loop, offset=0.0))
+
+    def _client(self, url: str, clock: Clock) -> Lanes:
+        return Lanes(self._others.get(url, self.server), clock)
 
     def kill(self, process: Process) -> None:
         self.processes.remove(process)

@@ -10,7 +10,7 @@ from contextlib import closing
 
 import pytest
 
-from moorcheh_operator.servers import Servers, single
+from moorcheh_operator.servers import Definition, From, Servers, single
 from tests.model.api_server import WriteFault
 from tests.model.bench import URL, Bench
 from tests.model.moorcheh_server import SendFault
@@ -641,3 +641,74 @@ def test_one_that_was_looked_up_sends_nothing_to_the_server_that_its_name_means_
         assert reason(bench, first) == "DeletionCompleted"
         assert reason(bench, second) == "ServerNotFound"
         assert sent(bench) == 1
+
+
+ANOTHER = "http://another"
+
+
+def test_what_was_seen_of_one_server_says_nothing_of_the_one_that_the_name_means_by_then() -> None:
+    """Neither its incarnation, which would make the other one a replacement, nor how many items it has."""
+    with closing(Bench(max_running_jobs=1)) as bench:
+        there = bench.another(ANOTHER)
+        there.create("other")
+        bench.let_pass(60.0)
+        bench.server.create("documents")
+        bench.server.create("other")
+        bench.server.job_seconds = 30.0
+        bench.start()
+        bench.request("documents")
+        bench.let_pass(1.0)
+        second = bench.request("other")
+        bench.let_pass(0.5)
+        assert bench.status(second).get("target") is None
+        bench.serve(single(ANOTHER))
+        bench.let_pass(120.0)
+
+        assert reason(bench, second) == "DeletionCompleted"
+        assert "other" not in there.namespaces
+        assert "other" in bench.server.namespaces
+
+
+def test_one_name_on_two_servers_is_two_targets() -> None:
+    """Neither waits for the other, nor is the end of one anything to the other (rule 8)."""
+    with closing(Bench()) as bench:
+        there = bench.another(ANOTHER)
+        for server in (bench.server, there):
+            server.create("documents")
+            server.job_seconds = 30.0
+        bench.serve(
+            Servers(
+                (
+                    Definition("default", URL, allowed_from=From.ALL),
+                    Definition("archive", ANOTHER, allowed_from=From.ALL),
+                )
+            )
+        )
+        bench.start()
+        names = [bench.request("documents"), bench.request("documents", serverRef={"name": "archive"})]
+        bench.let_pass(10.0)
+
+        assert [bench.status(name)["phase"] for name in names] == ["Running", "Running"]
+        assert (sent(bench), len(there.arrivals)) == (1, 1)
+        bench.let_pass(60.0)
+        assert [reason(bench, name) for name in names] == ["DeletionCompleted"] * 2
+
+
+def test_a_job_is_followed_at_the_server_that_it_is_at_whatever_becomes_of_its_name() -> None:
+    with closing(Bench()) as bench:
+        there = bench.another(ANOTHER)
+        for server in (bench.server, there):
+            server.create("documents")
+            server.job_seconds = 30.0
+        operator = bench.start()
+        name = bench.request("documents")
+        bench.let_pass(10.0)
+        bench.serve(single(ANOTHER))
+        bench.let_pass(5.0)
+        bench.kill(operator)
+        bench.serve(Servers((Definition("old", URL), Definition("default", ANOTHER))))
+        bench.start()
+        bench.let_pass(60.0)
+
+        assert reason(bench, name) == "DeletionCompleted"
+        assert (sent(bench), len(there.arrivals)) == (1, 0)
