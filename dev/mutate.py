@@ -43,6 +43,11 @@ NEAREST = {
     "reconciler.py": (SCENARIOS,),
     "polling.py": ("tests/unit/test_polling.py", "tests/unit/test_lifecycle.py"),
     "retention.py": ("tests/unit/test_retention.py",),
+    "access.py": ("tests/unit/test_access.py",),
+    "placement.py": ("tests/unit/test_placement.py",),
+    "targets.py": ("tests/unit/test_access.py", "tests/unit/test_slots_and_targets.py"),
+    "connections.py": ("tests/unit/test_connections.py",),
+    "credentials.py": ("tests/unit/test_credentials.py",),
 }
 DECISIONS = ("tests/unit/test_lifecycle.py", SCENARIOS)
 

@@ -12,7 +12,7 @@ class OutdatedError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Mutation:
-    rule: str  # of docs/safety.md
+    rule: str  # of docs/safety.md; S: its part on servers
     name: str  # what is lost
     file: str  # in operator/moorcheh_operator
     edits: tuple[tuple[str, str], ...]  # texts to search for, and what replaces them
