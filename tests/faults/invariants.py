@@ -6,11 +6,11 @@ What every scenario must keep is `tests.integration.invariants`; here is what ne
 from __future__ import annotations
 
 import json
-from bisect import bisect_right
 from collections import Counter, defaultdict
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from itertools import pairwise
+from math import inf
 from typing import TYPE_CHECKING, Any, cast
 
 from tests.integration.invariants import ENDED, check_invariants
@@ -30,6 +30,7 @@ WIRE_DELETE = ("delete", "moorcheh-namespaces")
 WRITES_PER_ATTEMPT = 4  # claim, job id or the way back, verifying, end or retry
 WRITES_FOR_WAITING = 6  # Pending for this and that reason, its first look, suspension, its end
 PROGRESS_SECONDS = 5.0
+WATCH_LATE = 0.5
 SLACK = 4.0  # creation times are cut to the second, and rule 8 tolerates three
 
 
@@ -261,17 +262,21 @@ def _few_unknown(evidence: Evidence, account: Account) -> list[str]:
 
 def _answers_lost(evidence: Evidence) -> set[str]:
     """The attempts in flight at a kill or freeze, and those whose answer was lost: each once."""
-    in_flight = (_in_flight(evidence.versions, at) for at in [*evidence.kills, *evidence.freezes])
+    in_flight = {
+        claim
+        for claim, (begun, over) in _times_in_flight(evidence).items()
+        if any(begun <= at <= over for at in [*evidence.kills, *evidence.freezes])
+    }
     spoiled = {delete["request_id"] for delete in evidence.record["deletes"] if _is_spoiled(delete)}
-    dropped = {
+    not_passed_on = {
         call.request_id
         for call in evidence.calls
-        if call.fault not in (None, "fail") and (call.meaning.verb, call.meaning.resource) == WIRE_DELETE
+        if (call.meaning.verb, call.meaning.resource) == WIRE_DELETE and (call.fault or call.status is None)
     }
     by_the_test = {
         _claim(one.body) for one in evidence.versions if one.body["metadata"]["name"] in evidence.lost
     }
-    return {claim for claim in spoiled.union(dropped, by_the_test, *in_flight) if claim}
+    return {claim for claim in in_flight.union(spoiled, not_passed_on, by_the_test) if claim}
 
 
 def _is_spoiled(delete: SeenDelete) -> bool:
@@ -281,22 +286,28 @@ def _is_spoiled(delete: SeenDelete) -> bool:
     return status != 202 or delete.get("fault") in SPOILED
 
 
-def _in_flight(versions: Sequence[Version], at: float) -> set[str]:
-    """The attempts that were claimed and not recorded as answered: their DELETE may have been sent, or never
-    will be. Half a second either way, for the watch may be late.
+def _times_in_flight(evidence: Evidence) -> dict[str, tuple[float, float]]:
+    """For each attempt, from when to when its DELETE may have been under way: from the first write of its
+    claim until a version shows what came of it. One that is being verified was in flight before, not now.
     """
-    newest: dict[str, Json] = {}
-    found: set[str] = set()
-    for version in versions[: bisect_right(versions, at + 0.5, key=lambda version: version.seen)]:
-        newest[version.body["metadata"]["uid"]] = version.body
-        if version.seen > at - 0.5 and (claim := _open_claim(version.body)):
-            found.add(claim)
-    return found.union(claim for body in newest.values() if (claim := _open_claim(body)))
-
-
-def _open_claim(body: Json) -> str | None:
-    """One that is being verified was in flight before, not now."""
-    return _claim(body) if body["status"].get("reason") == "Submitting" else None
+    written: dict[str, float] = {}
+    for call in evidence.calls:
+        if call.meaning.resource == "namespacedeletions/status" and call.body:
+            attempt = json.loads(call.body).get("status", {}).get("attempt") or {}
+            written.setdefault(attempt.get("id", ""), call.at)
+    times: dict[str, tuple[float, float]] = {}
+    open_now: dict[str, str] = {}  # claims, by uid
+    for version in evidence.versions:
+        uid, claim = version.body["metadata"]["uid"], _claim(version.body)
+        is_open = claim is not None and version.body["status"].get("reason") == "Submitting"
+        before = open_now.pop(uid, None)
+        if before is not None and (before != claim or not is_open):
+            times[before] = times[before][0], version.seen
+        if claim is not None and is_open:
+            begun = min(written.get(claim.partition("/")[2], version.seen), version.seen - WATCH_LATE)
+            times.setdefault(claim, (begun, inf))
+            open_now[uid] = claim
+    return times
 
 
 def _claim(body: Json) -> str | None:
