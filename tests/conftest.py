@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import signal
 from contextlib import nullcontext
+from functools import cache
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -18,6 +20,8 @@ if TYPE_CHECKING:
     from xdist.remote import Producer  # type: ignore[import-untyped]
 
     from dev.controlplane import Assets
+
+ROOT = Path(__file__).parents[1]
 
 # A shell starts what runs in the background deaf to Ctrl-C, and so would be every program that a test starts.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
@@ -38,14 +42,22 @@ def pytest_collection_finish(session: pytest.Session) -> None:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadScopeScheduling | None:
-    """Tests of one file of lives share an operator: they stay together. Others go where there is time."""
-    return LivesTogether(config, log) if config.getvalue("dist") == "load" else None
+    return SharersTogether(config, log) if config.getvalue("dist") == "load" else None
 
 
-class LivesTogether(LoadScopeScheduling):  # type: ignore[misc]  # untyped
+class SharersTogether(LoadScopeScheduling):  # type: ignore[misc]  # untyped
+    """Tests of a file with a module's fixture share an operator or a control plane: they stay together. So do
+    those of `tests/unit`, of which there are many and each takes no time. Others go where there is time.
+    """
+
     def _split_scope(self, nodeid: str) -> str:
         path = nodeid.partition("::")[0]
-        return path if "/test_life_" in path or path.startswith("tests/unit/") else nodeid
+        return path if path.startswith("tests/unit/") or _shares(path) else nodeid
+
+
+@cache
+def _shares(path: str) -> bool:
+    return 'scope="module"' in (ROOT / path).read_text()
 
 
 @pytest.fixture(scope="session")
