@@ -41,6 +41,7 @@ NEAREST = {
     "moorcheh.py": ("tests/unit/test_moorcheh.py",),
     "cluster.py": ("tests/unit/test_safety_cluster.py", SCENARIOS),
     "reconciler.py": (SCENARIOS,),
+    "leadership.py": ("tests/unit/test_leadership.py",),
     "polling.py": ("tests/unit/test_polling.py", "tests/unit/test_lifecycle.py"),
     "retention.py": ("tests/unit/test_retention.py",),
     "access.py": ("tests/unit/test_access.py",),

@@ -129,6 +129,7 @@ class Proxy:
                 for task in others:
                     task.cancel()
                 await asyncio.gather(*others, return_exceptions=True)
+            await asyncio.sleep(0)  # a connection that was closed gives its socket back one turn later
         except BaseException as error:
             self._trouble = error
             raise

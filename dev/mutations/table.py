@@ -81,11 +81,11 @@ SENDING = [
                 (
                     "        self._set_claiming(tracked, claiming=True)\n"
                     "        assert tracked.lane is not None\n"
-                    "        early = await self._send_delete(tracked, tracked.lane.lane, attempt_id)\n"
+                    "        early = await self._send_delete(tracked, tracked.lane.lane, attempt_id, now)\n"
                 ),
             ),
             (
-                "            sent = await self._send_delete(tracked, tracked.lane.lane, attempt_id)",
+                "            sent = await self._send_delete(tracked, tracked.lane.lane, attempt_id, now)",
                 "            sent = early",
             ),
         ),
@@ -173,6 +173,27 @@ SENDING = [
         "reconciler.py",
         "        if self._leads() and not self._stopping:\n",
         "        if not self._stopping:\n",
+    ),
+    one(
+        "14",
+        "who lost the Lease for a moment keeps in mind which targets deleted objects have",
+        "reconciler.py",
+        "if self._stopping or (withdrawn_job and now.ticks - tracked.shown_since > WITHDRAWN_KEPT):",
+        "if self._stopping or withdrawn_job:",
+    ),
+    one(
+        "14",
+        "a lapse of the Lease is told though a renewal ends it",
+        "leadership.py",
+        "                    self._tell(on_change)  # a lapse",
+        "                    # a lapse",
+    ),
+    one(
+        "3",
+        "a connection that takes too long carries no DELETE",
+        "moorcheh.py",
+        "(leave_by - self._clock.ticks()) / 2)",
+        "inf)",
     ),
     one(
         "14",
@@ -454,6 +475,14 @@ INCARNATION = [
         "fences.py",
         "    if not _another_ended_meanwhile(request, facts):\n        return None\n",
         "    if True:\n        return None\n",
+    ),
+    one(
+        "8",
+        "nothing undated is sent again where it was refused",
+        "lifecycle.py",
+        "        case Refused(error) if not is_dated(request.status.target):\n"
+        "            return Record(_refused_for_good(request, error, now))\n",
+        "",
     ),
     one(
         "8",

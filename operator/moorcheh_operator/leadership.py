@@ -89,16 +89,17 @@ class Elector:
             started = self._clock.ticks()
             try:
                 async with asyncio.timeout(RETRY_SECONDS):
-                    if await self._try():
-                        self._valid_until = started + RENEW_SECONDS
+                    renewed = await self._try()
+                if renewed:
+                    self._tell(on_change)  # a lapse that ends here: who stood by meanwhile must be woken
+                    self._valid_until = started + RENEW_SECONDS
                 self._trouble = None
             except (ClusterError, TimeoutError) as error:
                 self._note(f"{type(error).__name__}: {error}")
             except Exception:
                 # This task must outlive anything, or the replica would never lead again.
                 logger.exception("unexpected error with the Lease; going on")
-            if self._tell():
-                on_change()
+            self._tell(on_change)
             await asyncio.sleep(RETRY_SECONDS)
 
     async def release(self) -> None:
@@ -111,7 +112,7 @@ class Elector:
                 lease = await self._get()
                 if lease.holder == self._identity:
                     await self._put(dataclasses.replace(lease, holder="", duration=1.0))
-        self._tell()
+        self._tell(lambda: None)
 
     async def _try(self) -> bool:
         """Whether the Lease is ours, as of before this call."""
@@ -154,14 +155,12 @@ class Elector:
             logger.warning("the Lease can't be read or renewed: %s", trouble)
         self._trouble = trouble
 
-    def _tell(self) -> bool:
-        """Whether it has changed."""
+    def _tell(self, on_change: Callable[[], None]) -> None:
         leads = self.leads()
-        if leads == self._told:
-            return False
-        logger.info("%s %s", self._identity, "leads now" if leads else "leads no more")
-        self._told = leads
-        return True
+        if leads != self._told:
+            logger.info("%s %s", self._identity, "leads now" if leads else "leads no more")
+            self._told = leads
+            on_change()
 
 
 def _good(status: int, body: dict[str, Any]) -> dict[str, Any]:

@@ -378,6 +378,8 @@ def _submitting(request: Request, facts: Facts, now: Now, limits: Limits) -> Ste
             return Record(
                 next_status(request, now, Phase.RUNNING, Reason.JOB_RUNNING, message, job=Job(id=job_id))
             )
+        case Refused(error) if not is_dated(request.status.target):
+            return Record(_refused_for_good(request, error, now))
         case NotSent(error) | Refused(error):
             return Record(_back_to_pending(request, sent, error, now))
         case Rejected(error):
@@ -405,6 +407,17 @@ def _back_to_pending(request: Request, sent: Sent, error: str, now: Now) -> Stat
         progress=before.progress,
         last_error=error,
     )
+
+
+def _refused_for_good(request: Request, error: str, now: Now) -> Status:
+    """Rule 8: without creation times never a second DELETE. By the next one the name may hold other data, and
+    a gateway may have passed on what it says it refused.
+    """
+    message = (
+        f"The server refused the DELETE: {error}. It shows no creation time that would tell, at another try, "
+        "whether the namespace is still the same one. Create a new request to try again."
+    )
+    return ended(request, now, Phase.FAILED, Reason.PRECONDITION_UNVERIFIABLE, message, last_error=error)
 
 
 def _not_taken(error: str, *, refused: bool) -> tuple[Reason, str]:

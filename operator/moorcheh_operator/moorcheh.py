@@ -14,6 +14,7 @@ import ssl
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
+from math import inf
 from typing import Any
 from urllib.parse import quote
 
@@ -144,10 +145,13 @@ class Lane:
     async def aclose(self) -> None:
         await self._transport.aclose()
 
-    async def delete(self, name: str, request_id: str) -> SendAnswer:
-        """Send `DELETE /namespaces/{name}`, once. `request_id` is `<uid>/<attempt.id>`."""
+    async def delete(self, name: str, request_id: str, leave_by: float = inf) -> SendAnswer:
+        """Send `DELETE /namespaces/{name}`, once. `request_id` is `<uid>/<attempt.id>`; `leave_by`: the ticks
+        at which a connection must be there, or it is not sent.
+        """
+        path = ["namespaces", name]
         try:
-            response = await self._send("delete", "DELETE", ["namespaces", name], request_id=request_id)
+            response = await self._send("delete", "DELETE", path, request_id=request_id, leave_by=leave_by)
         except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, _HeldBackError) as error:
             return NotSent(self._words(error))
         except (httpx.HTTPError, httpx.InvalidURL, _BodyTooLargeError, TimeoutError) as error:
@@ -192,7 +196,14 @@ class Lane:
         return _job(response.json(), name, job_id, self._shown)
 
     async def _send(
-        self, operation: str, method: str, path: list[str], *, request_id: str = "", limit: int = MAX_BODY
+        self,
+        operation: str,
+        method: str,
+        path: list[str],
+        *,
+        request_id: str = "",
+        limit: int = MAX_BODY,
+        leave_by: float = inf,
     ) -> _Response:
         """Raises httpx' errors as they are, `TimeoutError` for an answer that trickles, and our two."""
         self.last_code = None
@@ -206,7 +217,11 @@ class Lane:
             # and there is no other: nothing would leave through this lane any more.
             old, self._transport, self._cut_off = self._transport, self._fresh_transport(), False
             await old.aclose()
-        timeout = httpx.Timeout(self._timeout, connect=min(CONNECT_SECONDS, self._timeout / 2), pool=None)
+        # Half: httpcore grants it to TCP, and to TLS once more.
+        connect = min(CONNECT_SECONDS, self._timeout / 2, (leave_by - self._clock.ticks()) / 2)
+        if connect <= 0:
+            raise _HeldBackError("too much time has passed since the claim")
+        timeout = httpx.Timeout(self._timeout, connect=connect, pool=None)
         request = httpx.Request(
             method,
             self._base.copy_with(raw_path=raw_path),

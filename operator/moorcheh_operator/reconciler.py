@@ -44,6 +44,7 @@ UNWRITABLE_SECONDS = 30.0  # before a status that the schema rejects is tried ag
 CRASH_SECONDS = 5.0  # before a task that raised is carried on
 ENDS_KEPT = timedelta(hours=1)  # what is older than an unfinished request decides nothing for it
 EVENTS_DRAIN_SECONDS = 2.0
+WITHDRAWN_KEPT = 3600.0  # seconds that one that does not lead keeps a deleted object's job in mind
 
 logger = logging.getLogger(__name__)
 
@@ -278,12 +279,14 @@ class Reconciler:
         return True
 
     async def _stand_by(self, tracked: Tracked, now: Now) -> bool:
-        """False: there is nothing to stand by for. A deleted object's job is followed by the leader alone."""
+        """False: there is nothing to stand by for. No list shows a deleted object, so its job is kept in mind
+        for a while: a leader may lose the Lease for a moment, and its successor must know who has the target.
+        """
         self._let_go(tracked)
         if not uses_slot(tracked.request, tracked.facts, now):
             self._release_slot(tracked)
         withdrawn_job = tracked.request.withdrawn and tracked.request.status.phase is not Phase.SUBMITTING
-        if self._stopping or withdrawn_job:
+        if self._stopping or (withdrawn_job and now.ticks - tracked.shown_since > WITHDRAWN_KEPT):
             return False
         await self._sleep(tracked, None)
         return True
@@ -456,17 +459,18 @@ class Reconciler:
             # A machine that slept: the look-up was judged by a clock that had stood still (rule 8).
             sent = NotSent("the clocks moved between the look-up and the claim")
         else:
-            sent = await self._send_delete(tracked, tracked.lane.lane, attempt_id)
+            sent = await self._send_delete(tracked, tracked.lane.lane, attempt_id, now)
         tracked.facts = after_send(tracked.facts, Sent(attempt_id, sent, self._clock.ticks(), before))
 
     def _set_claiming(self, tracked: Tracked, *, claiming: bool) -> None:
         tracked.facts = dataclasses.replace(tracked.facts, claiming=claiming)
         self._targets.update(tracked)
 
-    async def _send_delete(self, tracked: Tracked, lane: Lane, attempt_id: str) -> SendAnswer:
+    async def _send_delete(self, tracked: Tracked, lane: Lane, attempt_id: str, claimed: Now) -> SendAnswer:
         request = tracked.request
         started = self._clock.ticks()
-        answer = await lane.delete(request.spec.namespace_name, f"{request.uid}/{attempt_id}")
+        leave_by = claimed.ticks + lifecycle.SEND_WINDOW
+        answer = await lane.delete(request.spec.namespace_name, f"{request.uid}/{attempt_id}", leave_by)
         logger.info(
             "DELETE %s: %s",
             type(answer).__name__,
@@ -595,7 +599,11 @@ class Reconciler:
         for uid, tracked in list(self._tracked.items()):
             if uid in seen or tracked.request.withdrawn or tracked.facts.first_seen >= started:
                 continue
-            request = await self._cluster.read(tracked.request.namespace, tracked.request.name)
+            try:
+                request = await self._cluster.read(tracked.request.namespace, tracked.request.name)
+            except MalformedRequestError as error:
+                logger.error("it can't be read any more: %s", error, extra=log_names(tracked.request))
+                continue
             if request is None or request.uid != uid:
                 self._adopt(tracked, dataclasses.replace(tracked.request, withdrawn=True))
             elif _newer(request, tracked.request):

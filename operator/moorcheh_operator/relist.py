@@ -51,6 +51,8 @@ class Relist:
             started = self._clock.ticks()
             try:
                 await self._list(started)
+                self._complete(started)
+                self.at = started
             except (ClusterError, MalformedRequestError, KeyError, TypeError) as error:
                 failures += 1
                 if failures == 1:
@@ -65,8 +67,6 @@ class Relist:
             if failures:
                 logger.info("the requests could be listed again, after %d failures", failures)
             failures = 0
-            self._complete(started)
-            self.at = started
             await asyncio.sleep(RELIST_SECONDS)
 
     async def _list(self, started: float) -> None:

@@ -248,15 +248,14 @@ def _i7_few_writes(evidence: Evidence, account: Account) -> list[str]:
 
 
 def _few_unknown(evidence: Evidence, account: Account) -> list[str]:
-    """Each of them has an attempt whose answer was lost: which they are is bounded, not only how many."""
+    """The last attempt of each has lost its answer: which they are is bounded, not only how many."""
     lost = _answers_lost(evidence)
     account.outcome_unknown_allowed = len(lost)
     return [
-        f"{bodies[-1]['metadata']['name']} ended OutcomeUnknown, but none of its DELETEs was in flight at a"
-        f" kill or lost its answer: {attempts}"
-        for uid, bodies in evidence.objects().items()
-        if _end(bodies[-1]) == "Failed/OutcomeUnknown"
-        and not (attempts := {claim for body in bodies if (claim := _claim(body))}) & lost
+        f"{bodies[-1]['metadata']['name']} ended OutcomeUnknown, but its DELETE was not in flight at a kill,"
+        f" nor did it lose its answer: {_claim(bodies[-1])}"
+        for bodies in evidence.objects().values()
+        if _end(bodies[-1]) == "Failed/OutcomeUnknown" and _claim(bodies[-1]) not in lost
     ]
 
 
@@ -304,7 +303,7 @@ def _times_in_flight(evidence: Evidence) -> dict[str, tuple[float, float]]:
         if before is not None and (before != claim or not is_open):
             times[before] = times[before][0], version.seen
         if claim is not None and is_open:
-            begun = min(written.get(claim.partition("/")[2], version.seen), version.seen - WATCH_LATE)
+            begun = written.get(claim.partition("/")[2], version.seen - WATCH_LATE)
             times.setdefault(claim, (begun, inf))
             open_now[uid] = claim
     return times

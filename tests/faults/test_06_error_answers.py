@@ -46,3 +46,33 @@ def test_06_a_refusal_is_no_attempt_and_is_tried_again(fault: Fault) -> None:
         assert [len(one.deletes) for one in refused] == [3, 3, 3]
         assert {one.ends("Failed/Rejected")["phase"] for one in rejected} == {"Failed"}
         assert [len(one.deletes) for one in rejected] == [1, 1]
+
+
+def test_06_a_refusal_that_took_effect_all_the_same_costs_nothing_that_came_after(fault: Fault) -> None:
+    """A gateway passes the DELETE on and says 401, 403 or 429; the name comes back before it asks again."""
+    with fault.world(waits_allowed=4) as world:
+        for code in REFUSED:
+            world.moorcheh.create(f"code-{code}", seconds=0.0, age=60.0)
+            world.moorcheh.fault("recreate", f"code-{code}", kind="end")
+            world.moorcheh.fault("delete", f"code-{code}", kind="status", status=code, effect=True)
+        asked = [world.ask(f"code-{code}") for code in REFUSED]
+        world.finish(asked)
+
+        assert {one.ends("Succeeded/TargetReplaced")["phase"] for one in asked} == {"Succeeded"}
+        assert [len(one.deletes) for one in asked] == [1, 1, 1]
+
+
+def test_06_a_refusal_by_a_server_without_creation_times_is_the_end(fault: Fault) -> None:
+    """Refused, or passed on and said to be refused: by the next try the name may hold other data."""
+    with fault.world(knobs={"created_field": "none"}) as world:
+        for code in REFUSED:
+            for effect in (True, False):
+                name = f"code-{code}-{effect}".lower()
+                world.moorcheh.create(name, seconds=0.0, age=60.0)
+                world.moorcheh.fault("recreate", name, kind="end")
+                world.moorcheh.fault("delete", name, kind="status", status=code, effect=effect)
+        asked = [world.ask(f"code-{code}-{effect}") for code in REFUSED for effect in ("true", "false")]
+        world.finish(asked)
+
+        assert {one.ends("Failed/PreconditionUnverifiable")["phase"] for one in asked} == {"Failed"}
+        assert {len(one.deletes) for one in asked} == {1}

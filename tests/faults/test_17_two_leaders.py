@@ -9,6 +9,7 @@ import pytest
 
 from dev.chaos import ALWAYS, Hold
 from tests.dev.waiting import until
+from tests.faults.clocks import faked, needs_faketime
 from tests.faults.world import is_running
 
 if TYPE_CHECKING:
@@ -38,6 +39,16 @@ def test_17_two_that_both_lead_send_each_delete_once(fault: Fault, seconds: floa
         world.finish(asked)
 
         assert {len(one.deletes) for one in asked} <= {0, 1}
+
+
+@needs_faketime
+@pytest.mark.timeout(400)
+def test_17_two_that_both_lead_with_clocks_two_hours_apart_send_each_delete_once(fault: Fault) -> None:
+    """What was deleted comes back at once, and is newer by either clock."""
+    with fault.world(operators=2, waits_allowed=6, of_each=[faked("+1h"), faked("-1h")]) as world:
+        world.also["the operators' clocks +1h and -1h"] += 1
+        world.moorcheh.fault("recreate", kind="end", count=-1)
+        world.finish(world.ask_many(10, "apart", items=2))
 
 
 def leaders(world: FaultWorld) -> list[OperatorProcess]:
@@ -107,6 +118,28 @@ def test_17_a_standby_is_ready_and_a_leader_whose_lease_is_out_of_reach_gives_up
         world.script.clear()
         assert until(lambda: len(leaders(world)) == 1, within=40)
         world.finish(world.ask_many(2, "after", items=2))
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(400)
+def test_17_a_leader_that_was_frozen_past_its_lease_goes_on_beside_its_successor(fault: Fault) -> None:
+    """For a minute. It gives the lead away, and sends nothing of what it had in mind."""
+    with fault.world(operators=2, options=ELECTION, waits_allowed=6) as world:
+        world.moorcheh.fault("recreate", kind="end", count=-1)
+        leader = one_leads(world)
+        asked = world.ask_many(15, "before", items=2)
+        assert until(lambda: world.has_sent(3), within=30)
+        world.freeze(leader)
+        frozen = time.monotonic()
+        successor = one_leads(world, but=leader)
+        asked += world.ask_many(15, "meanwhile", items=2)
+        until(lambda: time.monotonic() - frozen > 60.0, within=65)
+        world.thaw(leader)
+        asked += world.ask_many(5, "after", items=2)
+        world.finish(asked)
+
+        assert leaders(world) == [successor]
+        assert {len(one.deletes) for one in asked} <= {0, 1}
 
 
 def test_17_before_its_first_list_is_complete_it_is_alive_but_not_ready(fault: Fault) -> None:

@@ -4,24 +4,15 @@ from __future__ import annotations
 
 import functools
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.dev.waiting import until
+from tests.faults.clocks import faked, needs_faketime
 
 if TYPE_CHECKING:
     from tests.faults.conftest import Fault
-
-FAKETIME = next(
-    (
-        path
-        for pattern in ("lib/*/faketime", "lib/faketime")
-        for path in Path("/usr").glob(f"{pattern}/libfaketime.so.1")
-    ),
-    None,
-)
 
 
 def passed(since: float, seconds: float) -> bool:
@@ -66,16 +57,11 @@ def test_19_a_moorcheh_whose_clock_is_an_hour_off_is_judged_by_its_own_answers(
         newer.ends("Failed/TargetNewerThanRequest")
 
 
-@pytest.mark.skipif(FAKETIME is None, reason="libfaketime (Debian package faketime) is not installed")
+@needs_faketime
 @pytest.mark.parametrize("shift", ["+1h", "-1h"])
 def test_19_an_operator_whose_clock_is_an_hour_off_ends_nothing_early(fault: Fault, shift: str) -> None:
     """Deadlines, creation times and leases are read by the API server's clock."""
-    faked = {
-        "LD_PRELOAD": str(FAKETIME),
-        "FAKETIME": shift,
-        "FAKETIME_DONT_FAKE_MONOTONIC": "1",
-    }
-    with fault.world(options=faked) as world:
+    with fault.world(options=faked(shift)) as world:
         world.also[f"the operator's clock {shift}"] += 1
         world.moorcheh.fault("recreate", kind="end", count=-1)
         world.moorcheh.create_many(3, "docs-", items=2, seconds=3.0)

@@ -40,7 +40,8 @@ two looks, and whatever a busy machine adds."""
 
 
 class FaultWorld(World):
-    """`operators` run (LEADER_ELECTION is off unless the options say otherwise); `wire`: the calls to
+    """`operators` run (LEADER_ELECTION is off unless the options say otherwise; `of_each`: what the first,
+    the second … has beyond them); `wire`: the calls to
     Moorcheh go through a proxy, too. Leaving it without an exception stops the faults, waits for the end of
     all requests, and checks every invariant; `account` has the figures then.
     """
@@ -56,6 +57,7 @@ class FaultWorld(World):
         wire: bool = False,
         waits_allowed: int = 0,
         options: dict[str, str] | None = None,
+        of_each: Sequence[dict[str, str]] = (),
     ) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         super().__init__(plane, folder, knobs=knobs, operator_up=False)
@@ -65,7 +67,7 @@ class FaultWorld(World):
         self.witness = self.history = EtcdHistory(plane, self.namespace)
         self._folder = folder
         self._options = {"WATCH_NAMESPACES": self.namespace} | OPTIONS | (options or {})
-        self._how_many = operators
+        self._of_each = [*of_each, *({} for _ in range(operators - len(of_each)))]
         kubeconfig = folder / "kubeconfig"
         kubeconfig.write_text(_kubeconfig(self.api.url, plane.token("operator")))
         self.point_to(self.wire.url if self.wire else self.moorcheh.url)
@@ -123,8 +125,9 @@ class FaultWorld(World):
                 moorcheh_url=moorcheh_url,
                 output=self._folder / f"operator-{number}.log",
                 **self._options,
+                **options,
             )
-            for number in range(self._how_many)
+            for number, options in enumerate(self._of_each)
         ]
         self.operator = self.operators[0]
 

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from email.utils import format_datetime
+from math import inf
 
 from moorcheh_operator.answers import (
     Accepted,
@@ -181,10 +182,12 @@ class Wire(Lane):
     async def aclose(self) -> None:
         pass
 
-    async def delete(self, name: str, request_id: str) -> SendAnswer:
+    async def delete(self, name: str, request_id: str, leave_by: float = inf) -> SendAnswer:
         loop, server = asyncio.get_running_loop(), self._server
         fault = server.send_faults.popleft() if server.send_faults else SendFault()
         left = loop.time()
+        if self._clock.ticks() >= leave_by:
+            return NotSent("too late")
         if fault.kind == "unsent":
             await asyncio.sleep(LATENCY)
             return NotSent("ConnectError")

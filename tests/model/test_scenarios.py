@@ -582,6 +582,28 @@ def test_no_deadline_ends_a_request_whose_delete_may_be_in_flight(bench: Bench) 
     assert reason(bench, name) == "VerifiedAbsent"
 
 
+# Who leads (rule 14)
+
+
+def test_a_deleted_object_s_job_keeps_its_target_though_the_lease_was_lost_for_a_moment(bench: Bench) -> None:
+    """No list shows the object any more: a task that ended in the lapse would never come back."""
+    operator = bench.start()
+    bench.server.job_seconds = 30.0
+    first = bench.request("documents")
+    bench.let_pass(5.0)
+    bench.remove(first)
+    bench.let_pass(1.0)
+    for leads in (False, True):
+        operator.leads = leads
+        operator.context.run(operator.reconciler.leadership_changed)
+        bench.let_pass(0.5)
+    second = bench.request("documents")
+    bench.let_pass(10.0)
+
+    assert reason(bench, second) == "TargetBusy"
+    assert sent(bench) == 1
+
+
 # Nobody is forgotten
 
 

@@ -94,6 +94,14 @@ async def test_whatever_a_server_answers_to_a_delete(status: int, body: bytes, m
     assert not isinstance(said, NotSent), "it was sent"
 
 
+async def test_rule_3_a_delete_connects_within_what_is_left_of_its_time() -> None:
+    """TCP and TLS may take that long each."""
+    wire = Wire(202, b'{"job_id": "job-1"}', {})
+    await wire.lane().delete("documents", "uid/attempt", leave_by=Clock().ticks() + 1.0)
+
+    assert 0 < wire.asked[0].extensions["timeout"]["connect"] <= 0.5
+
+
 @given(statuses, bodies, headers)
 async def test_whatever_a_server_answers_to_a_poll(status: int, body: bytes, more: dict[str, str]) -> None:
     said = await Wire(status, body, more).lane().job("documents", "job-1")

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import copy
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
 from moorcheh_operator.clock import Clock
 from moorcheh_operator.cluster import Cluster, ClusterError
 from moorcheh_operator.leadership import RENEW_SECONDS, Elector, Lease, Move, next_move
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 THERE = Lease(holder="other", duration=15.0, resource_version="7")
 
@@ -70,9 +73,9 @@ def elector(server: LeaseServer, time: Time, name: str, wall: float = 1.8e9) -> 
     return Elector(cast("Cluster", server), time.clock(wall), "here", name)
 
 
-async def attempt(one: Elector) -> bool:
+async def attempt(one: Elector, on_change: Callable[[], None] = lambda: None) -> bool:
     """One turn of its loop."""
-    task = asyncio.create_task(one.run(lambda: None))
+    task = asyncio.create_task(one.run(on_change))
     for _ in range(20):
         await asyncio.sleep(0)
     task.cancel()
@@ -135,3 +138,15 @@ async def test_a_race_for_a_free_lease_has_one_winner() -> None:
     server, time = LeaseServer(), Time()
     racers = [elector(server, time, name) for name in "abcd"]
     assert sum(await asyncio.gather(*(attempt(one) for one in racers))) == 1
+
+
+async def test_a_lapse_that_a_late_renewal_ends_is_told_all_the_same() -> None:
+    """Whoever stood by in between would otherwise stand by for ever: nothing else wakes it."""
+    server, time = LeaseServer(), Time()
+    first = elector(server, time, "first")
+    told: list[bool] = []
+    assert await attempt(first, lambda: told.append(first.leads()))
+    time.ticks += RENEW_SECONDS + 0.05
+    assert await attempt(first, lambda: told.append(first.leads()))
+
+    assert told == [True, False, True]

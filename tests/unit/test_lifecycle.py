@@ -864,6 +864,22 @@ SUBMITTING_CASES = [
     ),
     pytest.param(
         Case(
+            a_request(SUBMITTING, target=UNDATED_TARGET),
+            seen(sent=sent(Refused("HTTP 429"))),
+            records(FAILED, Reason.PRECONDITION_UNVERIFIABLE, last_error="HTTP 429", says="no creation time"),
+        ),
+        id="rule-8-refused-and-undated",
+    ),
+    pytest.param(
+        Case(
+            a_request(SUBMITTING, target=UNDATED_TARGET),
+            seen(sent=sent(NotSent("no route"))),
+            back_to_pending(Reason.SERVER_UNAVAILABLE, "no route"),
+        ),
+        id="rule-8-surely-not-sent-and-undated",
+    ),
+    pytest.param(
+        Case(
             CLAIMED_AGAIN,
             seen(
                 sent=sent(

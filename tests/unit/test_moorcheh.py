@@ -222,6 +222,15 @@ async def test_rule_4_a_closed_port_is_surely_not_sent() -> None:
     assert actual.error.startswith("ConnectError")
 
 
+async def test_rule_3_a_delete_that_can_no_longer_leave_in_time_is_surely_not_sent() -> None:
+    clock = Clock()
+    async with serving(drop) as server, a_lane(server.url, clock=clock) as lane:
+        actual = await lane.delete("documents", REQUEST_ID, leave_by=clock.ticks())
+
+    assert isinstance(actual, NotSent)
+    assert server.received == []
+
+
 async def test_rule_4_a_host_without_an_address_is_surely_not_sent() -> None:
     async with a_lane("http://nowhere.invalid") as lane:
         assert isinstance(await lane.delete("documents", REQUEST_ID), NotSent)
