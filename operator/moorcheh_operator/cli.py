@@ -9,7 +9,6 @@ import re
 import click
 
 from . import __version__, logs
-from .application import CannotStartError, serve
 from .servers import DNS_LABEL, address
 from .settings import LeaderElection, LogFormat, Settings
 
@@ -176,6 +175,9 @@ def run(
         http_address=http_address,
         log_format=LogFormat(log_format),
     )
+    # --help and wrong use need not wait a second for kopf and kubernetes.
+    from .application import CannotStartError, serve  # noqa: PLC0415 - the reason is above
+
     logs.set_up(settings.log_format)
     # What is imported stays for good, and tasks come and go by the thousand: the collector need not look
     # through all of it each time.
