@@ -3,7 +3,7 @@ SHELL := /bin/bash
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-JOBS ?= 4
+JOBS ?= 5
 # Tests start the operator some hundreds of times: with byte code that is 1 s of CPU each, without it 2.7 s.
 export PYTHONDONTWRITEBYTECODE :=
 
