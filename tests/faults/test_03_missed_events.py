@@ -8,14 +8,20 @@ import pytest
 
 from dev.chaos import ALWAYS, Cut, Drop, Inject
 from tests.dev.waiting import until
+from tests.faults.world import RECOVERY
 
 if TYPE_CHECKING:
     from tests.faults.conftest import Fault
     from tests.faults.world import FaultWorld
 
 
+RENEWED = 20.0
+"""Seconds, well under a relist's sixty: the watch itself must come back."""
+
+
 def miss(world: FaultWorld, *, heal: Cut | Inject | None) -> None:
     """A creation, an approval and a withdrawal that the watch does not tell of."""
+    assert until(lambda: world.api.watches > 0)
     approved = world.ask("approved", suspend=True)
     world.moorcheh.create("approved")
     withdrawn = world.ask("withdrawn", suspend=True)
@@ -31,8 +37,8 @@ def miss(world: FaultWorld, *, heal: Cut | Inject | None) -> None:
         assert until(lambda: sum(rule.used for rule in drops) >= 3)
         for rule in drops:
             rule.release()
-        world.api.disturb(heal)
-    world.finish([created, approved])
+        assert world.api.disturb(heal) >= 1
+    world.finish([created, approved], within=RECOVERY if heal is None else RENEWED)
 
     created.ends("Succeeded/DeletionCompleted")
     approved.ends("Succeeded/DeletionCompleted")

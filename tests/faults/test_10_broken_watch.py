@@ -6,8 +6,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from dev.chaos import Answer, Cut, Duplicate, Hold, Inject, Stall
+from dev.chaos import Answer, Call, Cut, Duplicate, Hold, Inject, Stall
+from moorcheh_operator import cluster, handlers
 from tests.dev.waiting import until
+from tests.faults.test_21_many import make_finished
 
 if TYPE_CHECKING:
     from dev.chaos import EventFault
@@ -15,9 +17,33 @@ if TYPE_CHECKING:
     from tests.faults.world import FaultWorld
 
 
-def still_served(world: FaultWorld, prefix: str, *, within: float = 60.0) -> None:
+RENEWED = 20.0
+"""Seconds, well under a relist's sixty: the watch itself must come back."""
+
+
+def still_served(world: FaultWorld, prefix: str, *, within: float = RENEWED) -> None:
     """What is asked for now ends, though the operator may have to be started again."""
     world.finish(world.ask_many(2, prefix), within=within)
+
+
+def is_watching(world: FaultWorld) -> bool:
+    world.keep_running()
+    return world.api.watches > 0
+
+
+def disturb(world: FaultWorld, broken: EventFault) -> None:
+    """The watch that is open, or soon will be."""
+    assert until(lambda: is_watching(world), within=RENEWED)
+    assert world.api.disturb(broken) >= 1
+
+
+def is_of_the_watch(call: Call) -> bool:
+    """A list that a watch begins with: the relist asks for what is unfinished."""
+    return "fieldSelector=" not in call.path
+
+
+def is_later_page(call: Call) -> bool:
+    return "continue=" in call.path
 
 
 def test_10_a_watch_that_breaks_is_renewed_or_ends_the_operator_with_an_error(fault: Fault) -> None:
@@ -26,11 +52,13 @@ def test_10_a_watch_that_breaks_is_renewed_or_ends_the_operator_with_an_error(fa
     with fault.world() as world:
         running = world.ask_many(3, "running", items=5, seconds=20.0)
         for number, broken in enumerate(troubles):
-            assert world.api.disturb(broken) >= 0
+            disturb(world, broken)
             still_served(world, f"after-{number}")
-        world.script.on(Answer(410), "list", "namespacedeletions", count=2)
-        world.api.disturb(Cut())
+        expired = world.script.on(Answer(410), "list", "namespacedeletions", when=is_of_the_watch)
+        disturb(world, Inject(410))
         still_served(world, "after-expired-list")
+        assert until(lambda: expired.used == 1)
+        assert until(lambda: is_watching(world), within=RENEWED)
         world.script.on_event(Duplicate(), count=20)
         still_served(world, "twice")
         world.finish(running)
@@ -42,14 +70,30 @@ def test_10_a_watch_that_breaks_is_renewed_or_ends_the_operator_with_an_error(fa
 def test_10_what_is_held_back_by_a_watch_comes_late_but_comes(fault: Fault) -> None:
     """A watch that holds everything for a while, then delivers it at once."""
     with fault.world() as world:
-        rule = world.script.on_event(Hold(), "ADDED")
+        assert until(lambda: is_watching(world))
+        rule = world.script.on_event(Hold(), "ADDED", count=5)
         asked = world.ask_many(5, "held")
-        world.script.on_event(Duplicate(), "ADDED", count=5)
-        assert not any(one.finished for one in asked)
+        assert until(lambda: rule.used == 5)
+        assert not any(one.status for one in asked)
         rule.release()
-        world.finish(asked)
+        world.finish(asked, within=RENEWED)
 
         assert {len(one.deletes) for one in asked} == {1}
+
+
+@pytest.mark.slow
+def test_10_a_list_that_expires_between_two_pages_is_made_anew(fault: Fault) -> None:
+    """More than a page of finished requests; a 410 at the start, and when the watch lists again."""
+    with fault.world(up=False) as world:
+        make_finished(world, max(cluster.PAGE, handlers.PAGE) + 10)
+        first = world.script.on(Answer(410), "list", "namespacedeletions", when=is_later_page)
+        world.operator.start(ready=False)
+        still_served(world, "started")
+        assert until(lambda: first.used == 1)
+        again = world.script.on(Answer(410), "list", "namespacedeletions", when=is_later_page)
+        disturb(world, Inject(410))
+        still_served(world, "renewed")
+        assert until(lambda: again.used == 1)
 
 
 @pytest.mark.slow
@@ -57,7 +101,6 @@ def test_10_what_is_held_back_by_a_watch_comes_late_but_comes(fault: Fault) -> N
 def test_10_a_watch_that_falls_silent_is_made_up_for_by_the_relist(fault: Fault) -> None:
     """The connection stays open and tells nothing any more."""
     with fault.world() as world:
-        assert until(lambda: world.api.watches > 0)
-        assert world.api.disturb(Stall()) >= 1
+        disturb(world, Stall())
         still_served(world, "silent", within=90.0)
         still_served(world, "silent-again", within=90.0)

@@ -208,7 +208,12 @@ class FaultWorld(World):
                 operator.signal(signal.SIGCONT)
             else:
                 operator.start()
-        if not until(lambda: not self.unfinished(), within=within):
+
+        def ended() -> bool:
+            self.keep_running()  # one may end with an error some seconds after what it ends for
+            return not self.unfinished()
+
+        if not until(ended, within=within):
             left = [(version["metadata"]["name"], version["status"]) for version in self.unfinished()]
             raise AssertionError(
                 f"i4: {len(left)} are not finished {within} s after the last fault: {left[:5]}"
