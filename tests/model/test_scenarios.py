@@ -7,11 +7,13 @@ request is made, and the DELETE arrives some 30 ms later.
 from __future__ import annotations
 
 from contextlib import closing
+from typing import Any
 
 import pytest
 
+from moorcheh_operator.model import PLURAL
 from moorcheh_operator.servers import Definition, From, Servers, single
-from tests.model.api_server import WriteFault
+from tests.model.api_server import ApiServer, Json, WriteFault
 from tests.model.bench import URL, Bench
 from tests.model.moorcheh_server import SendFault
 
@@ -242,6 +244,14 @@ def test_one_that_does_not_lead_sends_nothing(bench: Bench) -> None:
     bench.let_pass(300.0)
 
     assert sent(bench) == 0
+
+
+def test_one_that_does_not_lead_writes_no_end(bench: Bench) -> None:
+    bench.start().leads = False
+    name = bench.request("documents", activeDeadlineSeconds=10)
+    bench.let_pass(60.0)
+
+    assert reason(bench, name) is None
 
 
 def test_one_that_is_stopping_claims_nothing_more(bench: Bench) -> None:
@@ -580,6 +590,59 @@ def test_no_deadline_ends_a_request_whose_delete_may_be_in_flight(bench: Bench) 
     bench.let_pass(200.0)
 
     assert reason(bench, name) == "VerifiedAbsent"
+
+
+# Ended ones with a time to live
+
+
+class Deleting(ApiServer):
+    """It deletes, too, and can be told to list nothing."""
+
+    lists = True
+
+    def handle(self, method: str, path: str, query: dict[str, str], body: Any) -> tuple[int, Json]:
+        if path.endswith(f"/{PLURAL}") and not self.lists:
+            return 500, {"message": "no"}
+        status, answer = super().handle(method, path, query, body)
+        if method == "DELETE" and status == 200:
+            self.remove(path.rpartition("/")[2])
+        return status, answer
+
+
+def an_end_and_a_suspended_one_for_its_target(bench: Bench) -> tuple[Deleting, str, str]:
+    """The first is to be deleted half a minute after its end. No operator runs any more."""
+    api = Deleting(bench.loop)
+    api.watchers, api.judges = bench.api.watchers, bench.api.judges
+    bench.api = api
+    operator = bench.start()
+    first = bench.request("documents", ttlSecondsAfterFinished=30)
+    bench.let_pass(20.0)
+    assert reason(bench, first) == "DeletionCompleted"
+    bench.kill(operator)
+    return api, first, bench.request("documents", suspend=True)
+
+
+def test_nothing_expires_before_the_first_complete_list(bench: Bench) -> None:
+    """Until then nobody knows of the one that waits for the same target."""
+    api, first, second = an_end_and_a_suspended_one_for_its_target(bench)
+    api.lists = False
+    bench.start()
+    api.touch(first)
+    bench.let_pass(90.0)
+
+    assert api.objects.keys() == {first, second}
+
+
+def test_an_end_is_kept_as_long_as_another_request_for_its_target_is_unfinished(bench: Bench) -> None:
+    api, first, second = an_end_and_a_suspended_one_for_its_target(bench)
+    bench.start()
+    bench.let_pass(90.0)
+    assert api.objects.keys() == {first, second}
+
+    api.edit(second, suspend=False)
+    bench.let_pass(90.0)
+
+    assert api.objects.keys() == {second}
 
 
 # Nobody is forgotten
