@@ -1,7 +1,8 @@
 """The mutation gate: `python -m dev.mutate` breaks each safety line in turn and requires that a test fails.
 
-It works on copies of the tree in a temporary folder. It fails where a mutation survives, and where a line is
-no longer what the table says, so that the table can't go stale.
+It works on copies of the tree in a temporary folder. A mutation is caught where pytest names a test that
+failed, and only there. The gate fails where one survives, where the tests did not end or could not be run,
+and where a line is no longer what the table says, so that the table can't go stale.
 """
 
 from __future__ import annotations
@@ -15,24 +16,30 @@ import sys
 import tempfile
 import threading
 import time
+from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from contextlib import contextmanager
 from dataclasses import dataclass
+from enum import Enum
 from pathlib import Path
 
 import click
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
+from rich.text import Text
 
 from dev.mutations.mutation import Mutation, OutdatedError
 from dev.mutations.table import TABLE
 
 ROOT = Path(__file__).resolve().parent.parent
 COPIED = ("operator", "tests", "dev", "crds", "manifests", "docs", "pyproject.toml", "README.md")
-SECONDS = 300  # for one stage; a mutation may well make a test wait for ever
-FIRST_FAILURE = re.compile(r"^(?:FAILED|ERROR) (tests/.*?)(?: - .*)?$", re.MULTILINE)
+SECONDS = 300  # for one stage; pytest-timeout ends most tests that hang, and they are named then
+# A file that can't be collected is an ERROR too, but has no `::`.
+FIRST_FAILURE = re.compile(r"^(?:FAILED|ERROR) (tests/\S+?::.*?)(?: - .*)?$", re.MULTILINE)
+TESTS_FAILED = 1  # pytest's exit code; all but 0 and this say that it could not do its work
 
 SCENARIOS = "tests/model/test_scenarios.py"
 MACHINE = "tests/model/test_machine.py"
@@ -49,20 +56,47 @@ NEAREST = {
     "targets.py": ("tests/unit/test_access.py", "tests/unit/test_slots_and_targets.py"),
     "connections.py": ("tests/unit/test_connections.py",),
     "credentials.py": ("tests/unit/test_credentials.py",),
+    "clock.py": ("tests/unit/test_clock.py",),
+    "expirations.py": ("tests/unit/test_expirations.py",),
+    "model.py": ("tests/unit/test_model.py",),
+    "relist.py": ("tests/unit/test_relist.py",),
 }
 DECISIONS = ("tests/unit/test_lifecycle.py", SCENARIOS)
+
+
+class Verdict(Enum):
+    CAUGHT = "caught"
+    SURVIVED = "survived"
+    HUNG = "the tests did not end"
+    BROKEN = "the tests could not be run"
+    OUTDATED = "outdated"
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    verdict: Verdict
+    words: str = ""  # caught: the first test that failed
 
 
 @dataclass(frozen=True, slots=True)
 class Result:
     mutation: Mutation
-    caught_by: str | None  # None: it survived
-    outdated: str | None = None
+    outcome: Outcome
     seconds: float = 0.0
 
+    @property
+    def good(self) -> bool:
+        verdict = self.outcome.verdict
+        return verdict is Verdict.CAUGHT or (verdict is Verdict.HUNG and self.mutation.may_hang)
 
-def run_tests(root: Path, files: tuple[str, ...]) -> str | None:
-    """The first test that fails; None: none does."""
+    def __str__(self) -> str:
+        verdict, words = self.outcome.verdict, self.outcome.words
+        if verdict is Verdict.CAUGHT:
+            return words
+        return f"{verdict.value.upper()}{words and f': {words}'}"
+
+
+def run_tests(root: Path, files: tuple[str, ...]) -> Outcome:
     command = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", *files]
     environment = {
         **os.environ,
@@ -74,11 +108,19 @@ def run_tests(root: Path, files: tuple[str, ...]) -> str | None:
             command, cwd=root, env=environment, capture_output=True, text=True, timeout=SECONDS, check=False
         )
     except subprocess.TimeoutExpired:
-        return f"none ended within {SECONDS} s"
-    if done.returncode in (0, 5):  # 5: no tests were found
-        return None
-    found = FIRST_FAILURE.search(done.stdout)
-    return found.group(1) if found else (done.stdout + done.stderr).strip().splitlines()[-1]
+        return Outcome(Verdict.HUNG, f"none failed, nor had all passed, after {SECONDS} s")
+    return judged(done.returncode, done.stdout, done.stderr)
+
+
+def judged(code: int, out: str, err: str) -> Outcome:
+    """What a run of pytest says. One that breaks off for another reason than a failed test shows nothing."""
+    if code == 0:
+        return Outcome(Verdict.SURVIVED)
+    if code == TESTS_FAILED and (found := FIRST_FAILURE.search(out)):
+        return Outcome(Verdict.CAUGHT, found.group(1))
+    lines = (out + err).strip().splitlines()
+    errors = [line for line in lines if line.startswith("ERROR")]
+    return Outcome(Verdict.BROKEN, [f"pytest ended with {code}", *lines[-1:], *errors[-1:]][-1])
 
 
 def stages(mutation: Mutation, everything: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
@@ -99,14 +141,14 @@ def try_one(mutation: Mutation, root: Path, everything: tuple[str, ...]) -> Resu
     try:
         before = mutation.apply(root)
     except OutdatedError as error:
-        return Result(mutation, None, str(error))
+        return Result(mutation, Outcome(Verdict.OUTDATED, str(error)))
     try:
-        caught = next(
-            (test for files in stages(mutation, everything) if (test := run_tests(root, files))), None
-        )
+        outcomes = (run_tests(root, files) for files in stages(mutation, everything))
+        noticed = (outcome for outcome in outcomes if outcome.verdict is not Verdict.SURVIVED)
+        outcome = next(noticed, Outcome(Verdict.SURVIVED))
     finally:
         mutation.undo(root, before)
-    return Result(mutation, caught, seconds=time.monotonic() - started)
+    return Result(mutation, outcome, time.monotonic() - started)
 
 
 @contextmanager
@@ -147,10 +189,9 @@ def try_all(
             result = future.result()
             with lock:
                 progress.advance(bar)
-                if result.caught_by is None or not console.is_terminal:
-                    words = result.caught_by or result.outdated or "SURVIVED"
-                    line = f"{result.seconds:4.0f} s  {result.mutation.name}: {words}"
-                    progress.console.print(line, style="" if result.caught_by else "red", highlight=False)
+                if not (result.good and console.is_terminal):
+                    line = escape(f"{result.seconds:4.0f} s  {result.mutation.name}: {result}")
+                    progress.console.print(line, style="" if result.good else "red", highlight=False)
                     sys.stdout.flush()
         return [future.result() for future in futures]
 
@@ -162,12 +203,14 @@ def show(results: list[Result], console: Console) -> None:
     table.add_column("caught by", overflow="fold")
     table.add_column("s", justify="right")
     for result in results:
-        caught = result.caught_by or f"[red]{'outdated' if result.outdated else 'survived'}[/]"
+        words = Text(str(result), style="" if result.good else "red")
         mutation = result.mutation
-        table.add_row(mutation.rule, mutation.name, caught, f"{result.seconds:.0f}")
+        table.add_row(mutation.rule, mutation.name, words, f"{result.seconds:.0f}")
     console.print(table)
-    caught_ones = sum(result.caught_by is not None for result in results)
-    console.print(f"{caught_ones} of {len(results)} caught")
+    verdicts = Counter(result.outcome.verdict for result in results)
+    caught = verdicts.pop(Verdict.CAUGHT, 0)
+    others = [f"{count} {verdict.value}" for verdict, count in verdicts.items()]
+    console.print(", ".join([f"{caught} of {len(results)} caught", *others]))
 
 
 @click.command(help=__doc__)
@@ -187,19 +230,21 @@ def main(only: str, check: bool, jobs: int, also: tuple[str, ...]) -> None:
                 try:
                     mutation.undo(roots[0], mutation.apply(roots[0]))
                 except OutdatedError as error:
-                    results.append(Result(mutation, None, str(error)))
+                    results.append(Result(mutation, Outcome(Verdict.OUTDATED, str(error))))
             for result in results:
-                console.print(f"[red]{result.mutation.name}[/]: {result.outdated}", highlight=False)
+                console.print(escape(f"{result.mutation.name}: {result}"), style="red", highlight=False)
             console.print(f"{len(chosen)} mutations, {len(results)} outdated")
             sys.exit(bool(results))
         everything = (*fast_tests(roots[0]), *also)
         with console.status("the tests without a mutation"):
-            if failing := run_tests(roots[0], (*everything, MACHINE)):
-                console.print(f"without any mutation {failing} fails: mend that first", style="red")
-                sys.exit(1)
+            plain = run_tests(roots[0], (*everything, MACHINE))
+        if plain.verdict is not Verdict.SURVIVED:
+            words = f"without any mutation: {plain.words} (mend that first)"
+            console.print(escape(words), style="red")
+            sys.exit(1)
         results = try_all(chosen, roots, everything, console)
     show(results, console)
-    sys.exit(any(result.caught_by is None for result in results))
+    sys.exit(not all(result.good for result in results))
 
 
 if __name__ == "__main__":

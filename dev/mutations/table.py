@@ -861,6 +861,165 @@ SERVERS = [
     ),
 ]
 
+TIME = [
+    one(
+        "3",
+        "a machine that slept takes no old look for a fresh one",
+        "clock.py",
+        "return time.clock_gettime(time.CLOCK_BOOTTIME)",
+        "return time.clock_gettime(time.CLOCK_MONOTONIC)",
+    ),
+    one(
+        "8",
+        "a server's clock that is set back is followed",
+        "clock.py",
+        "min(max(self.epoch, earliest), latest)",
+        "max(self.epoch, earliest)",
+    ),
+    one(
+        "8",
+        "a server's clock that is set forward is followed",
+        "clock.py",
+        "min(max(self.epoch, earliest), latest)",
+        "min(self.epoch, latest)",
+    ),
+    one(
+        "8",
+        "a date is from before the answer came",
+        "clock.py",
+        "earliest = time - timedelta(seconds=received)",
+        "earliest = time - timedelta(seconds=sent)",
+    ),
+    one(
+        "8",
+        "a date is from after the request was sent",
+        "clock.py",
+        "latest = time + RESOLUTION - timedelta(seconds=sent)",
+        "latest = time + RESOLUTION - timedelta(seconds=received)",
+    ),
+    one(
+        "8",
+        "a date is cut to whole seconds",
+        "clock.py",
+        "latest = time + RESOLUTION - timedelta(seconds=sent)",
+        "latest = time - timedelta(seconds=sent)",
+    ),
+]
+
+ENDS = [
+    one(
+        "8",
+        "nothing expires before the first complete list",
+        "reconciler.py",
+        "return self._leads() and not self._stopping and self._relist.at is not None",
+        "return self._leads() and not self._stopping",
+    ),
+    one(
+        "8",
+        "what an unfinished request may need to know of is kept",
+        "expirations.py",
+        "elif self._is_wanted(entry.server, entry.target):",
+        "elif False:",
+    ),
+    one(
+        "8",
+        "an unfinished request is one for the same target",
+        "reconciler.py",
+        "return self._targets.is_wanted((url_of(server, self._connections.servers), name))",
+        "return False",
+    ),
+    one(
+        "14",
+        "one that does not lead deletes no ended object",
+        "expirations.py",
+        "if not self._heap or not self._may_act():",
+        "if not self._heap:",
+    ),
+]
+
+LISTS = [
+    one(
+        "10",
+        "a list counts only when it is complete",
+        "relist.py",
+        "            try:\n                await self._list(started)\n",
+        "            self.at = started\n            try:\n                await self._list(started)\n",
+    ),
+    one(
+        "10",
+        "a list counts only when what it lacks has been read",
+        "relist.py",
+        "        await self._check(seen, started)",
+        "        self.at = started\n        await self._check(seen, started)",
+    ),
+    one(
+        "10",
+        "a list counts only when it has been dealt with",
+        "relist.py",
+        "                self._complete(started)\n                self.at = started\n",
+        "                self.at = started\n                self._complete(started)\n",
+    ),
+    one(
+        "11",
+        "an object with a deletionTimestamp counts as deleted",
+        "model.py",
+        'withdrawn=bool(metadata.get("deletionTimestamp")),',
+        "withdrawn=False,",
+    ),
+]
+
+LEADING = [
+    one(
+        "14",
+        "a Lease is another's until it ran out",
+        "leadership.py",
+        "return Move.TAKE if not lease.holder or unchanged_for > lease.duration else Move.WAIT",
+        "return Move.TAKE",
+    ),
+    one(
+        "14",
+        "a Lease is another's to its last second",
+        "leadership.py",
+        "unchanged_for > lease.duration",
+        "unchanged_for > RENEW_SECONDS",
+    ),
+    one(
+        "14",
+        "a leader that was frozen past its Lease leads no more",
+        "leadership.py",
+        "return self._clock.ticks() < self._valid_until",
+        'return self._valid_until > float("-inf")',
+    ),
+    one(
+        "14",
+        "a renewal counts from when it was sent",
+        "leadership.py",
+        "self._valid_until = started + RENEW_SECONDS",
+        "self._valid_until = self._clock.ticks() + RENEW_SECONDS",
+    ),
+    one(
+        "14",
+        "a leader that sees another's Lease leads no more",
+        "leadership.py",
+        '            case Move.WAIT:\n                self._valid_until = float("-inf")\n',
+        "            case Move.WAIT:\n",
+    ),
+    one(
+        "14",
+        "one that does not lead records nothing but what it has sent itself",
+        "reconciler.py",
+        "return isinstance(step, Record) and lifecycle.own_send(tracked.request, tracked.facts) is not None",
+        "return isinstance(step, Record)",
+    ),
+    one(
+        "14",
+        "one that does not lead records what it has sent itself",
+        "reconciler.py",
+        "return isinstance(step, Record) and lifecycle.own_send(tracked.request, tracked.facts) is not None",
+        "return False",
+    ),
+]
+
 TABLE: tuple[Mutation, ...] = (
     *WRITES,
     *SENDING,
@@ -871,4 +1030,8 @@ TABLE: tuple[Mutation, ...] = (
     *TARGET,
     *BORDER,
     *SERVERS,
+    *TIME,
+    *ENDS,
+    *LISTS,
+    *LEADING,
 )

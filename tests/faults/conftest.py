@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import pytest
 
+from tests.faults.invariants import BrokenInvariantsError
 from tests.faults.report import RESULTS
-from tests.faults.world import FaultWorld
+from tests.faults.world import RECOVERY, FaultWorld
 from tests.integration.conftest import install
 
 if TYPE_CHECKING:
@@ -33,6 +34,17 @@ def installed(control_plane: ControlPlane) -> ControlPlane:
     return control_plane
 
 
+class ToldWorld(FaultWorld):
+    """Where requests do not end, it says so with the figures of the run."""
+
+    def recover(self, within: float = RECOVERY) -> None:
+        try:
+            super().recover(within)
+        except AssertionError:
+            self.verify()  # raises, with the account
+            raise
+
+
 class Fault:
     """The worlds of one test, and what is to be told of them."""
 
@@ -45,10 +57,16 @@ class Fault:
 
     @contextmanager
     def world(self, *, plane: ControlPlane | None = None, **wanted: Any) -> Iterator[FaultWorld]:
-        """Checked on leaving; may be used from several threads at once."""
+        """Checked on leaving; may be used from several threads at once. The account of a run that broke an
+        invariant counts as well.
+        """
         folder = self._folder / f"world-{next(self._worlds)}"
-        with FaultWorld(plane or self.plane, folder, **wanted) as world:
-            yield world
+        try:
+            with ToldWorld(plane or self.plane, folder, **wanted) as world:
+                yield world
+        except BrokenInvariantsError as broken:
+            self.accounts.append(broken.account)
+            raise
         assert world.account is not None
         self.accounts.append(world.account)
 
@@ -65,19 +83,30 @@ def fault(installed: ControlPlane, tmp_path: Path) -> Fault:
 
 
 @pytest.hookimpl(wrapper=True)
-def pytest_runtest_call(item: pytest.Item) -> Generator[None, None, None]:
-    """What passed is told, what did not is told no more; `report.py` makes a table of it."""
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """What passed is told, and what failed: `report.py` makes a table of it."""
+    report = yield
     name = re.sub(r"[^A-Za-z0-9_-]", "_", item.nodeid)
-    (RESULTS / f"{name}.json").unlink(missing_ok=True)
-    yield
-    fault = getattr(item, "funcargs", {}).get("fault")
+    file = RESULTS / f"{name}.json"
+    if call.when == "setup":
+        file.unlink(missing_ok=True)  # of an earlier run
     row = re.match(r"test_(\d\d)_", item.path.name)
-    if isinstance(fault, Fault) and row:
-        RESULTS.mkdir(parents=True, exist_ok=True)
+    if row and "fault" in getattr(item, "fixturenames", ()) and _is_news(report):
+        fault = getattr(item, "funcargs", {}).get("fault")
         told = {
             "row": int(row[1]),
             "test": item.name,
-            "runs": [asdict(account) for account in fault.accounts],
-            "figures": fault.figures,
+            "passed": report.passed,
+            "runs": [asdict(account) for account in fault.accounts] if isinstance(fault, Fault) else [],
+            "figures": fault.figures if isinstance(fault, Fault) and report.passed else {},
         }
-        (RESULTS / f"{name}.json").write_text(json.dumps(told, indent=1))
+        RESULTS.mkdir(parents=True, exist_ok=True)
+        file.write_text(json.dumps(told, indent=1))
+    return report
+
+
+def _is_news(report: pytest.TestReport) -> bool:
+    """The test's own end, or a failure before or after it."""
+    return report.failed or (report.passed and report.when == "call")

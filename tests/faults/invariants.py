@@ -35,7 +35,11 @@ SLACK = 4.0  # creation times are cut to the second, and rule 8 tolerates three
 
 
 class BrokenInvariantsError(AssertionError):
-    """One line for each."""
+    """One line for each, and the figures of the run that broke them."""
+
+    def __init__(self, words: str, account: Account) -> None:
+        super().__init__(words)
+        self.account = account
 
 
 @dataclass(slots=True)
@@ -107,7 +111,7 @@ def account_of(evidence: Evidence, injected: Mapping[str, int]) -> Account:
     for check in checks:
         broken += [f"{check.__name__.strip('_')}: {words}" for words in check(evidence, account)]
     if broken:
-        raise BrokenInvariantsError("\n".join([*broken, str(account)]))
+        raise BrokenInvariantsError("\n".join([*broken, str(account)]), account)
     return account
 
 

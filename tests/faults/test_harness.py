@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, cast
 
 import pytest
@@ -10,6 +11,7 @@ import pytest
 from dev.chaos import Call
 from dev.chaos.calls import Meaning
 from tests.faults.invariants import BrokenInvariantsError, Evidence, account_of
+from tests.faults.report import rendered
 from tests.faults.witness import Version
 
 if TYPE_CHECKING:
@@ -213,3 +215,59 @@ def test_one_that_was_in_flight_at_a_kill_may_be_unknown() -> None:
     evidence.kills = [2.0]
 
     assert account_of(evidence, {}).outcome_unknown_allowed == 1
+
+
+def told(row: int, *spoiled: Callable[[Evidence], None] | None) -> Json:
+    """What a test leaves of its worlds: None is a good one. It passed if all were."""
+    runs = []
+    for spoil in spoiled:
+        evidence = copy.deepcopy(good())
+        if spoil is None:
+            runs.append(account_of(evidence, {"kill": 1}))
+            continue
+        spoil(evidence)
+        with pytest.raises(BrokenInvariantsError) as broken:
+            account_of(evidence, {"kill": 1})
+        runs.append(broken.value.account)
+    passed = all(spoil is None for spoil in spoiled)
+    return {
+        "row": row,
+        "test": "test_x",
+        "passed": passed,
+        "runs": [asdict(run) for run in runs],
+        "figures": {"s": 1},
+    }
+
+
+def cells(text: str, row: str) -> list[str]:
+    """Of one line of the table: from `Injected` on."""
+    line = next(line for line in text.splitlines() if line.startswith((f"| {row} |", f"| | {row} |")))
+    return [cell.strip() for cell in line.split("|")[3:-1]]
+
+
+def test_the_report_of_runs_that_held_has_zeros_and_no_failure() -> None:
+    """Two worlds of one test, and one of another."""
+    text = rendered([told(1, None, None), told(1, None)])
+
+    assert "2 tests passed, 0 failed" in text.splitlines()[0]
+    assert cells(text, "1") == ["3 kill", "2, 3", "3", "3", "0, 0", "0", "0", "0"]
+    assert cells(text, "**All**") == ["3 faults", "2, 3", "3", "3", "0, 0", "0", "0", "0"]
+
+
+def test_a_broken_run_shows_in_the_sums_of_its_row_and_of_all() -> None:
+    """Each column that should be zero has the breach that it is about."""
+    text = rendered([told(1, None), told(2, None, newer_destroyed), told(2, not_ended, sent_without_a_claim)])
+
+    assert "1 tests passed, 2 failed" in text.splitlines()[0]
+    assert cells(text, "1")[-3:] == ["0", "0", "0"]
+    assert cells(text, "2")[1] == "2 (**2 failed**), 4"
+    assert cells(text, "2")[-3:] == cells(text, "**All**")[-3:] == ["1", "1", "1"]
+
+
+def test_a_test_that_failed_before_its_first_world_is_no_row_that_was_not_run() -> None:
+    """It has no figures, but it was tried."""
+    text = rendered([{**told(3), "passed": False}])
+
+    assert "0 tests passed, 1 failed" in text.splitlines()[0]
+    assert cells(text, "3")[1] == "1 (**1 failed**), 0"
+    assert cells(text, "4")[0] == "not run"

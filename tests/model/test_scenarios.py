@@ -7,11 +7,13 @@ request is made, and the DELETE arrives some 30 ms later.
 from __future__ import annotations
 
 from contextlib import closing
+from typing import Any
 
 import pytest
 
+from moorcheh_operator.model import PLURAL
 from moorcheh_operator.servers import Definition, From, Servers, single
-from tests.model.api_server import WriteFault
+from tests.model.api_server import ApiServer, Json, WriteFault
 from tests.model.bench import URL, Bench
 from tests.model.moorcheh_server import SendFault
 
@@ -244,6 +246,18 @@ def test_one_that_does_not_lead_sends_nothing(bench: Bench) -> None:
     assert sent(bench) == 0
 
 
+def test_one_that_does_not_lead_writes_no_end(bench: Bench) -> None:
+    operator = bench.start()
+    bench.server.job_seconds = 20.0
+    name = bench.request("documents", activeDeadlineSeconds=10)
+    bench.let_pass(3.0)
+    bench.kill(operator)
+    bench.start().leads = False
+    bench.let_pass(130.0)
+
+    assert bench.status(name)["phase"] == "Running"
+
+
 def test_one_that_is_stopping_claims_nothing_more(bench: Bench) -> None:
     operator = bench.start()
     bench.server.job_seconds = 100.0
@@ -356,17 +370,18 @@ def test_the_answer_about_an_earlier_attempt_s_job_frees_no_target(bench: Bench)
     bench.server.job_seconds = 3.0
     bench.server.fails = 1
     name = bench.request("documents")
-    bench.let_pass(1.0)
+    bench.let_pass(3.1)
     bench.server.slow_polls.append(25.0)
-    bench.let_pass(2.5)
+    bench.let_pass(1.0)
+    assert not bench.server.slow_polls
     bench.start()
     bench.let_pass(2.0)
     bench.server.job_seconds = 100.0
-    bench.let_pass(15.0)
+    bench.let_pass(14.0)
     bench.request("documents")
     bench.let_pass(1.0)
-    if bench.status(name)["phase"] == "Running":
-        bench.remove(name)
+    assert (bench.status(name)["phase"], bench.status(name)["attempt"]["number"]) == ("Running", 2)
+    bench.remove(name)
     bench.let_pass(60.0)
 
     assert sent(bench) == 2
@@ -529,6 +544,25 @@ def test_a_job_keeps_the_target_when_its_object_is_deleted(bench: Bench) -> None
     assert sent(bench) == 1
 
 
+def test_the_job_of_a_further_attempt_is_not_over_because_the_one_before_was(bench: Bench) -> None:
+    """Its object is deleted while the DELETE is under way: no poll has told of this job yet."""
+    bench.start()
+    bench.server.fails = 1
+    bench.server.job_seconds = 1.0
+    first = bench.request("documents")
+    bench.let_pass(0.5)
+    second = bench.request("documents")
+    bench.server.send_faults.append(SendFault("slow", 8.0))
+    bench.server.job_seconds = 100.0
+    while bench.status(first)["attempt"]["number"] == 1:
+        bench.let_pass(0.5)
+    bench.remove(first)
+    bench.let_pass(60.0)
+
+    assert reason(bench, second) == "TargetBusy"
+    assert sent(bench) == 2
+
+
 def test_an_attempt_keeps_the_target_until_it_is_settled_when_its_object_is_deleted(bench: Bench) -> None:
     bench.start()
     bench.server.send_faults.append(SendFault("late", 50.0))
@@ -602,6 +636,59 @@ def test_a_deleted_object_s_job_keeps_its_target_though_the_lease_was_lost_for_a
 
     assert reason(bench, second) == "TargetBusy"
     assert sent(bench) == 1
+
+
+# Ended ones with a time to live
+
+
+class Deleting(ApiServer):
+    """It deletes, too, and can be told to list nothing."""
+
+    lists = True
+
+    def handle(self, method: str, path: str, query: dict[str, str], body: Any) -> tuple[int, Json]:
+        if path.endswith(f"/{PLURAL}") and not self.lists:
+            return 500, {"message": "no"}
+        status, answer = super().handle(method, path, query, body)
+        if method == "DELETE" and status == 200:
+            self.remove(path.rpartition("/")[2])
+        return status, answer
+
+
+def an_end_and_a_suspended_one_for_its_target(bench: Bench) -> tuple[Deleting, str, str]:
+    """The first is to be deleted half a minute after its end. No operator runs any more."""
+    api = Deleting(bench.loop)
+    api.watchers, api.judges = bench.api.watchers, bench.api.judges
+    bench.api = api
+    operator = bench.start()
+    first = bench.request("documents", ttlSecondsAfterFinished=30)
+    bench.let_pass(20.0)
+    assert reason(bench, first) == "DeletionCompleted"
+    bench.kill(operator)
+    return api, first, bench.request("documents", suspend=True)
+
+
+def test_nothing_expires_before_the_first_complete_list(bench: Bench) -> None:
+    """Until then nobody knows of the one that waits for the same target."""
+    api, first, second = an_end_and_a_suspended_one_for_its_target(bench)
+    api.lists = False
+    bench.start()
+    api.touch(first)
+    bench.let_pass(90.0)
+
+    assert api.objects.keys() == {first, second}
+
+
+def test_an_end_is_kept_as_long_as_another_request_for_its_target_is_unfinished(bench: Bench) -> None:
+    api, first, second = an_end_and_a_suspended_one_for_its_target(bench)
+    bench.start()
+    bench.let_pass(90.0)
+    assert api.objects.keys() == {first, second}
+
+    api.edit(second, suspend=False)
+    bench.let_pass(90.0)
+
+    assert api.objects.keys() == {second}
 
 
 # Nobody is forgotten

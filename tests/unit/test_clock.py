@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+import time
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 
@@ -85,6 +87,26 @@ def test_a_date_without_a_zone_is_utc(zone: str) -> None:
     assert clock.epoch == NOON - timedelta(seconds=100)
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux has a clock that counts a sleep")
+def test_a_machine_that_slept_knows_that_time_has_passed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The kernel's answers are those of a machine that ran for 100 s and slept for a day: by one that never
+    slept nobody could tell its clocks apart.
+    """
+    if sys.platform == "linux":  # for mypy, elsewhere
+        read = {time.CLOCK_BOOTTIME: 86_500.0, time.CLOCK_MONOTONIC: 100.0}
+        monkeypatch.setattr(time, "clock_gettime", read.__getitem__)
+
+    assert Clock().ticks() == 86_500.0
+
+
+def test_the_rounding_of_a_date_does_not_shift_a_clock_that_is_known() -> None:
+    clock = RemoteClock()
+    clock.observe(HEADER, 100.0, 100.0)
+    clock.observe(HEADER, 100.9, 100.9)
+
+    assert clock.epoch == NOON - timedelta(seconds=100)
+
+
 def test_skew_is_what_moorcheh_s_clock_lacks() -> None:
     clock = Clock(Ticks())
     clock.cluster.observe(HEADER, 100.0, 100.0)
@@ -108,6 +130,17 @@ def test_a_slow_answer_does_not_shift_a_clock_that_is_known() -> None:
     clock.observe("Mon, 23 Nov 2026 12:00:20 GMT", 101.0, 131.0)
 
     assert clock.epoch == NOON - timedelta(seconds=100)
+
+
+def test_a_server_s_clock_that_is_set_back_is_followed() -> None:
+    clock = RemoteClock()
+    clock.observe(HEADER, 100.0, 100.0)
+    clock.observe("Mon, 23 Nov 2026 11:00:10 GMT", 110.0, 110.0)
+
+    assert clock.epoch is not None
+    assert abs(
+        clock.epoch + timedelta(seconds=110) - (NOON - timedelta(minutes=59, seconds=50))
+    ) <= timedelta(seconds=1)
 
 
 def test_a_server_s_clock_that_is_set_is_followed() -> None:

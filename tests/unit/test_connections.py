@@ -91,3 +91,15 @@ async def test_a_ca_that_was_not_read_never_means_the_usual_ones() -> None:
         with pytest.raises(KeyError):
             connections.apply(Servers((Definition("a", "https://a", ca_file="/ca"),)), {"/other": "PEM"})
         assert not connections.all
+
+
+async def test_a_server_that_left_the_file_is_left_only_once_nothing_is_under_way_there() -> None:
+    async with some_connections(A, B) as connections:
+        a, b = connections.all
+        connections.apply(Servers((A,)))
+
+        connections.leave([b])
+        assert list(connections.all) == [a, b]
+
+        connections.leave([])
+        assert list(connections.all) == [a]

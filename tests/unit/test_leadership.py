@@ -103,6 +103,34 @@ async def test_a_leader_frozen_past_its_lease_does_not_lead_even_before_its_loop
     assert not first.leads()
 
 
+class SlowLeaseServer(LeaseServer):
+    def __init__(self, time: Time) -> None:
+        super().__init__()
+        self.time = time
+
+    async def call(self, method: str, path: str, *, body: Any = None) -> tuple[int, dict[str, Any]]:
+        self.time.ticks += 0.9
+        return await super().call(method, path, body=body)
+
+
+async def test_a_renewal_counts_from_when_it_was_sent_however_late_its_answer() -> None:
+    time = Time()
+    server, before = SlowLeaseServer(time), time.ticks
+    first = elector(server, time, "first")
+    assert await attempt(first)
+    time.ticks = before + RENEW_SECONDS
+    assert not first.leads()
+
+
+async def test_a_leader_whose_lease_somebody_gave_to_another_leads_no_more() -> None:
+    server, time = LeaseServer(), Time()
+    first = elector(server, time, "first")
+    assert await attempt(first)
+    assert server.lease is not None
+    server.lease["spec"]["holderIdentity"] = "second"
+    assert not await attempt(first)
+
+
 async def test_a_leader_whose_renewals_fail_gives_up_before_another_may_take_over() -> None:
     server, time = LeaseServer(), Time()
     first, second = elector(server, time, "first"), elector(server, time, "second")
