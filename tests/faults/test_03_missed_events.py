@@ -8,15 +8,11 @@ import pytest
 
 from dev.chaos import ALWAYS, Cut, Drop, Inject
 from tests.dev.waiting import until
-from tests.faults.world import RECOVERY
+from tests.faults.world import RECOVERY, RENEWED
 
 if TYPE_CHECKING:
     from tests.faults.conftest import Fault
     from tests.faults.world import FaultWorld
-
-
-RENEWED = 20.0
-"""Seconds, well under a relist's sixty: the watch itself must come back."""
 
 
 def miss(world: FaultWorld, *, heal: Cut | Inject | None) -> None:

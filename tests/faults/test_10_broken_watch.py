@@ -10,15 +10,12 @@ from dev.chaos import Answer, Call, Cut, Duplicate, Hold, Inject, Stall
 from moorcheh_operator import cluster, handlers
 from tests.dev.waiting import until
 from tests.faults.test_21_many import make_finished
+from tests.faults.world import RENEWED
 
 if TYPE_CHECKING:
     from dev.chaos import EventFault
     from tests.faults.conftest import Fault
     from tests.faults.world import FaultWorld
-
-
-RENEWED = 20.0
-"""Seconds, well under a relist's sixty: the watch itself must come back."""
 
 
 def still_served(world: FaultWorld, prefix: str, *, within: float = RENEWED) -> None:

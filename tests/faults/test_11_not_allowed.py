@@ -10,13 +10,11 @@ import pytest
 
 from dev.chaos import ALWAYS, Answer, Cut
 from tests.dev.waiting import until
+from tests.faults.world import RENEWED
 
 if TYPE_CHECKING:
     from tests.faults.conftest import Fault
     from tests.faults.world import FaultWorld
-
-WATCHED = 20.0
-"""Seconds, well under a relist's sixty: the watch itself must be back."""
 
 
 @pytest.mark.timeout(500)
@@ -40,7 +38,7 @@ def test_11_without_rights_for_a_while_it_recovers_or_exits_with_an_error(
             world.finish(asked)
             # The first one may be found by a list that was due; the second one only by a watch.
             for number in (1, 2):
-                world.finish(world.ask_many(1, f"afterwards-{code}-{number}"), within=WATCHED)
+                world.finish(world.ask_many(1, f"afterwards-{code}-{number}"), within=RENEWED)
 
             assert {len(one.deletes) for one in asked} == {1}
 

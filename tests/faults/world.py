@@ -34,6 +34,8 @@ OPTIONS = {
     "MOORCHEH_VERIFY_SECONDS": "16",
     "MOORCHEH_MAX_RUNNING_JOBS": "0",
 }
+RENEWED = 40.0
+"""Seconds within which a watch serves again, on a busy machine too: a relist, a minute apart, can't be why."""
 RECOVERY = 100.0
 """Seconds within which all requests must have ended once the faults stop (I4): a relist, a settled attempt,
 two looks, and whatever a busy machine adds."""
