@@ -35,7 +35,7 @@ OPTIONS = {
     "MOORCHEH_MAX_RUNNING_JOBS": "0",
 }
 RENEWED = 40.0
-"""Seconds within which a watch serves again, on a busy machine too: a relist, a minute apart, can't be why."""
+"""Seconds within which a watch serves again, on a busy machine too: no relist, a minute apart, is why."""
 RECOVERY = 100.0
 """Seconds within which all requests must have ended once the faults stop (I4): a relist, a settled attempt,
 two looks, and whatever a busy machine adds."""
