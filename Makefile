@@ -41,8 +41,8 @@ test: control-plane  ## every test, on a real kube-apiserver
 test-faults: export FAULTS_SOAK_SECONDS ?= 600
 test-faults: control-plane  ## every fault of docs/reliability.md, the long ones too, and its table (> 1 hour)
 	@rm -rf .pytest_cache/faults
-	$(BIN)/python -m pytest -n $(JOBS) tests/faults
-	@$(BIN)/python -m tests.faults.report
+	@# The table tells of the runs that failed, too.
+	$(BIN)/python -m pytest -n $(JOBS) tests/faults; status=$$?; $(BIN)/python -m tests.faults.report; exit $$status
 
 test-mutations: control-plane  ## remove each safety line in turn: some test must fail
 	@$(BIN)/python -m dev.mutate

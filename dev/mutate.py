@@ -86,8 +86,7 @@ class Result:
 
     @property
     def good(self) -> bool:
-        verdict = self.outcome.verdict
-        return verdict is Verdict.CAUGHT or (verdict is Verdict.HUNG and self.mutation.may_hang)
+        return self.outcome.verdict is Verdict.CAUGHT
 
     def __str__(self) -> str:
         verdict, words = self.outcome.verdict, self.outcome.words

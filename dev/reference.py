@@ -52,7 +52,7 @@ REASONS: dict[Phase, dict[Reason, str]] = {
         Reason.REJECTED: "Moorcheh answered the DELETE with 400 or 422",
         Reason.TARGET_ABSENT: "not there, and `spec.ifAbsent` is `Fail`",
         Reason.PRECONDITION_FAILED: "a precondition is not met",
-        Reason.PRECONDITION_UNVERIFIABLE: "the server does not say enough to check a precondition",
+        Reason.PRECONDITION_UNVERIFIABLE: "the server does not say enough to tell the right namespace",
         Reason.TARGET_NEWER_THAN_REQUEST: "the namespace was created after the request",
         Reason.DEADLINE_EXCEEDED: "not ended within `spec.activeDeadlineSeconds`",
         Reason.OUTCOME_UNKNOWN: "a DELETE may have been sent, and nothing tells what became of it",

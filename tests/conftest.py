@@ -57,7 +57,8 @@ class SharersTogether(LoadScopeScheduling):  # type: ignore[misc]  # untyped
 
 @cache
 def _shares(path: str) -> bool:
-    return 'scope="module"' in (ROOT / path).read_text()
+    files = [ROOT / path, (ROOT / path).with_name("conftest.py")]
+    return any('scope="module"' in file.read_text() for file in files if file.exists())
 
 
 @pytest.fixture(scope="session")

@@ -17,7 +17,6 @@ class Mutation:
     file: str  # in operator/moorcheh_operator
     edits: tuple[tuple[str, str], ...]  # texts to search for, and what replaces them
     tests: tuple[str, ...] = ()  # files that should notice, tried before all others
-    may_hang: bool = False  # what it makes wait for ever not even pytest-timeout can end, so no test is named
 
     def apply(self, root: Path) -> str:
         """Change the file under `root`; its text as it was."""

@@ -80,12 +80,12 @@ SENDING = [
                 "        self._set_claiming(tracked, claiming=True)\n",
                 (
                     "        self._set_claiming(tracked, claiming=True)\n"
-                    "        assert tracked.lane is not None\n"
-                    "        early = await self._send_delete(tracked, tracked.lane.lane, attempt_id, now)\n"
+                    "        assert tracked.held is not None\n"
+                    "        early = await self._send_delete(tracked, tracked.held.lane, attempt_id, now)\n"
                 ),
             ),
             (
-                "            sent = await self._send_delete(tracked, tracked.lane.lane, attempt_id, now)",
+                "            sent = await self._send_delete(tracked, tracked.held.lane, attempt_id, now)",
                 "            sent = early",
             ),
         ),
@@ -101,8 +101,8 @@ SENDING = [
         "3",
         "the send window",
         "reconciler.py",
-        "elif self._clock.ticks() - now.ticks > lifecycle.SEND_WINDOW or tracked.lane is None:",
-        "elif tracked.lane is None:",
+        "elif self._clock.ticks() - now.ticks > lifecycle.SEND_WINDOW or tracked.held is None:",
+        "elif tracked.held is None:",
     ),
     one(
         "3",
@@ -171,15 +171,15 @@ SENDING = [
         "14",
         "one that does not lead claims nothing",
         "reconciler.py",
-        "        if self._leads() and not self._stopping:\n",
-        "        if not self._stopping:\n",
+        "(self._leads() or tracked.request.withdrawn)",
+        "True",
     ),
     one(
         "14",
-        "who lost the Lease for a moment keeps in mind which targets deleted objects have",
+        "a deleted object's job is followed by every replica",
         "reconciler.py",
-        "if self._stopping or (withdrawn_job and now.ticks - tracked.shown_since > WITHDRAWN_KEPT):",
-        "if self._stopping or withdrawn_job:",
+        "(self._leads() or tracked.request.withdrawn)",
+        "self._leads()",
     ),
     one(
         "14",
@@ -199,8 +199,8 @@ SENDING = [
         "14",
         "one that is stopping claims nothing",
         "reconciler.py",
-        "        if self._leads() and not self._stopping:\n",
-        "        if self._leads():\n",
+        "if not self._stopping and (self._leads()",
+        "if (self._leads()",
     ),
 ]
 

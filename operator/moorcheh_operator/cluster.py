@@ -291,7 +291,7 @@ class Cluster:
         return _Answer(response.status, data)
 
 
-def pause(failures: int) -> float:
+def retry_pause(failures: int) -> float:
     """Seconds after the n-th call in a row that the API server did not answer: 0.25, 0.5 … 10."""
     return min(backoff(failures) / 4, PAUSE_MOST)
 

@@ -22,7 +22,7 @@ from .access import Access, access, same_refusal, seen_at
 from .announcements import announcement, log_fields, log_names, long_wait
 from .answers import NotSent, PollAnswer, SendAnswer, Unavailable
 from .clock import Clock, Now
-from .cluster import Cluster, ClusterError, Conflict, Invalid, Unanswered, WriteAnswer, Written, pause
+from .cluster import Cluster, ClusterError, Conflict, Invalid, Unanswered, WriteAnswer, Written, retry_pause
 from .connections import Connection, Connections
 from .events import Events
 from .expirations import Expirations
@@ -34,17 +34,15 @@ from .metrics import Metrics
 from .model import ENDED, MalformedRequestError, Phase, Request, Status, identity, parse
 from .moorcheh import Lane, Moorcheh
 from .placement import Place, needs_labels, place, url_of, working_at
-from .relist import RELIST_SECONDS, Relist
+from .relist import CRASH_SECONDS, RELIST_SECONDS, Relist
 from .retention import ignored
 from .statuses import bare
 from .targets import Targets
 from .tenure import follows_job, uses_slot
 
 UNWRITABLE_SECONDS = 30.0  # before a status that the schema rejects is tried again
-CRASH_SECONDS = 5.0  # before a task that raised is carried on
 ENDS_KEPT = timedelta(hours=1)  # what is older than an unfinished request decides nothing for it
 EVENTS_DRAIN_SECONDS = 2.0
-WITHDRAWN_KEPT = 3600.0  # seconds that one that does not lead keeps a deleted object's job in mind
 
 logger = logging.getLogger(__name__)
 
@@ -54,7 +52,7 @@ class Held:
     """An HTTP slot for a DELETE, and whose it is."""
 
     lane: Lane
-    of: Moorcheh
+    moorcheh: Moorcheh
     since: float  # ticks
 
 
@@ -67,7 +65,7 @@ class Tracked:
     server: Connection | None = None  # None: there is none for it
     place: Place | None = None
     wake: asyncio.Event = field(default_factory=asyncio.Event)
-    lane: Held | None = None  # from before the look-up to the DELETE's answer
+    held: Held | None = None  # from before the look-up to the DELETE's answer
     target_since: float | None = None  # ticks; None while another request has the target
     waiting: tuple[str, str, float] | None = None  # phase and reason that a wait would show, since when
     unanswered: int = 0  # status writes in a row without an answer
@@ -250,7 +248,7 @@ class Reconciler:
 
     async def _advance(self, tracked: Tracked) -> bool:
         """One step. False: the task is over."""
-        if tracked.lane is None and needs_labels(tracked.request, self._connections.servers):
+        if tracked.held is None and needs_labels(tracked.request, self._connections.servers):
             await self._labels.refresh(tracked.request.namespace)
         step, now = self._decide(tracked)
         if not isinstance(step, Claim):
@@ -279,21 +277,20 @@ class Reconciler:
         return True
 
     async def _stand_by(self, tracked: Tracked, now: Now) -> bool:
-        """False: there is nothing to stand by for. No list shows a deleted object, so its job is kept in mind
-        for a while: a leader may lose the Lease for a moment, and its successor must know who has the target.
-        """
+        """False: it is over, as this process is."""
         self._let_go(tracked)
         if not uses_slot(tracked.request, tracked.facts, now):
             self._release_slot(tracked)
-        withdrawn_job = tracked.request.withdrawn and tracked.request.status.phase is not Phase.SUBMITTING
-        if self._stopping or (withdrawn_job and now.ticks - tracked.shown_since > WITHDRAWN_KEPT):
+        if self._stopping:
             return False
         await self._sleep(tracked, None)
         return True
 
     def _may_act(self, tracked: Tracked, step: Step) -> bool:
-        """One that does not lead, or is stopping, only records what it has sent itself."""
-        if self._leads() and not self._stopping:
+        """One that does not lead, or is stopping, only records what it has sent itself. Every replica follows
+        a deleted object's job: no list shows it, and whoever leads next must know who has the target.
+        """
+        if not self._stopping and (self._leads() or tracked.request.withdrawn):
             return True
         return isinstance(step, Record) and lifecycle.own_send(tracked.request, tracked.facts) is not None
 
@@ -320,16 +317,16 @@ class Reconciler:
             queued=tracked.facts.queued or blocked,
             rival_end=self._targets.last_end(request),
             held_since=None
-            if tracked.lane is None or tracked.target_since is None
-            else max(tracked.lane.since, tracked.target_since),
+            if tracked.held is None or tracked.target_since is None
+            else max(tracked.held.since, tracked.target_since),
         )
         limits = tracked.server.limits if tracked.server else self._connections.default_limits
         return lifecycle.next_step(request, tracked.facts, now, limits), now
 
     def _let_go(self, tracked: Tracked) -> None:
-        if tracked.lane is not None:
-            tracked.lane.of.release(tracked.lane.lane)
-            tracked.lane = None
+        if tracked.held is not None:
+            tracked.held.moorcheh.release(tracked.held.lane)
+            tracked.held = None
 
     @staticmethod
     def _occupy_slot(tracked: Tracked) -> None:
@@ -415,7 +412,7 @@ class Reconciler:
             taken = server.slots.take(tracked.request.seniority, functools.partial(_slot_free, tracked))
             tracked.facts = dataclasses.replace(tracked.facts, slots_full=not taken)
             if taken:
-                tracked.lane = Held(await moorcheh.acquire(), moorcheh, self._clock.ticks())
+                tracked.held = Held(await moorcheh.acquire(), moorcheh, self._clock.ticks())
         started, answer, answered = await moorcheh.look_up()
         if self._place(tracked.request)[0] == server.url:  # else it tells of a server that is not meant now
             tracked.facts = after_look(tracked.facts, name, answer, started, answered, server.url)
@@ -453,13 +450,13 @@ class Reconciler:
             sent = NotSent(f"the claim could not be recorded: {words}")
         elif tracked.request.withdrawn:
             sent = NotSent("the request was deleted before its DELETE was sent")
-        elif self._clock.ticks() - now.ticks > lifecycle.SEND_WINDOW or tracked.lane is None:
+        elif self._clock.ticks() - now.ticks > lifecycle.SEND_WINDOW or tracked.held is None:
             sent = NotSent(f"the claim took longer than {lifecycle.SEND_WINDOW:.0f} s to record")
         elif tracked.server is None or abs(tracked.server.clock.skew() - look.skew) > CLOCK_ERROR:
             # A machine that slept: the look-up was judged by a clock that had stood still (rule 8).
             sent = NotSent("the clocks moved between the look-up and the claim")
         else:
-            sent = await self._send_delete(tracked, tracked.lane.lane, attempt_id, now)
+            sent = await self._send_delete(tracked, tracked.held.lane, attempt_id, now)
         tracked.facts = after_send(tracked.facts, Sent(attempt_id, sent, self._clock.ticks(), before))
 
     def _set_claiming(self, tracked: Tracked, *, claiming: bool) -> None:
@@ -527,7 +524,7 @@ class Reconciler:
         if tracked.unanswered == 1:
             words = "status write in vain, to be decided anew: %s"
             logger.warning(words, error, extra=log_names(tracked.request))
-        await asyncio.sleep(pause(tracked.unanswered))
+        await asyncio.sleep(retry_pause(tracked.unanswered))
 
     async def _read(self, tracked: Tracked) -> None:
         """Until the API server answers: without it nothing can be decided."""
@@ -539,7 +536,7 @@ class Reconciler:
                 failures += 1
                 if failures == 1:
                     logger.warning("can't read: %s", error, extra=log_names(tracked.request))
-                await asyncio.sleep(pause(failures))
+                await asyncio.sleep(retry_pause(failures))
                 continue
             if request is None or request.uid != tracked.request.uid:
                 request = dataclasses.replace(tracked.request, withdrawn=True)

@@ -8,11 +8,11 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from .clock import Clock
-from .cluster import Cluster, ClusterError, pause
+from .cluster import Cluster, ClusterError, retry_pause
 from .model import MalformedRequestError
 
 RELIST_SECONDS = 60.0
-CRASH_SECONDS = 5.0  # before a list that raised is made again
+CRASH_SECONDS = 5.0  # before a task that raised goes on
 
 logger = logging.getLogger(__name__)
 
@@ -57,7 +57,7 @@ class Relist:
                 failures += 1
                 if failures == 1:
                     logger.warning("the requests could not be listed, which is tried again: %s", error)
-                await asyncio.sleep(pause(failures))
+                await asyncio.sleep(retry_pause(failures))
                 continue
             except Exception:
                 # Without lists nothing is claimed and nothing found again: this task must outlive anything.

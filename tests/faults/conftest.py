@@ -18,11 +18,12 @@ from tests.faults.world import RECOVERY, FaultWorld
 from tests.integration.conftest import install
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Iterable, Iterator
+    from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
     from pathlib import Path
 
     from dev.controlplane import ControlPlane
     from tests.faults.invariants import Account
+    from tests.integration.life import Asked
 
 T = TypeVar("T")
 
@@ -38,8 +39,17 @@ class ToldWorld(FaultWorld):
     """Where requests do not end, it says so with the figures of the run."""
 
     def recover(self, within: float = RECOVERY) -> None:
-        try:
+        with self._told():
             super().recover(within)
+
+    def finish(self, asked: Sequence[Asked], *, within: float = RECOVERY) -> None:
+        with self._told():
+            super().finish(asked, within=within)
+
+    @contextmanager
+    def _told(self) -> Iterator[None]:
+        try:
+            yield
         except AssertionError:
             self.verify()  # raises, with the account
             raise

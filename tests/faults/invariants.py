@@ -53,8 +53,6 @@ class Evidence:
     kills: Sequence[float]  # monotonic: when an operator was killed
     freezes: Sequence[float]
     waits_allowed: int  # status writes for waits, beyond the usual
-    lost: frozenset[str] = frozenset()  # requests (names) whose answers were lost as only the test knows
-    still_open: frozenset[str] = frozenset()  # requests (names) that need not have ended
 
     def objects(self) -> dict[str, list[Json]]:
         by_uid: defaultdict[str, list[Json]] = defaultdict(list)
@@ -203,9 +201,7 @@ def _i4_all_ended(evidence: Evidence, account: Account) -> list[str]:
     unfinished = [
         versions[-1]
         for uid, versions in evidence.objects().items()
-        if uid not in gone
-        and versions[-1]["metadata"]["name"] not in evidence.still_open
-        and versions[-1]["status"].get("phase") not in ENDED
+        if uid not in gone and versions[-1]["status"].get("phase") not in ENDED
     ]
     account.unfinished = len(unfinished)
     return [f"not finished: {body['metadata']['name']} {body['status']}" for body in unfinished]
@@ -276,10 +272,7 @@ def _answers_lost(evidence: Evidence) -> set[str]:
         for call in evidence.calls
         if (call.meaning.verb, call.meaning.resource) == WIRE_DELETE and (call.fault or call.status is None)
     }
-    by_the_test = {
-        _claim(one.body) for one in evidence.versions if one.body["metadata"]["name"] in evidence.lost
-    }
-    return {claim for claim in in_flight.union(spoiled, not_passed_on, by_the_test) if claim}
+    return {claim for claim in in_flight.union(spoiled, not_passed_on) if claim}
 
 
 def _is_spoiled(delete: SeenDelete) -> bool:

@@ -122,7 +122,6 @@ def test_01_killed_at_every_point_it_deletes_once_and_nothing_newer(fault: Fault
             made.append(others)
 
     fault.each([(number, stage) for number in range(1, calls + BEYOND + 1) for stage in STAGES], at)
-    assert killed >= {(number, stage) for number in range(1, min(made) + 1) for stage in STAGES}
     assert sum(account.kills for account in fault.accounts) == len(killed)
     fault.figures |= {"fewest calls of a deletion": min(made), "points of a kill": len(killed)}
 

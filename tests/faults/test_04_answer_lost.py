@@ -32,7 +32,6 @@ def test_04_a_lost_answer_is_verified_in_the_listing_and_never_sent_again(fault:
         world.moorcheh.create("again", items=5)
         world.moorcheh.fault("recreate", "again", kind="end", precious=True)
         world.moorcheh.fault("delete", "again", kind="drop", effect=True)
-        world.lost = {"lost-answer", "late"}  # one was held for too long, the other is late
         lost = [world.ask(f"lost-{kind}") for kind in FAULTS]
         late, again = world.ask("late"), world.ask("again")
         world.finish([*lost, late, again])

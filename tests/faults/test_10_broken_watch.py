@@ -47,6 +47,7 @@ def test_10_a_watch_that_breaks_is_renewed_or_ends_the_operator_with_an_error(fa
     """410, 500, a cut in the middle of a line, events twice, a list that has expired: each heals."""
     troubles: list[EventFault] = [Inject(410), Inject(500), Cut(), Inject(410)]
     with fault.world() as world:
+        world.fail_relists()
         running = world.ask_many(3, "running", items=5, seconds=20.0)
         for number, broken in enumerate(troubles):
             disturb(world, broken)
@@ -67,6 +68,7 @@ def test_10_a_watch_that_breaks_is_renewed_or_ends_the_operator_with_an_error(fa
 def test_10_what_is_held_back_by_a_watch_comes_late_but_comes(fault: Fault) -> None:
     """A watch that holds everything for a while, then delivers it at once."""
     with fault.world() as world:
+        world.fail_relists()
         assert until(lambda: is_watching(world))
         rule = world.script.on_event(Hold(), "ADDED", count=5)
         asked = world.ask_many(5, "held")

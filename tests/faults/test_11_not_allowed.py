@@ -29,8 +29,8 @@ def test_11_without_rights_for_a_while_it_recovers_or_exits_with_an_error(
             asked = world.ask_many(3, f"quick-{code}")
             asked += world.ask_many(3, f"slow-{code}", items=5, seconds=5.0)
             assert until(functools.partial(world.has_sent, sent + 3), within=30)
-            rule = world.script.on(Answer(code), count=ALWAYS)
             assert until(lambda: world.api.watches > 0)
+            rule = world.script.on(Answer(code), count=ALWAYS)
             assert world.api.disturb(Cut()) >= 1
             end = time.monotonic() + seconds
             assert until(functools.partial(kept_until, world, end), within=seconds + 5)

@@ -13,7 +13,7 @@ from collections import Counter
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any, Self
 
-from dev.chaos import Call, Proxy, Script, kubernetes_call, moorcheh_call
+from dev.chaos import ALWAYS, Answer, Call, Proxy, Rule, Script, kubernetes_call, moorcheh_call
 from dev.operator_process import OperatorProcess
 from tests.dev.waiting import until
 from tests.faults.invariants import Account, Evidence, account_of
@@ -35,7 +35,7 @@ OPTIONS = {
     "MOORCHEH_MAX_RUNNING_JOBS": "0",
 }
 RENEWED = 40.0
-"""Seconds within which a watch serves again, on a busy machine too: no relist, a minute apart, is why."""
+"""Seconds within which a watch serves again, on a busy machine too."""
 RECOVERY = 100.0
 """Seconds within which all requests must have ended once the faults stop (I4): a relist, a settled attempt,
 two looks, and whatever a busy machine adds."""
@@ -77,8 +77,6 @@ class FaultWorld(World):
         self.freezes: list[float] = []
         self._stopped: set[OperatorProcess] = set()
         self.also: Counter[str] = Counter()  # injected by the test itself
-        self.lost: set[str] = set()  # requests whose answer gets lost in a way that only the test knows
-        self.still_open: set[str] = set()
         self.account: Account | None = None
         self._up = up
         self._waits_allowed = waits_allowed
@@ -178,6 +176,16 @@ class FaultWorld(World):
         made = self.moorcheh.create_many(count, f"{prefix}-", **created)
         return [self.ask(one["name"]) for one in made]
 
+    def fail_relists(self) -> Rule:
+        """What is noticed from now on, a watch has told, or the first list of a new process."""
+        return self.script.on(
+            Answer(500),
+            "list",
+            "namespacedeletions",
+            count=ALWAYS,
+            when=lambda call: "fieldSelector=" in call.path,
+        )
+
     def keep_running(self) -> None:
         """What a kubelet does: an operator that has ended is started again. It must have said why."""
         for operator in self.operators:
@@ -231,7 +239,7 @@ class FaultWorld(World):
         return self.moorcheh.counts().get("delete", 0) >= deletes
 
     def unfinished(self) -> list[dict[str, Any]]:
-        return [body for body in self.witness.unfinished() if body["metadata"]["name"] not in self.still_open]
+        return self.witness.unfinished()
 
     def verify(self) -> Account:
         """Every invariant, by `account_of`."""
@@ -244,9 +252,7 @@ class FaultWorld(World):
             calls=list(self.script.calls),
             kills=self.kills,
             freezes=self.freezes,
-            lost=frozenset(self.lost),
             waits_allowed=self._waits_allowed,
-            still_open=frozenset(self.still_open),
         )
         self.account = account_of(evidence, self.script.injected + self.also)
         return self.account
