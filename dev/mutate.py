@@ -36,7 +36,7 @@ from dev.mutations.table import TABLE
 
 ROOT = Path(__file__).resolve().parent.parent
 COPIED = ("operator", "tests", "dev", "crds", "manifests", "docs", "pyproject.toml", "README.md")
-SECONDS = 300  # for one stage; pytest-timeout ends most tests that hang, and they are named then
+SECONDS = 900  # for one stage; pytest-timeout ends most tests that hang, and they are named then
 # A file that can't be collected is an ERROR too, but has no `::`.
 FIRST_FAILURE = re.compile(r"^(?:FAILED|ERROR) (tests/\S+?::.*?)(?: - .*)?$", re.MULTILINE)
 TESTS_FAILED = 1  # pytest's exit code; all but 0 and this say that it could not do its work

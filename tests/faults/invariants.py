@@ -30,7 +30,7 @@ WIRE_DELETE = ("delete", "moorcheh-namespaces")
 WRITES_PER_ATTEMPT = 4  # claim, job id or the way back, verifying, end or retry
 WRITES_FOR_WAITING = 6  # Pending for this and that reason, its first look, suspension, its end
 PROGRESS_SECONDS = 5.0
-WATCH_LATE = 0.5
+LATE = 0.5  # seconds: what was on its way when its writer was killed arrives after that, and so may the watch
 SLACK = 4.0  # creation times are cut to the second, and rule 8 tolerates three
 
 
@@ -300,7 +300,7 @@ def _times_in_flight(evidence: Evidence) -> dict[str, tuple[float, float]]:
         if before is not None and (before != claim or not is_open):
             times[before] = times[before][0], version.seen
         if claim is not None and is_open:
-            begun = written.get(claim.partition("/")[2], version.seen - WATCH_LATE)
+            begun = written.get(claim.partition("/")[2], version.seen) - LATE
             times.setdefault(claim, (begun, inf))
             open_now[uid] = claim
     return times

@@ -25,13 +25,15 @@ def miss(world: FaultWorld, *, heal: Cut | Inject | None) -> None:
     for one in (approved, withdrawn):
         one.reaches("Suspended")
 
+    # A bookmark would let the watch go on behind what was dropped.
+    bookmarks = world.script.on_event(Drop(), "BOOKMARK", count=ALWAYS)
     drops = [world.script.on_event(Drop(), kind, count=ALWAYS) for kind in ("ADDED", "MODIFIED", "DELETED")]
     created = world.ask_many(1, "created")[0]
     approved.change(suspend=False)
     withdrawn.withdraw()
     if heal is not None:
         assert until(lambda: all(rule.used for rule in drops))
-        for rule in drops:
+        for rule in [*drops, bookmarks]:
             rule.release()
         assert world.api.disturb(heal) >= 1
     world.finish([created, approved], within=RECOVERY if heal is None else RENEWED)
