@@ -35,6 +35,7 @@ class OperatorProcess:
             "LEADER_ELECTION": "off",
             **options,
         }
+        self.starts: list[float] = []  # monotonic
         self._process: Process | None = None
 
     @property
@@ -55,6 +56,7 @@ class OperatorProcess:
 
     def start(self, *, ready: bool = True) -> Self:
         """Again after a stop or a kill, with the same options; `ready`: return once it is."""
+        self.starts.append(time.monotonic())
         command = [sys.executable, "-m", "moorcheh_operator", "run"]
         self._process = Process(command, output=self.output, name="operator", env=self._environment)
         if ready:

@@ -6,6 +6,7 @@ What every scenario must keep is `tests.integration.invariants`; here is what ne
 from __future__ import annotations
 
 import json
+from bisect import bisect
 from collections import Counter, defaultdict
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
@@ -30,7 +31,7 @@ WIRE_DELETE = ("delete", "moorcheh-namespaces")
 WRITES_PER_ATTEMPT = 4  # claim, job id or the way back, verifying, end or retry
 WRITES_FOR_WAITING = 6  # Pending for this and that reason, its first look, suspension, its end
 PROGRESS_SECONDS = 5.0
-LATE = 0.5  # seconds: what was on its way when its writer was killed arrives after that, and so may the watch
+WATCH_LATE = 0.5
 SLACK = 4.0  # creation times are cut to the second, and rule 8 tolerates three
 
 
@@ -52,6 +53,7 @@ class Evidence:
     calls: Sequence[Call]
     kills: Sequence[float]  # monotonic: when an operator was killed
     freezes: Sequence[float]
+    starts: Sequence[float]  # of operators, in order
     waits_allowed: int  # status writes for waits, beyond the usual
 
     def objects(self) -> dict[str, list[Json]]:
@@ -264,7 +266,7 @@ def _answers_lost(evidence: Evidence) -> set[str]:
     in_flight = {
         claim
         for claim, (begun, over) in _times_in_flight(evidence).items()
-        if any(begun <= at <= over for at in [*evidence.kills, *evidence.freezes])
+        if any(begun <= until and at <= over for at, until in _interruptions(evidence))
     }
     spoiled = {delete["request_id"] for delete in evidence.record["deletes"] if _is_spoiled(delete)}
     not_passed_on = {
@@ -273,6 +275,17 @@ def _answers_lost(evidence: Evidence) -> set[str]:
         if (call.meaning.verb, call.meaning.resource) == WIRE_DELETE and (call.fault or call.status is None)
     }
     return {claim for claim in in_flight.union(spoiled, not_passed_on) if claim}
+
+
+def _interruptions(evidence: Evidence) -> list[tuple[float, float]]:
+    """From when to when a claim may arrive that nobody sends for any more: what the one that was killed had
+    written comes late on a busy machine, but what comes before the next start is not the next one's.
+    """
+    starts = evidence.starts
+    kills = [
+        (at, starts[after] if (after := bisect(starts, at)) < len(starts) else inf) for at in evidence.kills
+    ]
+    return kills + [(at, at) for at in evidence.freezes]
 
 
 def _is_spoiled(delete: SeenDelete) -> bool:
@@ -300,7 +313,7 @@ def _times_in_flight(evidence: Evidence) -> dict[str, tuple[float, float]]:
         if before is not None and (before != claim or not is_open):
             times[before] = times[before][0], version.seen
         if claim is not None and is_open:
-            begun = written.get(claim.partition("/")[2], version.seen) - LATE
+            begun = written.get(claim.partition("/")[2], version.seen - WATCH_LATE)
             times.setdefault(claim, (begun, inf))
             open_now[uid] = claim
     return times

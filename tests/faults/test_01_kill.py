@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 Stage = Literal["before", "forwarded", "dropped"]
 STAGES: tuple[Stage, ...] = ("before", "forwarded", "dropped")
-WORLDS = 2  # at once, each with its share of the kills
+WORLDS = 4  # at once, each with its share of the kills
 BEYOND = 3  # calls more than were counted once: the number varies
 RANDOM_KILLS = int(os.environ.get("FAULTS_KILLS", "500"))
 

@@ -62,6 +62,7 @@ def good() -> Evidence:
         calls=[],
         kills=[],
         freezes=[],
+        starts=[0.0],
         waits_allowed=0,
     )
 
@@ -200,7 +201,7 @@ def test_one_that_is_verified_over_several_kills_counts_once() -> None:
         version(3.0, **{**open_attempt, "reason": "Verifying"}),
         version(20.0, **{**open_attempt, "phase": "Failed", "reason": "OutcomeUnknown"}),
     ]
-    evidence.kills = [5.0, 10.0, 15.0]
+    evidence.kills, evidence.starts = [5.0, 10.0, 15.0], [0.0, 2.5, 6.0, 11.0, 16.0]
     with pytest.raises(BrokenInvariantsError, match="OutcomeUnknown"):
         account_of(evidence, {})
     evidence.kills = [2.0, *evidence.kills]
@@ -212,7 +213,22 @@ def test_one_that_was_in_flight_at_a_kill_may_be_unknown() -> None:
     """One kill between claim and answer allows one."""
     evidence = good()
     unknown_without_a_cause(evidence)
-    evidence.kills = [2.0]
+    evidence.kills, evidence.starts = [2.0], [0.0, 2.5]
+
+    assert account_of(evidence, {}).outcome_unknown_allowed == 1
+
+
+def test_a_claim_that_arrives_after_the_kill_and_before_the_next_start_was_in_flight() -> None:
+    """It was in a socket's buffer. One that arrives after the start is the next one's own."""
+    evidence = good()
+    unknown_without_a_cause(evidence)
+    evidence.calls = [
+        Call(1, 0.9, PATCH, "/", body=f'{{"status": {{"attempt": {{"id": "{ATTEMPT}"}}}}}}'.encode())
+    ]
+    evidence.kills, evidence.starts = [0.2], [0.0, 0.8]
+    with pytest.raises(BrokenInvariantsError, match="OutcomeUnknown"):
+        account_of(evidence, {})
+    evidence.starts = [0.0, 1.0]
 
     assert account_of(evidence, {}).outcome_unknown_allowed == 1
 

@@ -252,6 +252,7 @@ class FaultWorld(World):
             calls=list(self.script.calls),
             kills=self.kills,
             freezes=self.freezes,
+            starts=sorted(at for operator in self.operators for at in operator.starts),
             waits_allowed=self._waits_allowed,
         )
         self.account = account_of(evidence, self.script.injected + self.also)
