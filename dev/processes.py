@@ -27,7 +27,7 @@ import time
 from contextlib import contextmanager, suppress
 from itertools import chain
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Self
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -165,7 +165,8 @@ class _ReservedPorts:
 
     def __init__(self) -> None:
         path = Path(tempfile.gettempdir()) / f"moorcheh-dev-ports-{os.getuid()}"
-        self._file: IO[bytes] = path.open("ab")  # closing it would give the locks back
+        # No file object: its end is this process's, closing it would give the locks back.
+        self._file = os.open(path, os.O_CREAT | os.O_WRONLY, 0o600)
         self._taken: set[int] = set()
 
     def take(self, port: int) -> bool:

@@ -27,11 +27,12 @@ class Fail:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """The proxy answers; the upstream never hears of the call."""
+    """The proxy answers. The upstream never hears of the call, or has carried it out (`forwarded`)."""
 
     status: int
     message: str = "injected"
     headers: tuple[tuple[str, str], ...] = ()
+    forwarded: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -54,16 +54,13 @@ class ResentError(Exception):
 class Proxy:
     """A context manager; `url` is where it listens."""
 
-    def __init__(
-        self, script: Script, upstream: str, *, reads: Reading, ca_file: Path | None = None, keep: bool = True
-    ) -> None:
+    def __init__(self, script: Script, upstream: str, *, reads: Reading, ca_file: Path | None = None) -> None:
         self.script = script
         self.url = f"http://127.0.0.1:{(port := free_port())}"
         self._port = port
         self._upstream = upstream
         self._reads = reads
         self._ca_file = ca_file
-        self._keep = keep
         self._streams: list[Stream] = []
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._serve, name=f"proxy to {upstream}", daemon=True)
@@ -157,7 +154,7 @@ class Proxy:
         match rule.fault if rule else None:
             case Fail():
                 return closed(request)
-            case Answer(status, message, headers):
+            case Answer(status, message, headers, forwarded=False):
                 return _refusal(status, message, dict(headers))
             case Replay(body):
                 return web.Response(body=body, content_type="application/json")
@@ -178,6 +175,8 @@ class Proxy:
         match rule.fault if rule else None:
             case Drop():
                 return closed(request)
+            case Answer(status, message, headers):
+                return _refusal(status, message, dict(headers))
             case Gate(then, "forwarded"):
                 then(call)
                 return closed(request)
@@ -195,7 +194,7 @@ class Proxy:
         async with self._ask(request, call.body) as answer:
             data = await answer.read()
             call.status, call.answered = answer.status, time.monotonic()
-            if self._keep and call.meaning.name and len(data) <= KEPT:
+            if call.meaning.name and len(data) <= KEPT:
                 call.answer = data
             headers = [(key, value) for key, value in answer.headers.items() if _end_to_end(key)]
             return web.Response(status=answer.status, body=data, headers=headers)

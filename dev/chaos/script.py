@@ -108,6 +108,8 @@ class Script:
         kind = type(fault).__name__.lower()
         if detail := getattr(fault, "status", None) or getattr(fault, "code", None):
             kind = f"{kind} {detail}"
+        if getattr(fault, "forwarded", False):
+            kind += " to what took effect"
         call.fault = kind
         if not isinstance(fault, Gate):  # what it opens for is the caller's to count
             self.injected[kind] += 1

@@ -30,6 +30,8 @@ WRITES = [
     _blind("the claim", 'status.phase == "Submitting" and status.reason == "Submitting"'),
     _blind("the job's id and progress", 'status.phase == "Running"'),
     _blind("writes of Pending", 'status.phase == "Pending"'),
+    _blind("previews", 'status.phase == "Suspended"'),
+    _blind("a verification", 'status.reason == "Verifying"'),
     _blind("a success", 'status.phase == "Succeeded"'),
     _blind("a failure", 'status.phase == "Failed"'),
     one(
@@ -94,15 +96,15 @@ SENDING = [
         "3",
         "only the winner of the claim sends",
         "reconciler.py",
-        "if attempt is None or attempt.id != attempt_id:",
-        "if attempt is None:",
+        "landed = attempt is not None and attempt.id == attempt_id",
+        "landed = attempt is not None",
     ),
     one(
         "3",
         "the send window",
         "reconciler.py",
-        "elif self._clock.ticks() - now.ticks > lifecycle.SEND_WINDOW or tracked.held is None:",
-        "elif tracked.held is None:",
+        "leave_by = claimed.ticks + lifecycle.SEND_WINDOW",
+        "leave_by = claimed.ticks + 3600.0",
     ),
     one(
         "3",
@@ -129,8 +131,8 @@ SENDING = [
         "8",
         "the clocks have not moved since the look",
         "reconciler.py",
-        "elif tracked.server is None or abs(tracked.server.clock.skew() - look.skew) > CLOCK_ERROR:",
-        "elif False:",
+        "            or abs(tracked.server.clock.skew() - look.skew) > CLOCK_ERROR\n",
+        "",
     ),
     one(
         "11",
@@ -194,6 +196,13 @@ SENDING = [
         "moorcheh.py",
         "(leave_by - self._clock.ticks()) / 2)",
         "inf)",
+    ),
+    one(
+        "5",
+        "the kernel forgets what was given up",
+        "moorcheh.py",
+        "socket_options=[NO_LATE_DELIVERY]",
+        "socket_options=[]",
     ),
     one(
         "14",
@@ -464,6 +473,13 @@ INCARNATION = [
     ),
     one(
         "8",
+        "the end of a job that outlived its request is noted",
+        "targets.py",
+        "if rank == IN_WORK and (request.withdrawn or request.status.phase in ENDED):",
+        "if False:",
+    ),
+    one(
+        "8",
         "ends of others are noted",
         "reconciler.py",
         "rival_end=self._targets.last_end(request),",
@@ -550,7 +566,7 @@ TARGET = [
         "10",
         "an open attempt keeps the target",
         "tenure.py",
-        "    if facts.claiming or follows_job(request, facts):\n        return 0\n",
+        "    if facts.claiming or follows_job(request, facts):\n        return IN_WORK\n",
         "    if facts.claiming:\n        return 0\n",
     ),
     one(
@@ -801,13 +817,6 @@ SERVERS = [
         "reconciler.py",
         "            tracked.facts = elsewhere(tracked.facts, ticks)\n",
         "            pass\n",
-    ),
-    one(
-        "S",
-        "the connection for the DELETE is the server's",
-        "reconciler.py",
-        "        if server is not tracked.server:\n            self._let_go(tracked)\n",
-        "        if server is not tracked.server:\n",
     ),
     one(
         "S",

@@ -10,7 +10,9 @@ from __future__ import annotations
 import asyncio
 import json
 import re
+import socket
 import ssl
+import struct
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
@@ -48,6 +50,10 @@ CONNECT_SECONDS = 3.0
 KEEPALIVE_SECONDS = 2.0  # uvicorn and Node close an idle connection after 5
 DELETE_LANES = 16  # claimers at the same time
 POLL_LANES = 8  # of their own: a job's end must not wait behind a thousand starts; so has the look-up
+# close(), as the kernel does it for a process that is killed too, resets the connection and forgets what has
+# not been acknowledged (socket(7), SO_LINGER). Without it the kernel goes on sending a DELETE that has been
+# given up, minutes later if the network was gone meanwhile: after the settle time, on whatever has the name.
+NO_LATE_DELIVERY = (socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
 LISTING_REST = 0.25  # seconds at most between two listings; otherwise as long as the last one took
 
 HEADERS = {
@@ -124,7 +130,6 @@ class Lane:
         self._credential = credential
         self.last_code: str | None = None  # status code or error name of the last call; None: it never left
         self._transport: httpx.AsyncBaseTransport = self._fresh_transport()
-        self._cut_off = False  # the last call raised, so its connection may be lost to the transport
 
     def _fresh_transport(self) -> httpx.AsyncBaseTransport:
         """httpx without its client: a transport follows no redirect, keeps no cookie and reads no proxy from
@@ -140,6 +145,7 @@ class Lane:
             ),
             trust_env=False,
             retries=0,
+            socket_options=[NO_LATE_DELIVERY],
         )
 
     async def aclose(self) -> None:
@@ -212,11 +218,6 @@ class Lane:
         raw_path = self._base.raw_path.rstrip(b"/") + "".join(
             "/" + quote(part, safe="") for part in path
         ).encode("ascii")
-        if self._cut_off:
-            # A call that is cancelled while httpcore takes its connection back leaves it in use for ever,
-            # and there is no other: nothing would leave through this lane any more.
-            old, self._transport, self._cut_off = self._transport, self._fresh_transport(), False
-            await old.aclose()
         # Half: httpcore grants it to TCP, and to TLS once more.
         connect = min(CONNECT_SECONDS, self._timeout / 2, (leave_by - self._clock.ticks()) / 2)
         if connect <= 0:
@@ -243,8 +244,11 @@ class Lane:
                     await response.aclose()
             result = str(response.status_code)
         except BaseException as error:
-            self._cut_off = True
             result = type(error).__name__
+            # A call that is cancelled while httpcore takes its connection back leaves it open and in use for
+            # ever: its bytes might still be delivered, and nothing would leave through this lane any more.
+            old, self._transport = self._transport, self._fresh_transport()
+            await old.aclose()
             raise
         finally:
             self.last_code = result

@@ -95,7 +95,7 @@ class Reconciler:
         self._started = clock.ticks()
         self._tracked: dict[str, Tracked] = {}
         self._left: dict[str, tuple[Request, float]] = {}  # what tasks left off at, and when (ticks)
-        self._targets = Targets(self._wake, self._place)
+        self._targets = Targets(self._wake, lambda: clock.now().time, self._place)
         self._events = Events(cluster)
         self._background: list[asyncio.Task[None]] = []
         self._relist = Relist(cluster, clock, namespaces, self.observe, self._check_missing, self._listed)
@@ -203,8 +203,10 @@ class Reconciler:
         do nothing but lose its compare-and-set.
         """
         left = self._left.get(request.uid)
-        if left is None or request.resource_version == left[0].resource_version:
+        if left is None:
             return False
+        if request.resource_version == left[0].resource_version:
+            return request.withdrawn or request.status.phase in ENDED
         return not _newer(request, left[0])
 
     @staticmethod
@@ -346,7 +348,6 @@ class Reconciler:
         server = None if url is None else self._connections.at(url)
         there = self._place(tracked.request)
         if server is not tracked.server:
-            self._let_go(tracked)
             self._release_slot(tracked)
             tracked.server = server
             # Its place in the old one's queue is gone, and nobody would wake it for a free slot.
@@ -438,11 +439,12 @@ class Reconciler:
             answer = await self._write(tracked, status)
         finally:
             self._set_claiming(tracked, claiming=False)
-        if isinstance(answer, Conflict):
-            return
         attempt = tracked.request.status.attempt
+        landed = attempt is not None and attempt.id == attempt_id
+        if isinstance(answer, Conflict) and not landed:
+            return
         sent: SendAnswer
-        if attempt is None or attempt.id != attempt_id:
+        if not landed:
             # It may still land. This process knows that nothing was sent for it, and will take it back.
             words = (
                 answer.error if isinstance(answer, Invalid | Unanswered) else "another write came after it"
@@ -450,9 +452,11 @@ class Reconciler:
             sent = NotSent(f"the claim could not be recorded: {words}")
         elif tracked.request.withdrawn:
             sent = NotSent("the request was deleted before its DELETE was sent")
-        elif self._clock.ticks() - now.ticks > lifecycle.SEND_WINDOW or tracked.held is None:
-            sent = NotSent(f"the claim took longer than {lifecycle.SEND_WINDOW:.0f} s to record")
-        elif tracked.server is None or abs(tracked.server.clock.skew() - look.skew) > CLOCK_ERROR:
+        elif (
+            tracked.held is None
+            or tracked.server is None
+            or abs(tracked.server.clock.skew() - look.skew) > CLOCK_ERROR
+        ):
             # A machine that slept: the look-up was judged by a clock that had stood still (rule 8).
             sent = NotSent("the clocks moved between the look-up and the claim")
         else:

@@ -8,9 +8,9 @@ from datetime import datetime
 from typing import Protocol
 
 from .facts import Facts
-from .model import Request
+from .model import ENDED, Request
 from .placement import Place
-from .tenure import claim_rank, holder, was_shut_out
+from .tenure import IN_WORK, claim_rank, holder, was_shut_out
 
 
 class Member(Protocol):
@@ -29,8 +29,15 @@ def by_name(request: Request) -> Place:
 class Targets:
     """Members by target. Whoever comes to hold a target is woken."""
 
-    def __init__(self, wake: Callable[[str], None], place: Callable[[Request], Place] = by_name) -> None:
+    def __init__(
+        self,
+        wake: Callable[[str], None],
+        time: Callable[[], datetime],
+        place: Callable[[Request], Place] = by_name,
+    ) -> None:
+        """`time`: by the cluster's clock, as `completionTime` is."""
         self._wake = wake
+        self._time = time
         self._place = place
         self._members: defaultdict[Place, dict[str, Member]] = defaultdict(dict)
         self._ranks: dict[str, tuple[Place, int | None]] = {}
@@ -47,18 +54,22 @@ class Targets:
         if known == (place, rank):
             return
         if known is not None and known[0] != place:
-            self.remove(member)
+            self._take_out(uid, known[0])
+        elif known is not None and rank != IN_WORK:
+            self._note_freed(member.request, *known)
         self._ranks[uid] = place, rank
         self._members[place][uid] = member
         self._settle(place, self._members[place].values())
 
     def remove(self, member: Member) -> None:
         known = self._ranks.pop(member.request.uid, None)
-        if known is None:
-            return
-        place = known[0]
+        if known is not None:
+            self._note_freed(member.request, *known)
+            self._take_out(member.request.uid, known[0])
+
+    def _take_out(self, uid: str, place: Place) -> None:
         members = self._members[place]
-        members.pop(member.request.uid, None)
+        members.pop(uid, None)
         self._settle(place, members.values())
         if not members:
             del self._members[place]
@@ -66,11 +77,18 @@ class Targets:
     def note_end(self, request: Request) -> None:
         """An ended request: what waits for its target must be strict about newer data (rule 8)."""
         end = request.status.completion_time
-        if end is None or was_shut_out(request):
-            return
-        place = self._place(request)
-        if end > self._ends.get(place, datetime.min.replace(tzinfo=end.tzinfo)):
-            self._ends[place] = end
+        if end is not None and not was_shut_out(request):
+            self._note(self._place(request), end)
+
+    def _note_freed(self, request: Request, place: Place, rank: int | None) -> None:
+        """A job that outlived its request ends now, at the latest: the object's `completionTime` was earlier,
+        or it is gone and has none.
+        """
+        if rank == IN_WORK and (request.withdrawn or request.status.phase in ENDED):
+            self._note(place, self._time())
+
+    def _note(self, place: Place, end: datetime) -> None:
+        self._ends[place] = max(end, self._ends.get(place, end))
 
     def last_end(self, request: Request) -> datetime | None:
         return self._ends.get(self._place(request))

@@ -10,6 +10,8 @@ from .facts import Facts
 from .model import ENDED, OPEN_ATTEMPT, JobStatus, Reason, Request
 from .polling import job_over
 
+IN_WORK = 0  # the rank of a claim under way, and of an attempt that may still do something at the server
+
 
 def holder(rivals: Iterable[tuple[Request, Facts]]) -> Request | None:
     """Which of the requests for one target has it: one with an open attempt, else the oldest."""
@@ -25,7 +27,7 @@ def holder(rivals: Iterable[tuple[Request, Facts]]) -> Request | None:
 def claim_rank(request: Request, facts: Facts) -> int | None:
     """The lower, the stronger its hold on the target; None: it has none."""
     if facts.claiming or follows_job(request, facts):
-        return 0
+        return IN_WORK
     status = request.status
     if not isinstance(facts.access, Open):
         return None  # or whoever may not delete a target could keep those waiting who may

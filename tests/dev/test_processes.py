@@ -22,10 +22,11 @@ STUBBORN = ["sh", "-c", 'trap "" TERM HUP INT; echo deaf; while :; do sleep 1; d
 """Ends by SIGKILL only, and has children of its own."""
 
 WAITING_PARENT = """
-import sys, threading
+import signal, sys, threading
 from pathlib import Path
 from dev.processes import Process, scratch_folder
 
+signal.signal(signal.SIGHUP, signal.SIG_DFL)  # whoever runs the tests with nohup hands down a deaf one
 with scratch_folder("moorcheh-test-") as folder, Process(sys.argv[2:], output=Path(sys.argv[1])) as child:
     print(child.pid, folder, flush=True)
     threading.Event().wait()

@@ -39,6 +39,7 @@ def rendered(told: list[Json]) -> str:
     rows = [_row(number, title, told) for number, title in sorted(titles.items())]
     runs = [run for one in told for run in one["runs"]]
     total = _cells(runs)
+    most_writes = max((run["most_writes"] for run in runs), default=0)
     return "\n".join(
         [
             _machine(told),
@@ -49,6 +50,7 @@ def rendered(told: list[Json]) -> str:
             "",
             "Measured on the way:",
             "",
+            f"- all rows, status writes of one request at most: {most_writes}",
             *_figures(told),
         ]
     )

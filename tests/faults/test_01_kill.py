@@ -132,7 +132,7 @@ def test_01_killed_at_random_under_load_with_lost_answers(fault: Fault) -> None:
     """FAULTS_KILLS times; every namespace comes back, precious, as soon as its deletion has ended."""
 
     def one(seed: int) -> None:
-        with fault.world(wire=True, waits_allowed=RANDOM_KILLS) as world:
+        with fault.world(wire=True, waits_allowed=6) as world:
             world.moorcheh.fault("recreate", kind="end", count=-1, precious=True)
             random_kills(world, random.Random(seed), RANDOM_KILLS // WORLDS)
 

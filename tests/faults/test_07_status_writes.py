@@ -25,13 +25,17 @@ def ask_with(world: FaultWorld, faults: dict[str, tuple[Any, int]]) -> list[Any]
 
 
 def test_07_a_write_whose_answer_is_lost_is_recognised_as_its_own(fault: Fault) -> None:
-    """Each of the three writes of a life: dropped after it landed, failed before, answered with an error."""
+    """Each of the three writes of a life: its answer is dropped, or an error is answered though it landed, a
+    409 among them; it fails before, or an error is answered instead.
+    """
     with fault.world() as world:
         faults: dict[str, tuple[Any, int]] = {}
         for nth in (1, 2, 3):
             faults |= {
                 f"dropped-{nth}": (Drop(), nth),
                 f"failed-{nth}": (Fail(), nth),
+                f"own-conflict-{nth}": (Answer(409, forwarded=True), nth),
+                f"own-error-{nth}": (Answer(500, forwarded=True), nth),
                 f"conflict-{nth}": (Answer(409), nth),
                 f"error-{nth}": (Answer(500), nth),
                 f"busy-{nth}": (Answer(429), nth),

@@ -86,5 +86,5 @@ def test_09_a_long_outage_of_the_api_server_costs_nothing_but_time(
     fault: Fault, how: str, seconds: float
 ) -> None:
     """As above, longer than a client's patience."""
-    with fault.world(waits_allowed=int(seconds)) as world:
+    with fault.world(waits_allowed=6) as world:
         outage(world, fault, how, seconds)

@@ -104,6 +104,25 @@ def test_17_a_standby_takes_over_within_twenty_seconds_of_a_kill_and_at_once_aft
         assert hand_over <= AT_ONCE
 
 
+@needs_faketime
+def test_17_a_lease_is_nobody_else_s_by_a_clock_that_is_two_hours_off(fault: Fault) -> None:
+    """By the standby's clock it ran out long ago, or is never to; its own clock says since when it saw it."""
+    clocks = [{**ELECTION, **faked(shift)} for shift in ("+1h", "-1h")]
+    with fault.world(operators=2, of_each=clocks) as world:
+        world.also["the operators' clocks +1h and -1h"] += 1
+        for turn in range(2):
+            leader = one_leads(world)
+            asked = world.ask_many(3, f"turn-{turn}", items=2)
+            since = time.monotonic()
+            until(lambda: leaders(world) != [leader] or time.monotonic() - since > FAIL_OVER, within=60)  # noqa: B023 - it is over within the turn
+            assert leaders(world) == [leader]
+            world.finish(asked)
+            world.kill(leader)
+            successor = one_leads(world, but=leader)
+            world.restart(leader)
+            assert leaders(world) == [successor]
+
+
 def test_17_a_standby_is_ready_and_a_leader_whose_lease_is_out_of_reach_gives_up(fault: Fault) -> None:
     """The standby's probes say 200. Calls for the Lease hang; the leader says that it leads no more."""
     with fault.world(operators=2, options=ELECTION) as world:

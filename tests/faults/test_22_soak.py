@@ -126,7 +126,7 @@ def test_22_a_soak_of_everything_at_random_breaks_no_invariant(fault: Fault) -> 
     seed = int(os.environ.get("FAULTS_SEED", "22"))
     chance = random.Random(seed)
     resident: list[tuple[int, float]] = []
-    with fault.world(wire=True, waits_allowed=1000) as world:
+    with fault.world(wire=True, waits_allowed=12) as world:
         world.moorcheh.fault("recreate", kind="end", count=-1)
         end, checked, number = time.monotonic() + SECONDS, time.monotonic(), 0
         while time.monotonic() < end:

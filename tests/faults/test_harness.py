@@ -131,6 +131,10 @@ def success_though_it_lives(evidence: Evidence) -> None:
     evidence.living = {"docs": cast("Any", {"created_at": "old", "born": MADE_AT - 60})}
 
 
+def success_before_the_job_ended(evidence: Evidence) -> None:
+    evidence.record["jobs"][0]["ended"] = 6.5
+
+
 def written_again_and_again(evidence: Evidence) -> None:
     for number in range(30):
         add_version(evidence, message=str(number), phase="Succeeded")
@@ -149,11 +153,12 @@ BREAKS: list[tuple[Callable[[Evidence], None], str]] = [
     (newer_destroyed, "i3"),
     (two_destroyed, "i3"),
     (not_ended, "i4"),
-    (end_undone, "i5"),
+    (end_undone, "the record of an end has changed"),
     (job_changed, "became"),
     (count_fell, "went back"),
     (success_of_a_failed_job, "called completed"),
     (success_though_it_lives, "called gone"),
+    (success_before_the_job_ended, "i6"),
     (written_again_and_again, "i7"),
     (unknown_without_a_cause, "OutcomeUnknown"),
 ]

@@ -8,9 +8,12 @@ which has but this one, waits for it for ever.
 from __future__ import annotations
 
 import asyncio
+import os
 import ssl
+import sys
 import time
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import httpx
@@ -24,6 +27,7 @@ from tests.unit.servers import Connection, Received, Server, answer, serving
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
+ROOT = Path(__file__).parents[2]
 TIMEOUT = 0.2
 ANSWERS = {
     "GET": answer(200, {"namespaces": []}),
@@ -84,3 +88,40 @@ async def test_a_delete_that_was_cut_off_left_once_and_the_next_one_leaves_too()
         assert isinstance(first, Unclear)
         assert isinstance(second, Accepted)
         assert sent == ["uid/attempt-1", "uid/attempt-2"]
+
+
+SENDS_ONE = """
+import asyncio, ssl, sys, httpx
+from moorcheh_operator.clock import Clock
+from moorcheh_operator.moorcheh import Lane
+
+lane = Lane(httpx.URL(sys.argv[1]), 60.0, Clock(), lambda *_: None, ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT))
+asyncio.run(lane.delete("docs", "uid/attempt-1"))
+"""
+
+
+async def test_the_kernel_delivers_nothing_more_for_a_process_that_was_killed() -> None:
+    """Its connection ends with a reset: what is still in a buffer is not sent any more."""
+    arrived, over = asyncio.Event(), asyncio.Event()
+    ends: list[type] = []
+
+    async def hang(connection: Connection, _: Received) -> None:
+        arrived.set()
+        try:
+            ends.append(type(await connection.reader.read()))
+        except ConnectionResetError as error:
+            ends.append(type(error))
+        over.set()
+
+    async with serving(hang) as server, asyncio.timeout(60):
+        environment = {**os.environ, "PYTHONPATH": str(ROOT / "operator")}
+        command = [sys.executable, "-c", SENDS_ONE, server.url]
+        sender = await asyncio.create_subprocess_exec(*command, env=environment)
+        try:
+            await arrived.wait()
+        finally:
+            sender.kill()
+            await sender.wait()
+        await over.wait()
+
+    assert ends == [ConnectionResetError]

@@ -66,7 +66,7 @@ class FaultWorld(World):
         self.script = Script()
         self.api = Proxy(self.script, plane.url, reads=kubernetes_call, ca_file=plane.ca_file)
         self.wire = Proxy(self.script, self.moorcheh.url, reads=moorcheh_call) if wire else None
-        self.witness = self.history = EtcdHistory(plane, self.namespace)
+        self.history = self.witness = EtcdHistory(plane, self.namespace)
         self._folder = folder
         self._options = {"WATCH_NAMESPACES": self.namespace} | OPTIONS | (options or {})
         self._of_each = [*of_each, *({} for _ in range(operators - len(of_each)))]

@@ -34,6 +34,7 @@ class WriteFault:
     lands: float | None = LATENCY  # seconds after it left; None: never
     answers: float | None = LATENCY  # seconds after it landed; None: never
     code: int | None = None  # an error that is answered instead, `answers` seconds later
+    takes_effect: bool = False  # though an error is answered
 
 
 class ApiServer:
@@ -148,6 +149,7 @@ class Trouble:
     """What one operator's connection goes through."""
 
     writes: deque[WriteFault] = field(default_factory=deque)
+    rejects: Callable[[Json], bool] = lambda _: False  # statuses that the schema does not take
     down_until: float = 0.0
     unlisted_until: float = 0.0  # lists fail, all else works
     watch_lag: float = LATENCY
@@ -171,11 +173,7 @@ class Link(Cluster):
         if started < self._trouble.down_until or (listing and started < self._trouble.unlisted_until):
             await asyncio.sleep(LATENCY)
             raise ClusterError("down")
-        fault = WriteFault()
-        if method == "PATCH":
-            self._note_claim(body, started)
-            if self._trouble.writes:
-                fault = self._trouble.writes.popleft()
+        fault = self._fault_of_write(body, started) if method == "PATCH" else WriteFault()
         sent = json.loads(json.dumps(body))
         answer: asyncio.Future[tuple[int, Json]] = loop.create_future()
 
@@ -189,6 +187,8 @@ class Link(Cluster):
                 loop.call_later(fault.answers, answered, status, data)
 
         if fault.code is not None:
+            if fault.takes_effect:
+                loop.call_soon(self._server.handle, method, path, query or {}, sent)
             loop.call_later(fault.answers or LATENCY, answered, fault.code, {"message": "no"})
         elif fault.lands is not None:
             loop.call_later(fault.lands, arrived)
@@ -201,6 +201,13 @@ class Link(Cluster):
         date = format_datetime(self._server.now().replace(microsecond=0), usegmt=True)
         self._clock.cluster.observe(date, started, loop.time())
         return _Answer(status, json.dumps(data).encode())
+
+    def _fault_of_write(self, body: object, ticks: float) -> WriteFault:
+        self._note_claim(body, ticks)
+        if self._trouble.writes:
+            return self._trouble.writes.popleft()
+        rejected = isinstance(body, dict) and self._trouble.rejects(body["status"])
+        return WriteFault(code=422 if rejected else None)
 
     def _note_claim(self, body: object, ticks: float) -> None:
         attempt = body["status"].get("attempt") if isinstance(body, dict) else None

@@ -44,6 +44,7 @@ class Process:
 class Record:
     """What was seen of one request, whatever became of its object."""
 
+    uid: str
     name: str
     target: str
     made: float
@@ -51,7 +52,7 @@ class Record:
     attempts: list[str] = field(default_factory=list)
     bound: str | None = None  # the first dated target that was written
     ended: float | None = None
-    removed: bool = False
+    removed: float | None = None
 
 
 class Bench:
@@ -71,6 +72,7 @@ class Bench:
         self._verify_seconds = verify_seconds
         self._servers = single(URL)
         self._started = 0
+        self._last_start = 0.0
         self.api.watchers.append(self._watched)
         self.api.judges.append(self._written)
         self.server.judges.append(self._arrived)
@@ -90,11 +92,12 @@ class Bench:
 
     # What can be done
 
-    def start(self) -> Process:
+    def start(self, trouble: Trouble | None = None) -> Process:
         self._started += 1
+        self._last_start = self.loop.time()
         name = f"operator-{self._started}"
         clock = Clock(self.loop.time, lambda: EPOCH.timestamp() + self.loop.time())
-        trouble = Trouble()
+        trouble = trouble or Trouble()
         link = Link(self.api, clock, trouble)
         context = contextvars.copy_context()
         context.run(owner.set, name)
@@ -146,11 +149,11 @@ class Bench:
     def request(self, target: str, name: str | None = None, **spec: object) -> str:
         name = self.api.make({"namespaceName": target, **spec}, name)
         uid = self.api.objects[name]["metadata"]["uid"]
-        self.records[uid] = Record(name, target, self.loop.time())
+        self.records[uid] = Record(uid, name, target, self.loop.time())
         return name
 
     def remove(self, name: str) -> None:
-        self.records[self.api.objects[name]["metadata"]["uid"]].removed = True
+        self.records[self.api.objects[name]["metadata"]["uid"]].removed = self.loop.time()
         self.api.remove(name)
 
     def let_pass(self, seconds: float) -> None:
@@ -268,15 +271,25 @@ class Bench:
         return first and not target.get("creationTime")
 
     def _waited(self, record: Record) -> bool:
-        """Another request for the target ended after it was made, and the operator can know of that: it is
-        the only one, and no object was deleted.
+        """Another request for the target was over only after it was made, and the operator can know of that:
+        it is the only one, and was there when the object was deleted.
         """
         rivals = [
             other for other in self.records.values() if other is not record and other.target == record.target
         ]
-        if self.overlapped or any(rival.removed for rival in rivals):
+        unseen = any(rival.removed is not None and rival.removed <= self._last_start for rival in rivals)
+        if self.overlapped or unseen:
             return False
-        return any(rival.ended is not None and int(rival.ended) > record.made + 1.0 for rival in rivals)
+        return any(int(self._over(rival)) > record.made + 1.0 for rival in rivals)
+
+    def _over(self, rival: Record) -> float:
+        """When it ended, or the job that outlived it; 0 if it has not."""
+        last = rival.statuses[-1] if rival.statuses else {}
+        job = (last.get("job") or {}).get("id")
+        jobs = [work.over for work in self.server.works if (work.uid, work.id) == (rival.uid, job)]
+        if rival.removed is not None or last.get("reason") == "DeadlineExceeded":
+            return max((over for over in jobs if over is not None), default=0.0)
+        return rival.ended or 0.0
 
     def _target_held(self, record: Record) -> None:
         """Rule 10, where no two processes ever ran at once."""
@@ -285,5 +298,5 @@ class Bench:
         for work in self.server.works:
             rival = self.records[work.uid]
             same = work.status == "running" and rival is not record and rival.target == record.target
-            if same and rival.ended is None and not rival.removed:
+            if same and rival.ended is None and rival.removed is None:
                 self._fail(f"{record.name} sends while {rival.name} has the target")

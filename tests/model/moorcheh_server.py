@@ -52,6 +52,7 @@ class Work:
     until: float
     status: str = "running"
     known: bool = True
+    over: float | None = None  # when it ended
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,7 +146,7 @@ class Server:
                 self.end(work, "failed" if failed else "completed", keeps=failed)
 
     def end(self, work: Work, status: str, *, keeps: bool) -> None:
-        work.status = status
+        work.status, work.over = status, self._loop.time()
         if self.namespaces.get(work.incarnation.name) is work.incarnation:
             if keeps:
                 work.incarnation.listed = True

@@ -13,8 +13,8 @@ import pytest
 
 from moorcheh_operator.model import PLURAL
 from moorcheh_operator.servers import Definition, From, Servers, single
-from tests.model.api_server import ApiServer, Json, WriteFault
-from tests.model.bench import URL, Bench
+from tests.model.api_server import ApiServer, Json, Trouble, WriteFault
+from tests.model.bench import ENDED, URL, Bench
 from tests.model.moorcheh_server import SendFault
 
 LOST = WriteFault(lands=None)
@@ -123,6 +123,29 @@ def test_a_rejected_write_is_not_repeated_on_what_another_operator_wrote_meanwhi
 
     assert sent(bench) == 1
     assert reason(bench, name) == "DeletionCompleted"
+
+
+def test_a_claim_that_landed_though_a_conflict_was_answered_sends(bench: Bench) -> None:
+    """A proxy that sends the write again makes its own echo a conflict: the attempt's id tells."""
+    operator = bench.start()
+    operator.trouble.writes.append(WriteFault(code=409, takes_effect=True))
+    name = bench.request("documents")
+    bench.let_pass(30.0)
+
+    assert sent(bench) == 1
+    assert reason(bench, name) == "DeletionCompleted"
+
+
+def test_the_job_s_id_lands_where_its_texts_are_rejected(bench: Bench) -> None:
+    """And is there for the next one: without it the request would have to be verified."""
+    operator = bench.start()
+    bench.server.job_seconds = 100.0
+    operator.trouble.rejects = lambda status: "its job is" in status.get("message", "")
+    name = bench.request("documents")
+    bench.let_pass(2.0)
+    bench.kill(operator)
+
+    assert bench.status(name)["job"]["id"] == "job-1"
 
 
 def test_a_request_made_under_the_name_of_a_deleted_one_is_another_one(bench: Bench) -> None:
@@ -460,6 +483,80 @@ def test_a_request_that_was_seen_only_after_another_had_ended_is_granted_no_tole
     assert reason(bench, second) == "TargetNewerThanRequest"
 
 
+def outlived(bench: Bench, how: str) -> str:
+    """A job goes on though its request is over, and ends before the operator sees the next request."""
+    operator = bench.start()
+    bench.server.job_seconds = 3.0
+    first = bench.request("documents", activeDeadlineSeconds=1 if how == "deadline" else 600)
+    bench.let_pass(1.5)
+    if how == "deleted":
+        bench.remove(first)
+    else:
+        assert reason(bench, first) == "DeadlineExceeded"
+    operator.trouble.watch_lag = 4.0
+    bench.let_pass(0.8)
+    second = bench.request("documents")
+    bench.let_pass(2.0)
+    bench.server.create("documents")
+    bench.let_pass(60.0)
+    return second
+
+
+@pytest.mark.parametrize("how", ["deleted", "deadline"])
+def test_a_request_that_was_seen_only_after_an_outlived_job_is_granted_no_tolerance(
+    how: str, bench: Bench
+) -> None:
+    second = outlived(bench, how)
+
+    assert sent(bench) == 1
+    assert reason(bench, second) == "TargetNewerThanRequest"
+
+
+@pytest.mark.parametrize("how", ["deleted", "deadline"])
+def test_a_request_that_was_seen_only_after_an_outlived_job_deletes_nothing_without_a_creation_time(
+    how: str, bench: Bench
+) -> None:
+    bench.server.hides_times = True
+    second = outlived(bench, how)
+
+    assert sent(bench) == 1
+    assert reason(bench, second) == "PreconditionUnverifiable"
+
+
+def until_ended(bench: Bench, name: str) -> None:
+    """To the moment."""
+    for _ in range(1000):
+        if bench.status(name).get("phase") in ENDED:
+            return
+        bench.let_pass(0.005)
+    pytest.fail(f"{name} has not ended: {bench.status(name)}")
+
+
+def test_one_that_stood_behind_another_is_strict_though_it_never_saw_what_the_other_did(bench: Bench) -> None:
+    """A standby saw both made, and nothing more: the older one was carried out, and its object is gone."""
+    leader, standby = bench.start(), bench.start()
+    standby.leads = False
+    bench.server.job_seconds = 0.2
+    bench.server.down_until = bench.loop.time() + 2.0
+    first = bench.request("documents")
+    bench.let_pass(2.4)
+    second = bench.request("documents")
+    bench.let_pass(0.2)
+    standby.trouble.deaf_until = bench.loop.time() + 500.0
+    leader.trouble.writes.extend([WriteFault(), WriteFault(), LOST])
+    until_ended(bench, first)
+    bench.kill(leader)
+    assert bench.status(second).get("reason") is None
+    bench.remove(first)
+    bench.server.create("documents")
+    standby.leads = True
+    standby.context.copy().run(standby.reconciler.leadership_changed)
+    bench.let_pass(200.0)
+
+    assert sent(bench) == 1
+    assert reason(bench, second) == "TargetNewerThanRequest"
+
+
 @pytest.mark.parametrize("offset", [-3600.0, 3600.0])
 def test_a_server_whose_clock_is_an_hour_off_loses_nothing_new(offset: float) -> None:
     bench = Bench(offset=offset)
@@ -589,7 +686,7 @@ def test_nothing_is_claimed_before_the_first_complete_list(bench: Bench) -> None
     bench.let_pass(2.0)
     bench.kill(operator)
     second = bench.request("documents")
-    bench.start().trouble.unlisted_until = bench.loop.time() + 50.0
+    bench.start(Trouble(unlisted_until=bench.loop.time() + 50.0))
     bench.api.touch(second)
     bench.let_pass(40.0)
 
@@ -844,3 +941,23 @@ def test_a_job_is_followed_at_the_server_that_it_is_at_whatever_becomes_of_its_n
 
         assert reason(bench, name) == "DeletionCompleted"
         assert (sent(bench), len(there.arrivals)) == (1, 0)
+
+
+def test_a_refusal_stands_for_a_minute_with_whoever_leads_by_then(bench: Bench) -> None:
+    """A standby whose file is older has refused for long what the leader would have carried out."""
+    leader, standby = bench.start(), bench.start()
+    standby.leads = False
+    standby.connections.apply(Servers((Definition("default", URL, allowed_from=From.ALL, allowed_names=()),)))
+    bench.server.down_until = bench.loop.time() + 200.0
+    name = bench.request("documents")
+    bench.let_pass(100.0)
+    bench.kill(leader)
+    standby.leads = True
+    standby.context.copy().run(standby.reconciler.leadership_changed)
+    bench.let_pass(30.0)
+    assert bench.status(name)["phase"] == "Pending"
+
+    bench.serve(single(URL))
+    bench.let_pass(200.0)
+
+    assert reason(bench, name) == "DeletionCompleted"

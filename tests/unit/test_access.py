@@ -161,7 +161,7 @@ def test_rule_10_one_that_is_under_way_keeps_its_target(phase: Phase) -> None:
 @pytest.mark.parametrize("reason", [Reason.NOT_ALLOWED, Reason.PROTECTED])
 def test_the_end_of_one_that_might_not_makes_nobody_else_s_request_stricter(reason: Reason) -> None:
     """Or anybody could have others' requests fail, by asking for their targets in vain."""
-    targets = Targets(lambda _: None)
+    targets = Targets(lambda _: None, lambda: NOW.time)
     targets.note_end(a_request(Phase.FAILED, reason))
 
     assert targets.last_end(a_request(uid="another")) is None
@@ -186,7 +186,7 @@ def test_what_was_seen_elsewhere_counts_for_nothing() -> None:
 
 
 def test_the_same_name_on_two_servers_is_two_targets() -> None:
-    targets = Targets(lambda _: None)
+    targets = Targets(lambda _: None, lambda: NOW.time)
 
     class Member:
         def __init__(self, uid: str, on: str) -> None:
@@ -203,7 +203,9 @@ def test_the_same_name_on_two_servers_is_two_targets() -> None:
 
 def test_a_request_whose_server_moves_takes_its_place_along() -> None:
     urls = {"default": HERE}
-    targets = Targets(lambda _: None, lambda request: (urls[request.spec.server], "documents"))
+    targets = Targets(
+        lambda _: None, lambda: NOW.time, lambda request: (urls[request.spec.server], "documents")
+    )
 
     class Member:
         request = a_request()
@@ -220,7 +222,9 @@ def test_a_request_whose_server_moves_takes_its_place_along() -> None:
 
 def test_rule_10_a_claim_under_way_stays_where_it_may_land() -> None:
     urls = {"default": HERE}
-    targets = Targets(lambda _: None, lambda request: (urls[request.spec.server], "documents"))
+    targets = Targets(
+        lambda _: None, lambda: NOW.time, lambda request: (urls[request.spec.server], "documents")
+    )
 
     class Member:
         request = a_request()

@@ -361,6 +361,32 @@ async def test_rule_3_exactly_one_delete_leaves(behaviour: Behaviour, *, warm: b
         assert len(server.received) == 1 + warm
 
 
+@pytest.mark.parametrize("cancelled", [False, True], ids=["no-answer-in-time", "cancelled"])
+async def test_rule_5_a_delete_that_was_given_up_is_not_delivered_any_more(*, cancelled: bool) -> None:
+    """The connection ends with a reset, not in order: the kernel forgets what it has not delivered."""
+    arrived, over = asyncio.Event(), asyncio.Event()
+    ends: list[bytes | ConnectionResetError] = []
+
+    async def hang(connection: Connection, _: Received) -> None:
+        arrived.set()
+        try:
+            ends.append(await connection.reader.read())
+        except ConnectionResetError as error:
+            ends.append(error)
+        over.set()
+
+    async with serving(hang) as server, a_lane(server.url, timeout=30.0 if cancelled else SHORT) as lane:
+        sending = asyncio.create_task(lane.delete("documents", REQUEST_ID))
+        await arrived.wait()
+        if cancelled:
+            sending.cancel()
+        await asyncio.gather(sending, return_exceptions=True)
+        async with asyncio.timeout(10):
+            await over.wait()
+
+    assert [type(end) for end in ends] == [ConnectionResetError]
+
+
 async def test_rule_3_a_connection_that_died_meanwhile_costs_no_second_delete() -> None:
     """The server closes the idle connection; the DELETE leaves on a new one, once."""
 

@@ -18,7 +18,7 @@ from moorcheh_operator.cluster import (
     Written,
     _Answer,
 )
-from moorcheh_operator.model import Phase, parse
+from moorcheh_operator.model import Phase, Reason, Status, parse
 from tests.unit.builders import a_status
 
 BODY = {
@@ -70,13 +70,27 @@ async def test_a_write_did_surely_not_land_only_where_the_server_says_so(
     assert len(cluster.sent) == 1
 
 
-@pytest.mark.parametrize("phase", list(Phase))
-async def test_every_write_names_the_version_that_it_was_built_on(phase: Phase) -> None:
+@pytest.mark.parametrize(
+    "status",
+    [
+        *(pytest.param(a_status(phase), id=str(phase)) for phase in Phase),
+        pytest.param(a_status(Phase.SUBMITTING, Reason.VERIFYING), id="Verifying"),
+    ],
+)
+async def test_every_write_names_the_version_that_it_was_built_on(status: Status) -> None:
     cluster = Scripted((200, BODY))
 
-    assert isinstance(await cluster.write_status(parse(BODY), a_status(phase)), Written)
+    assert isinstance(await cluster.write_status(parse(BODY), status), Written)
     assert cluster.sent[0][3]["metadata"] == {"resourceVersion": "7"}
     assert cluster.sent[0][1].endswith("/namespacedeletions/wipe/status")
+
+
+async def test_a_write_is_refused_rather_than_pruned_where_the_crd_is_older() -> None:
+    """A claim without `target.server`, say, would be followed at whatever server has its name by then."""
+    cluster = Scripted((200, BODY))
+    await cluster.write_status(parse(BODY), a_status(Phase.SUBMITTING))
+
+    assert cluster.sent[0][2]["fieldValidation"] == "Strict"
 
 
 async def test_a_list_of_which_a_page_is_missing_is_none() -> None:

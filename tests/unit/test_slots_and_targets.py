@@ -9,7 +9,7 @@ from moorcheh_operator.facts import Facts
 from moorcheh_operator.model import Phase, Request
 from moorcheh_operator.slots import Seniority, Slots
 from moorcheh_operator.targets import Targets
-from tests.unit.builders import MADE, a_request
+from tests.unit.builders import MADE, NOW, a_request
 
 
 def aged(minutes: int) -> Seniority:
@@ -99,7 +99,7 @@ def member(age: int, phase: Phase | None = None, target: str = "docs") -> Worked
 
 def test_the_oldest_has_the_target_and_the_next_one_is_woken_when_it_goes() -> None:
     woken = Woken()
-    targets = Targets(woken)
+    targets = Targets(woken, lambda: NOW.time)
     old, young = member(9), member(1)
     targets.update(old)
     targets.update(young)
@@ -110,7 +110,7 @@ def test_the_oldest_has_the_target_and_the_next_one_is_woken_when_it_goes() -> N
 
 
 def test_an_older_one_that_comes_later_does_not_take_it_from_one_whose_job_runs() -> None:
-    targets = Targets(Woken())
+    targets = Targets(Woken(), lambda: NOW.time)
     running, older = member(1, Phase.RUNNING), member(9)
     targets.update(running)
     targets.update(older)
@@ -118,7 +118,7 @@ def test_an_older_one_that_comes_later_does_not_take_it_from_one_whose_job_runs(
 
 
 def test_an_older_one_that_comes_later_does_not_take_it_from_a_claim_under_way() -> None:
-    targets = Targets(Woken())
+    targets = Targets(Woken(), lambda: NOW.time)
     claiming, older = member(1), member(9)
     targets.update(claiming)
     claiming.facts = replace(claiming.facts, claiming=True)
@@ -128,7 +128,7 @@ def test_an_older_one_that_comes_later_does_not_take_it_from_a_claim_under_way()
 
 
 def test_targets_are_apart() -> None:
-    targets = Targets(Woken())
+    targets = Targets(Woken(), lambda: NOW.time)
     one, other = member(1, target="one"), member(2, target="other")
     targets.update(one)
     targets.update(other)
@@ -137,7 +137,7 @@ def test_targets_are_apart() -> None:
 
 
 def test_the_last_end_of_a_target_is_kept_when_its_object_is_gone() -> None:
-    targets = Targets(Woken())
+    targets = Targets(Woken(), lambda: NOW.time)
     ended = member(5, Phase.SUCCEEDED)
     targets.update(ended)
     targets.note_end(ended.request)
