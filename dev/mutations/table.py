@@ -475,7 +475,7 @@ INCARNATION = [
         "8",
         "the end of a job that outlived its request is noted",
         "targets.py",
-        "if rank == IN_WORK and (request.withdrawn or request.status.phase in ENDED):",
+        "if rank == IN_WORK and (request.withdrawn or request.status.reason == Reason.DEADLINE_EXCEEDED):",
         "if False:",
     ),
     one(

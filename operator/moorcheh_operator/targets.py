@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Protocol
 
 from .facts import Facts
-from .model import ENDED, Request
+from .model import Reason, Request
 from .placement import Place
 from .tenure import IN_WORK, claim_rank, holder, was_shut_out
 
@@ -84,7 +84,7 @@ class Targets:
         """A job that outlived its request ends now, at the latest: the object's `completionTime` was earlier,
         or it is gone and has none.
         """
-        if rank == IN_WORK and (request.withdrawn or request.status.phase in ENDED):
+        if rank == IN_WORK and (request.withdrawn or request.status.reason == Reason.DEADLINE_EXCEEDED):
             self._note(place, self._time())
 
     def _note(self, place: Place, end: datetime) -> None:
