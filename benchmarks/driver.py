@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Self
 import aiohttp
 
 from benchmarks.errors import BenchmarkError
+from dev.streams import broken_off
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
@@ -84,7 +85,7 @@ class Driver:
         version = await self._version({**selected, "limit": "1"}, lambda _: None)
         while True:  # the API server ends watches after a CRD has changed, and slow ones when it is busy
             query = {**selected, "watch": "1", "resourceVersion": version}
-            async with self._session.get(PATH, params=query) as stream:
+            async with broken_off(self._session.get(PATH, params=query)) as stream:
                 stream.raise_for_status()
                 seen.watching[end].set()
                 async for line in stream.content:

@@ -14,7 +14,7 @@ import threading
 import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Self
 
 import aiohttp
 from aiohttp import web
@@ -36,8 +36,10 @@ from dev.chaos.faults import (
 from dev.chaos.script import Script
 from dev.chaos.stream import Stream, pump
 from dev.processes import free_port
+from dev.streams import broken_off
 
 if TYPE_CHECKING:
+    from contextlib import AbstractAsyncContextManager
     from types import TracebackType
 
 START_SECONDS = 10.0
@@ -214,10 +216,10 @@ class Proxy:
                 self._streams.remove(stream)
             return response
 
-    def _ask(self, request: web.Request, body: bytes) -> Any:
+    def _ask(self, request: web.Request, body: bytes) -> AbstractAsyncContextManager[aiohttp.ClientResponse]:
         headers = [(key, value) for key, value in request.headers.items() if _end_to_end(key)]
         headers = [(key, value) for key, value in headers if key.lower() != "accept-encoding"]
-        return self._session.request(
+        asking = self._session.request(
             request.method,
             URL(self._upstream + request.raw_path, encoded=True),
             headers=[*headers, ("Accept-Encoding", "identity")],
@@ -226,6 +228,7 @@ class Proxy:
             read_bufsize=2**21,
             middlewares=(_once(),),
         )
+        return broken_off(asking)
 
 
 def _once() -> Callable[

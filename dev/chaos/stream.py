@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterable, AsyncIterator
 
 from aiohttp import web
 
@@ -77,7 +77,7 @@ class Stream:
 
 
 async def pump(
-    source: AsyncIterator[bytes], stream: Stream, request: web.Request, response: web.StreamResponse
+    source: AsyncIterable[bytes], stream: Stream, request: web.Request, response: web.StreamResponse
 ) -> None:
     """Until either side ends it."""
     reader = asyncio.create_task(_read(source, stream))
@@ -91,7 +91,7 @@ async def pump(
         await asyncio.gather(reader, writer, return_exceptions=True)
 
 
-async def _read(source: AsyncIterator[bytes], stream: Stream) -> None:
+async def _read(source: AsyncIterable[bytes], stream: Stream) -> None:
     try:
         async for line in source:
             if line.strip():

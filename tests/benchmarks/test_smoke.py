@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import gc
 import shlex
 import signal
 import sys
@@ -11,6 +13,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from benchmarks.command import INTERRUPTED
+from benchmarks.driver import Driver
 from benchmarks.errors import BenchmarkError
 from benchmarks.machine import ROOT
 from benchmarks.measuring import measure
@@ -22,7 +25,7 @@ from tests.dev.waiting import until
 
 if TYPE_CHECKING:
     from benchmarks.results import Measurement
-    from dev.controlplane import Assets
+    from dev.controlplane import Assets, ControlPlane
 
 FEW = 5
 
@@ -49,6 +52,19 @@ def test_ours_writes_nothing_where_all_have_ended_before(assets: Assets) -> None
 def test_ours_takes_up_what_it_finds_at_the_start(assets: Assets) -> None:
     found = measured(OURS, Scenario("backlog", "there before", FEW, before_start=True), assets)
     assert (found.deletes, found.writes) == (FEW, 3 * FEW)
+
+
+def test_the_driver_leaves_no_socket_behind(control_plane: ControlPlane) -> None:
+    """Pytest fails the test in which the garbage collector finds one that is open."""
+    control_plane.kubectl("apply", "--kustomize", str(ROOT / "crds"))
+
+    async def look_on() -> None:
+        async with Driver(control_plane) as driver, driver.witness():
+            pass
+
+    for _ in range(8):  # whether the API server says goodbye in time is chance
+        asyncio.run(look_on())
+    gc.collect()
 
 
 def test_the_kopf_peer_deletes_once_and_writes_more_than_ours(assets: Assets) -> None:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import functools
+import gc
 import time
+from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
 import httpx
@@ -23,10 +26,13 @@ from dev.chaos import (
 )
 from dev.moorcheh.standin import StandIn
 from tests.dev.waiting import until
+from tests.integration.life import API
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+    from dev.controlplane import ControlPlane
 
 
 @pytest.fixture
@@ -48,6 +54,10 @@ def client(moorcheh: StandIn, script: Script) -> Iterator[httpx.Client]:
         httpx.Client(base_url=proxy.url, trust_env=False, timeout=5) as client,
     ):
         yield client
+
+
+def _watches(proxy: Proxy, count: int) -> bool:
+    return proxy.watches == count
 
 
 def arrived(moorcheh: StandIn) -> int:
@@ -150,6 +160,22 @@ def test_a_gate_opens_at_its_moment_and_the_call_has_arrived_or_not(
         client.delete("/namespaces/docs")
 
     assert until(lambda: opened == [arrives])
+
+
+def test_a_watch_under_way_leaves_no_socket_behind(installed: ControlPlane) -> None:
+    """Pytest fails the test in which the garbage collector finds one that is open."""
+    headers = {"Authorization": f"Bearer {installed.admin_token}"}
+    path = f"{API}/namespacedeletions?watch=1&resourceVersion=0&allowWatchBookmarks=1"
+    for _ in range(4):  # whether the API server says goodbye in time is chance
+        with (
+            ExitStack() as watches,
+            Proxy(Script(), installed.url, reads=kubernetes_call, ca_file=installed.ca_file) as proxy,
+        ):
+            for _ in range(4):
+                watching = httpx.stream("GET", proxy.url + path, headers=headers, trust_env=False)
+                watches.enter_context(watching)
+            assert until(functools.partial(_watches, proxy, 4))
+    gc.collect()
 
 
 @pytest.mark.parametrize(
