@@ -110,8 +110,22 @@ SENDING = [
         "3",
         "the look is fresh",
         "lifecycle.py",
-        "return Claim() if now.ticks - look.answered <= LOOK_FRESH else LookUp(to_claim=True)",
+        "return Claim() if fresh else LookUp(to_claim=True)",
         "return Claim()",
+    ),
+    one(
+        "7",
+        "an old look ends nothing",
+        "lifecycle.py",
+        "return Record(verdict) if fresh else LookUp(to_claim=True)",
+        "return Record(verdict)",
+    ),
+    one(
+        "7",
+        "a look from before the binding counts no more",
+        "reconciler.py",
+        "        target.creation_time if target else None,\n",
+        "        None,\n",
     ),
     one(
         "3",
@@ -377,8 +391,8 @@ FURTHER = [
         "6",
         "what was seen of one attempt is nothing to the next",
         "reconciler.py",
-        "return request.status.phase or Phase.PENDING, attempt.id if attempt else None, request.spec.suspend",
-        'return Phase.PENDING, None if attempt else "none", request.spec.suspend',
+        "        status.phase or Phase.PENDING,\n        attempt.id if attempt else None,\n",
+        '        Phase.PENDING,\n        None if attempt else "none",\n',
     ),
 ]
 

@@ -150,10 +150,11 @@ def _pending(request: Request, facts: Facts, now: Now) -> Step:
     if not facts.looks:
         return LookUp(to_claim=True)
     look = facts.looks[-1]
+    fresh = now.ticks - look.answered <= LOOK_FRESH  # an outage may lie between the look and what comes of it
     if (verdict := judge(request, facts, look, now)) is not None:
-        return Record(verdict)
+        return Record(verdict) if fresh else LookUp(to_claim=True)
     if facts.held_since is not None and look.started >= facts.held_since:
-        return Claim() if now.ticks - look.answered <= LOOK_FRESH else LookUp(to_claim=True)
+        return Claim() if fresh else LookUp(to_claim=True)
     if not facts.slots_full:
         return LookUp(to_claim=True)
     message = "Waiting for a job slot: as many jobs run as the operator allows."

@@ -626,10 +626,17 @@ def _no_server(request: Request) -> str:
     return f"the servers file does not name {where}, where this attempt is"
 
 
-def _chapter(request: Request) -> tuple[Phase, str | None, bool]:
-    """While it stays the same, what was seen before still counts."""
-    attempt = request.status.attempt
-    return request.status.phase or Phase.PENDING, attempt.id if attempt else None, request.spec.suspend
+def _chapter(request: Request) -> tuple[Phase, str | None, bool, str | None]:
+    """While it stays the same, what was seen before still counts. An older look than the one that bound the
+    request, by another process perhaps, would read as "seen before and gone".
+    """
+    status, attempt, target = request.status, request.status.attempt, request.status.target
+    return (
+        status.phase or Phase.PENDING,
+        attempt.id if attempt else None,
+        request.spec.suspend,
+        target.creation_time if target else None,
+    )
 
 
 def _newer(one: Request, other: Request) -> bool:

@@ -256,7 +256,8 @@ def viewed(task: Task, status: Status) -> Task:
     if status.phase in ENDED:
         return Task(status, current=True)
     task_now = task._replace(view=status, current=True)
-    if task.view is not None and (task.view.phase, task.view.attempt) == (status.phase, status.attempt):
+    chapter = (status.phase, status.attempt, status.target)
+    if task.view is not None and (task.view.phase, task.view.attempt, task.view.target) == chapter:
         return task_now
     task_now = task_now._replace(looks=())
     if status.phase == PENDING or task.own != status.attempt:

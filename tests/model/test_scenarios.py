@@ -707,6 +707,41 @@ def test_what_was_seen_while_another_had_the_target_decides_nothing(bench: Bench
     assert reason(bench, second) == "DeletionCompleted"
 
 
+def test_what_was_seen_before_an_outage_ends_nothing_after_it(bench: Bench) -> None:
+    """Absent, then the API server is away; what has the name since would read as deleted."""
+    del bench.server.namespaces["documents"]
+    operator = bench.start()
+    bench.let_pass(3.0)
+    name = bench.request("documents")
+    bench.let_pass(0.015)
+    operator.trouble.down_until = bench.loop.time() + 300.0
+    bench.let_pass(1.0)
+    bench.server.create("documents")
+    bench.let_pass(600.0)
+
+    assert reason(bench, name) in ("DeletionCompleted", "TargetNewerThanRequest")
+
+
+def test_a_look_older_than_the_binding_of_another_operator_is_no_proof_that_its_target_is_gone() -> None:
+    """One has seen nothing; the other one, a moment later, the target, and bound the request to it."""
+    with closing(Bench(max_running_jobs=1)) as bench:
+        bench.server.create("pictures")
+        bench.let_pass(60.0)
+        one, two = bench.start(), bench.start()
+        two.trouble.watch_lag = 0.5
+        bench.server.job_seconds = 100.0
+        bench.request("pictures")
+        bench.let_pass(5.0)
+        one.trouble.writes.append(WriteFault(code=500, answers=1.6))
+        name = bench.request("documents")
+        bench.let_pass(0.2)
+        bench.server.create("documents")  # within the tolerance
+        bench.let_pass(28.0)
+
+        assert bench.status(name)["target"]["found"]
+        assert bench.status(name)["phase"] != "Succeeded"
+
+
 def test_no_deadline_ends_a_request_whose_delete_may_be_in_flight(bench: Bench) -> None:
     bench.start()
     bench.server.send_faults.append(SendFault("late", 50.0))
