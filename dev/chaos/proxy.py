@@ -148,6 +148,8 @@ class Proxy:
                 return await self._watch(request, call)
             answer = await self._forward(request, call)
         except (aiohttp.ClientError, ResentError, OSError):
+            if rule is not None and isinstance(rule.fault, Gate):
+                self._open(rule.fault, call)  # answered or not, its moment has come
             return closed(request)
         return await self._after(request, call, rule, answer)
 
@@ -179,18 +181,21 @@ class Proxy:
                 return closed(request)
             case Answer(status, message, headers):
                 return _refusal(status, message, dict(headers))
-            case Gate(then, "forwarded"):
-                then(call)
-                return closed(request)
-            case Gate(_, "dropped") as gate:
-                self.script.afterwards(gate)
-                self._loop.call_later(AFTERWARDS_SECONDS, self.script.run_afterwards, gate, call)
+            case Gate() as gate:
+                self._open(gate, call)
                 return closed(request)
             case Late(seconds):
                 await asyncio.sleep(seconds)
             case _:
                 pass
         return answer
+
+    def _open(self, gate: Gate, call: Call) -> None:
+        if gate.at == "dropped":
+            self.script.afterwards(gate)
+            self._loop.call_later(AFTERWARDS_SECONDS, self.script.run_afterwards, gate, call)
+        else:
+            gate.then(call)
 
     async def _forward(self, request: web.Request, call: Call) -> web.Response:
         async with self._ask(request, call.body) as answer:

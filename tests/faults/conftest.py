@@ -111,6 +111,7 @@ def pytest_runtest_makereport(
             "passed": report.passed,
             "runs": [asdict(account) for account in fault.accounts] if isinstance(fault, Fault) else [],
             "figures": fault.figures if isinstance(fault, Fault) and report.passed else {},
+            "words": report.longreprtext,  # of a failure, for whoever wants to know which one it was
         }
         RESULTS.mkdir(parents=True, exist_ok=True)
         file.write_text(json.dumps(told, indent=1))

@@ -6,7 +6,6 @@ What every scenario must keep is `tests.integration.invariants`; here is what ne
 from __future__ import annotations
 
 import json
-from bisect import bisect
 from collections import Counter, defaultdict
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
@@ -280,13 +279,23 @@ def _answers_lost(evidence: Evidence) -> set[str]:
 
 def _interruptions(evidence: Evidence) -> list[tuple[float, float]]:
     """From when to when a claim may arrive that nobody sends for any more: what the one that was killed had
-    written comes late on a busy machine, but what comes before the next start is not the next one's.
+    written comes late on a busy machine, even after the next start, but what comes after the next one's own
+    first call, before which it claims nothing, is not the dead one's.
     """
-    starts = evidence.starts
-    kills = [
-        (at, starts[after] if (after := bisect(starts, at)) < len(starts) else inf) for at in evidence.kills
-    ]
+    kills = []
+    for at in evidence.kills:
+        start = _next(evidence.starts, at)
+        kills.append((at, _next([call.at for call in evidence.calls if _is_first(call)], start)))
     return kills + [(at, at) for at in evidence.freezes]
+
+
+def _next(times: Sequence[float], after: float) -> float:
+    return next((at for at in times if at > after), inf)
+
+
+def _is_first(call: Call) -> bool:
+    """A process begins with a look whether it may list."""
+    return call.meaning.resource == "namespacedeletions" and call.path.endswith("?limit=1")
 
 
 def _is_spoiled(delete: SeenDelete) -> bool:

@@ -22,6 +22,8 @@ UID, ATTEMPT = "uid-1", "attempt-1"
 MADE = "2026-11-23T10:00:00Z"
 MADE_AT = 1795428000.0
 PATCH = Meaning("patch", "namespacedeletions/status", "docs")
+LIST = Meaning("list", "namespacedeletions", "")
+FIRST = "/apis/moorcheh.ai/v1alpha1/namespacedeletions?limit=1"
 
 
 def version(seen: float, **status: Any) -> Version:
@@ -223,17 +225,16 @@ def test_one_that_was_in_flight_at_a_kill_may_be_unknown() -> None:
     assert account_of(evidence, {}).outcome_unknown_allowed == 1
 
 
-def test_a_claim_that_arrives_after_the_kill_and_before_the_next_start_was_in_flight() -> None:
-    """It was in a socket's buffer. One that arrives after the start is the next one's own."""
+def test_a_claim_that_arrives_after_the_kill_and_before_the_next_one_s_first_call_was_in_flight() -> None:
+    """It was in a socket's buffer, and may be late. One that arrives after that call is the next one's own."""
     evidence = good()
     unknown_without_a_cause(evidence)
-    evidence.calls = [
-        Call(1, 0.9, PATCH, "/", body=f'{{"status": {{"attempt": {{"id": "{ATTEMPT}"}}}}}}'.encode())
-    ]
-    evidence.kills, evidence.starts = [0.2], [0.0, 0.8]
+    claim = Call(1, 0.9, PATCH, "/", body=f'{{"status": {{"attempt": {{"id": "{ATTEMPT}"}}}}}}'.encode())
+    evidence.kills, evidence.starts = [0.2], [0.0, 0.5]
+    evidence.calls = [Call(0, 0.8, LIST, FIRST), claim]
     with pytest.raises(BrokenInvariantsError, match="OutcomeUnknown"):
         account_of(evidence, {})
-    evidence.starts = [0.0, 1.0]
+    evidence.calls = [claim, Call(2, 1.0, LIST, FIRST)]
 
     assert account_of(evidence, {}).outcome_unknown_allowed == 1
 

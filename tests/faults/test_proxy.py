@@ -162,6 +162,20 @@ def test_a_gate_opens_at_its_moment_and_the_call_has_arrived_or_not(
     assert until(lambda: opened == [arrives])
 
 
+@pytest.mark.parametrize("at", ["forwarded", "dropped"])
+def test_a_gate_opens_for_a_call_that_the_upstream_does_not_answer(
+    client: httpx.Client, moorcheh: StandIn, script: Script, at: str
+) -> None:
+    """The stand-in drops it by itself."""
+    opened: list[int] = []
+    script.on(Gate(lambda _: opened.append(arrived(moorcheh)), at), "delete")  # type: ignore[arg-type]  # a Literal
+    moorcheh.fault("delete", kind="drop", effect=True)
+    with pytest.raises(httpx.RemoteProtocolError):
+        client.delete("/namespaces/docs")
+
+    assert until(lambda: opened == [1])
+
+
 def test_a_watch_under_way_leaves_no_socket_behind(installed: ControlPlane) -> None:
     """Pytest fails the test in which the garbage collector finds one that is open."""
     headers = {"Authorization": f"Bearer {installed.admin_token}"}

@@ -176,6 +176,12 @@ class FaultWorld(World):
         made = self.moorcheh.create_many(count, f"{prefix}-", **created)
         return [self.ask(one["name"]) for one in made]
 
+    def clear_moorcheh(self) -> None:
+        """Its faults stop, and are counted: it forgets them when it is killed."""
+        for rule in self.moorcheh.faults():
+            self.also[f"Moorcheh, {rule['operation']}: {rule['kind']}"] += rule["used"]
+        self.moorcheh.clear_faults()
+
     def fail_relists(self) -> Rule:
         """What is noticed from now on, a watch has told, or the first list of a new process."""
         return self.script.on(
@@ -210,9 +216,7 @@ class FaultWorld(World):
         self.script.clear()
         if not self.moorcheh.process.running:
             self.moorcheh.start()
-        for rule in self.moorcheh.faults():
-            self.also[f"Moorcheh, {rule['operation']}: {rule['kind']}"] += rule["used"]
-        self.moorcheh.clear_faults()
+        self.clear_moorcheh()
         for operator in self.operators:
             if is_running(operator):
                 operator.signal(signal.SIGCONT)
