@@ -226,7 +226,7 @@ def test_one_that_was_in_flight_at_a_kill_may_be_unknown() -> None:
 
 
 def test_a_claim_that_arrives_after_the_kill_and_before_the_next_one_s_first_call_was_in_flight() -> None:
-    """It was in a socket's buffer, and may be late. One that arrives after that call is the next one's own."""
+    """It was in a socket's buffer. One that arrives after that call is the next one's own."""
     evidence = good()
     unknown_without_a_cause(evidence)
     claim = Call(1, 0.9, PATCH, "/", body=f'{{"status": {{"attempt": {{"id": "{ATTEMPT}"}}}}}}'.encode())
