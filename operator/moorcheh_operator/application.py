@@ -153,6 +153,7 @@ async def _run_kopf(
         await reconciler.drain(connections.longest_timeout + DRAIN_EXTRA)
         for task in election:
             task.cancel()
+        await asyncio.gather(*election, return_exceptions=True)
         if elector is not None:
             await elector.release()
 

@@ -110,8 +110,11 @@ class Elector:
         with contextlib.suppress(ClusterError, TimeoutError, KeyError, TypeError, ValueError):
             async with asyncio.timeout(RETRY_SECONDS):
                 lease = await self._get()
-                if lease.holder == self._identity:
-                    await self._put(dataclasses.replace(lease, holder="", duration=1.0))
+                # In vain where a renewal that was under way lands meanwhile.
+                while lease.holder == self._identity and not await self._put(
+                    dataclasses.replace(lease, holder="", duration=1.0)
+                ):
+                    lease = await self._get()
         self._tell(lambda: None)
 
     async def _try(self) -> bool:

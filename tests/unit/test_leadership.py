@@ -41,6 +41,7 @@ class LeaseServer:
         self.lease: dict[str, Any] | None = None
         self.version = 0
         self.down = False
+        self.renewal_under_way = False  # it lands after the next GET
 
     async def call(self, method: str, path: str, *, body: Any = None) -> tuple[int, dict[str, Any]]:
         assert path.startswith("/apis/coordination.k8s.io/v1/namespaces/here/leases")
@@ -48,7 +49,7 @@ class LeaseServer:
         if self.down:
             raise ClusterError("no answer")
         if method == "GET":
-            return (200, copy.deepcopy(self.lease)) if self.lease else (404, {"message": "not found"})
+            return self._read()
         stale = (body["metadata"].get("resourceVersion") or None) != self._current()
         if stale:
             return 409, {"message": "conflict"}
@@ -56,6 +57,16 @@ class LeaseServer:
         self.lease = copy.deepcopy(body)
         self.lease["metadata"]["resourceVersion"] = str(self.version)
         return 200, copy.deepcopy(self.lease)
+
+    def _read(self) -> tuple[int, dict[str, Any]]:
+        if self.lease is None:
+            return 404, {"message": "not found"}
+        read = copy.deepcopy(self.lease)
+        if self.renewal_under_way:
+            self.renewal_under_way = False
+            self.version += 1
+            self.lease["metadata"]["resourceVersion"] = str(self.version)
+        return 200, read
 
     def _current(self) -> str | None:
         return self.lease["metadata"]["resourceVersion"] if self.lease else None
@@ -159,6 +170,16 @@ async def test_a_released_lease_is_taken_at_once() -> None:
     assert await attempt(first)
     await first.release()
     assert not first.leads()
+    assert await attempt(second)
+
+
+async def test_a_renewal_that_lands_during_the_release_does_not_keep_the_lease() -> None:
+    server, time = LeaseServer(), Time()
+    first, second = elector(server, time, "first"), elector(server, time, "second")
+    assert await attempt(first)
+    server.renewal_under_way = True
+    await first.release()
+
     assert await attempt(second)
 
 
