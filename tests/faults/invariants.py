@@ -206,17 +206,33 @@ def _i4_all_ended(evidence: Evidence, account: Account) -> list[str]:
 
 
 def _i6_success_comes_after_the_job(evidence: Evidence, _: Account) -> list[str]:
-    """Not only true at the end of the run: true when it was written."""
-    ended = {job["job_id"]: job["ended"] for job in evidence.record["jobs"]}
+    """Not only true at the end of the run: true when it was written. What says "gone" or "replaced" is held
+    against the jobs on the incarnation that it was bound to, whoever had asked for them.
+    """
+    jobs = evidence.record["jobs"]
+    accepted = {
+        delete["seq"]: (delete["name"], delete["created_at"]) for delete in evidence.record["destroyed"]
+    }
     first: dict[str, Version] = {}
     for version in evidence.versions:
-        if version.body["status"].get("reason") == "DeletionCompleted":
+        if version.body["status"].get("phase") == "Succeeded":
             first.setdefault(version.body["metadata"]["uid"], version)
-    return [
-        f"{version.body['metadata']['name']} was called completed at {version.seen:.3f}, its job ended {at}"
-        for version in first.values()
-        if (at := ended.get(version.body["status"]["job"]["id"])) is None or at > version.seen
-    ]
+    broken = []
+    for version in first.values():
+        status, name = version.body["status"], version.body["spec"]["namespaceName"]
+        if status["reason"] == "DeletionCompleted":
+            ends = [job["ended"] for job in jobs if job["job_id"] == status["job"]["id"]] or [None]
+        else:
+            bound = (name, status.get("target", {}).get("creationTime"))
+            ends = [
+                job["ended"]
+                for job in jobs
+                if accepted.get(job["seq"]) == bound and job["how"] in ("running", "completed")
+            ]
+        late = [at for at in ends if at is None or at > version.seen]
+        if late:
+            broken.append(f"{name} was called {status['reason']} at {version.seen:.3f}, its job ended {late}")
+    return broken
 
 
 def _i7_few_writes(evidence: Evidence, account: Account) -> list[str]:

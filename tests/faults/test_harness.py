@@ -137,6 +137,16 @@ def success_before_the_job_ended(evidence: Evidence) -> None:
     evidence.record["jobs"][0]["ended"] = 6.5
 
 
+def gone_before_the_job_ended(evidence: Evidence) -> None:
+    change(evidence, 3, reason="VerifiedAbsent")
+    evidence.record["jobs"][0]["ended"] = 6.5
+
+
+def gone_while_the_job_ran(evidence: Evidence) -> None:
+    change(evidence, 3, reason="TargetReplaced")
+    evidence.record["jobs"][0] |= {"how": "running", "ended": None}
+
+
 def written_again_and_again(evidence: Evidence) -> None:
     for number in range(30):
         add_version(evidence, message=str(number), phase="Succeeded")
@@ -161,6 +171,8 @@ BREAKS: list[tuple[Callable[[Evidence], None], str]] = [
     (success_of_a_failed_job, "called completed"),
     (success_though_it_lives, "called gone"),
     (success_before_the_job_ended, "i6"),
+    (gone_before_the_job_ended, "i6"),
+    (gone_while_the_job_ran, "i6"),
     (written_again_and_again, "i7"),
     (unknown_without_a_cause, "OutcomeUnknown"),
 ]
