@@ -35,7 +35,7 @@ format: $(VENV)/.installed  ## let ruff format and mend what it can
 control-plane: $(VENV)/.installed  ## find, download or build kube-apiserver, etcd and kubectl
 	@$(BIN)/python -m dev.controlplane assets
 
-test: control-plane  ## every test, on a real kube-apiserver
+test: control-plane  ## every test but the long ones, on a real kube-apiserver
 	$(BIN)/python -m pytest -n $(JOBS) -m "not slow"
 
 test-faults: export FAULTS_SOAK_SECONDS ?= 600
