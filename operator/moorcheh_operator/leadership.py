@@ -109,12 +109,10 @@ class Elector:
         self._valid_until = float("-inf")
         with contextlib.suppress(ClusterError, TimeoutError, KeyError, TypeError, ValueError):
             async with asyncio.timeout(RETRY_SECONDS):
-                lease = await self._get()
-                # In vain where a renewal that was under way lands meanwhile.
-                while lease.holder == self._identity and not await self._put(
-                    dataclasses.replace(lease, holder="", duration=1.0)
-                ):
-                    lease = await self._get()
+                while (lease := await self._get()).holder == self._identity:
+                    if await self._put(dataclasses.replace(lease, holder="", duration=1.0)):
+                        break
+                    # In vain: a renewal that was under way landed meanwhile.
         self._tell(lambda: None)
 
     async def _try(self) -> bool:

@@ -210,8 +210,8 @@ def _i6_success_comes_after_the_job(evidence: Evidence, _: Account) -> list[str]
     against the jobs on the incarnation that it was bound to, whoever had asked for them.
     """
     jobs = evidence.record["jobs"]
-    accepted = {
-        delete["seq"]: (delete["name"], delete["created_at"]) for delete in evidence.record["destroyed"]
+    destroyed = {
+        victim["seq"]: (victim["name"], victim["created_at"]) for victim in evidence.record["destroyed"]
     }
     first: dict[str, Version] = {}
     for version in evidence.versions:
@@ -227,7 +227,7 @@ def _i6_success_comes_after_the_job(evidence: Evidence, _: Account) -> list[str]
             ends = [
                 job["ended"]
                 for job in jobs
-                if accepted.get(job["seq"]) == bound and job["how"] in ("running", "completed")
+                if destroyed.get(job["seq"]) == bound and job["how"] in ("running", "completed")
             ]
         late = [at for at in ends if at is None or at > version.seen]
         if late:
@@ -298,10 +298,8 @@ def _interruptions(evidence: Evidence) -> list[tuple[float, float]]:
     written comes late on a busy machine, even after the next start, but what comes after the next one's own
     first call, before which it claims nothing, is not the dead one's.
     """
-    kills = []
-    for at in evidence.kills:
-        start = _next(evidence.starts, at)
-        kills.append((at, _next([call.at for call in evidence.calls if _is_first(call)], start)))
+    firsts = [call.at for call in evidence.calls if _is_first(call)]
+    kills = [(at, _next(firsts, _next(evidence.starts, at))) for at in evidence.kills]
     return kills + [(at, at) for at in evidence.freezes]
 
 
