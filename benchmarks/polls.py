@@ -6,11 +6,11 @@ import functools
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from moorcheh_operator.answers import JobReport
+from moorcheh_operator.api.model import Attempt, Job, Phase, Request, Spec, Status
 from moorcheh_operator.clock import Now
-from moorcheh_operator.facts import Facts, after_poll
-from moorcheh_operator.model import Attempt, Job, Phase, Request, Spec, Status
-from moorcheh_operator.polling import next_poll
+from moorcheh_operator.lifecycle.facts import Facts, after_poll
+from moorcheh_operator.lifecycle.polling import next_poll
+from moorcheh_operator.moorcheh.answers import JobReport
 
 ITEMS = 10_000
 BEGUN = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)  # any time will do

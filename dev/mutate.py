@@ -45,21 +45,21 @@ SCENARIOS = "tests/model/test_scenarios.py"
 MACHINE = "tests/model/test_machine.py"
 # Which tests are asked first about which file; then the machine, then all that are fast.
 NEAREST = {
-    "moorcheh.py": ("tests/unit/test_moorcheh.py",),
-    "cluster.py": ("tests/unit/test_safety_cluster.py", SCENARIOS),
-    "reconciler.py": (SCENARIOS,),
-    "leadership.py": ("tests/unit/test_leadership.py",),
-    "polling.py": ("tests/unit/test_polling.py", "tests/unit/test_lifecycle.py"),
-    "retention.py": ("tests/unit/test_retention.py",),
-    "access.py": ("tests/unit/test_access.py",),
-    "placement.py": ("tests/unit/test_placement.py",),
-    "targets.py": ("tests/unit/test_access.py", "tests/unit/test_slots_and_targets.py"),
-    "connections.py": ("tests/unit/test_connections.py",),
-    "credentials.py": ("tests/unit/test_credentials.py",),
+    "moorcheh/client.py": ("tests/unit/test_moorcheh.py",),
+    "cluster/client.py": ("tests/unit/test_safety_cluster.py", SCENARIOS),
+    "controller/reconciler.py": (SCENARIOS,),
+    "cluster/leader_election.py": ("tests/unit/test_leadership.py",),
+    "lifecycle/polling.py": ("tests/unit/test_polling.py", "tests/unit/test_lifecycle.py"),
+    "lifecycle/retention.py": ("tests/unit/test_retention.py",),
+    "lifecycle/access.py": ("tests/unit/test_access.py",),
+    "lifecycle/placement.py": ("tests/unit/test_placement.py",),
+    "controller/targets.py": ("tests/unit/test_access.py", "tests/unit/test_slots_and_targets.py"),
+    "controller/connections.py": ("tests/unit/test_connections.py",),
+    "moorcheh/credentials.py": ("tests/unit/test_credentials.py",),
     "clock.py": ("tests/unit/test_clock.py",),
-    "expirations.py": ("tests/unit/test_expirations.py",),
-    "model.py": ("tests/unit/test_model.py",),
-    "relist.py": ("tests/unit/test_relist.py",),
+    "controller/expirations.py": ("tests/unit/test_expirations.py",),
+    "api/model.py": ("tests/unit/test_model.py",),
+    "controller/relist.py": ("tests/unit/test_relist.py",),
 }
 DECISIONS = ("tests/unit/test_lifecycle.py", SCENARIOS)
 

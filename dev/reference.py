@@ -11,10 +11,11 @@ import yaml
 
 from moorcheh_kubectl import cli as plugin
 from moorcheh_kubectl.wish import APPROVED_BY, REQUESTED_BY, RETRY_OF
-from moorcheh_operator import cli, logs, retention
-from moorcheh_operator.announcements import LONG_WAIT_SECONDS, SUBMITTED, WAITS
+from moorcheh_operator.api.model import Phase, Reason
+from moorcheh_operator.lifecycle import retention
+from moorcheh_operator.lifecycle.announcements import LONG_WAIT_SECONDS, SUBMITTED, WAITS
 from moorcheh_operator.metrics import ENDS, Metrics
-from moorcheh_operator.model import Phase, Reason
+from moorcheh_operator.process import cli, logs
 
 ROOT = Path(__file__).parents[1]
 OUTPUT = ROOT / "docs" / "reference.md"

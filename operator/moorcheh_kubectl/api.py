@@ -16,8 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from moorcheh_operator.clock import Clock
-from moorcheh_operator.model import (
+from moorcheh_operator.api.model import (
     GROUP,
     KIND,
     PLURAL,
@@ -27,6 +26,7 @@ from moorcheh_operator.model import (
     parse,
     plain_text,
 )
+from moorcheh_operator.clock import Clock
 
 if TYPE_CHECKING:
     from kubernetes.client import ApiClient

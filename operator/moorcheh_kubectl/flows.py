@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from moorcheh_operator.model import ENDED, Phase, Reason, Request, parse_time, plain_text, render_time
+from moorcheh_operator.api.model import ENDED, Phase, Reason, Request, parse_time, plain_text, render_time
 
 from .api import Api, ApiError, JsonObject, Seen
 from .screen import Following, Screen, shown_body

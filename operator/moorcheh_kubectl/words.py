@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
 from typing import Any
 
-from moorcheh_operator.model import (
+from moorcheh_operator.api.model import (
     DEFAULT_SERVER,
     ENDED,
     Phase,

@@ -1,3 +1,3 @@
-from .cli import main
+from .process.cli import main
 
 main(prog_name="moorcheh-operator")

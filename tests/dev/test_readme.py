@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import click
 import yaml
 
-from moorcheh_operator import cli
-from moorcheh_operator.model import Reason
+from moorcheh_operator.api.model import Reason
+from moorcheh_operator.process import cli
 
 if TYPE_CHECKING:
     from dev.controlplane import ControlPlane

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from moorcheh_operator.probes import LAG_BAD
+from moorcheh_operator.process.probes import LAG_BAD
 from tests.dev.waiting import until
 
 if TYPE_CHECKING:

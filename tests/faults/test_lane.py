@@ -19,9 +19,9 @@ from typing import TYPE_CHECKING
 import httpx
 import pytest
 
-from moorcheh_operator.answers import Accepted, Listing, Unavailable, Unclear
 from moorcheh_operator.clock import Clock
-from moorcheh_operator.moorcheh import Lane
+from moorcheh_operator.moorcheh.answers import Accepted, Listing, Unavailable, Unclear
+from moorcheh_operator.moorcheh.client import Lane
 from tests.unit.servers import Connection, Received, Server, answer, serving
 
 if TYPE_CHECKING:
@@ -93,7 +93,7 @@ async def test_a_delete_that_was_cut_off_left_once_and_the_next_one_leaves_too()
 SENDS_ONE = """
 import asyncio, ssl, sys, httpx
 from moorcheh_operator.clock import Clock
-from moorcheh_operator.moorcheh import Lane
+from moorcheh_operator.moorcheh.client import Lane
 
 lane = Lane(httpx.URL(sys.argv[1]), 60.0, Clock(), lambda *_: None, ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT))
 asyncio.run(lane.delete("docs", "uid/attempt-1"))

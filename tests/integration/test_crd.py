@@ -17,7 +17,7 @@ import pytest
 import yaml
 
 from dev.controlplane import ControlPlane, KubectlError
-from moorcheh_operator import model
+from moorcheh_operator.api import model
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -10,9 +10,9 @@ from uuid import uuid4
 import pytest
 from kubernetes.aio import client
 
+from moorcheh_operator.api.model import Request, Spec, Status
 from moorcheh_operator.clock import Clock
-from moorcheh_operator.cluster import Cluster
-from moorcheh_operator.model import Request, Spec, Status
+from moorcheh_operator.cluster.client import Cluster
 
 if TYPE_CHECKING:
     from dev.controlplane import ControlPlane

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from dev.controlplane import KubectlError
-from moorcheh_operator import model
+from moorcheh_operator.api import model
 from tests.integration.life import World
 
 if TYPE_CHECKING:

@@ -16,7 +16,8 @@ import pytest
 import yaml
 
 from dev.controlplane import ControlPlane, KubectlError
-from moorcheh_operator import __version__, cli
+from moorcheh_operator import __version__
+from moorcheh_operator.process import cli
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

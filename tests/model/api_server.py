@@ -16,9 +16,9 @@ from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from typing import Any
 
+from moorcheh_operator.api.model import GROUP, KIND, PLURAL, VERSION, render_time
 from moorcheh_operator.clock import Clock
-from moorcheh_operator.cluster import UNFINISHED, Cluster, ClusterError, _Answer
-from moorcheh_operator.model import GROUP, KIND, PLURAL, VERSION, render_time
+from moorcheh_operator.cluster.client import UNFINISHED, Cluster, ClusterError, _Answer
 
 EPOCH = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
 LATENCY = 0.01  # seconds, each way

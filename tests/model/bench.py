@@ -11,13 +11,13 @@ import contextvars
 import logging
 from dataclasses import dataclass, field
 
+from moorcheh_operator.api.model import parse_time
 from moorcheh_operator.clock import Clock
-from moorcheh_operator.connections import Connections, Defaults
-from moorcheh_operator.lifecycle import LOOK_FRESH, SEND_WINDOW
+from moorcheh_operator.controller.connections import Connections, Defaults
+from moorcheh_operator.controller.reconciler import Reconciler
+from moorcheh_operator.lifecycle.next_step import LOOK_FRESH, SEND_WINDOW
 from moorcheh_operator.metrics import Metrics
-from moorcheh_operator.model import parse_time
-from moorcheh_operator.reconciler import Reconciler
-from moorcheh_operator.servers import Servers, single
+from moorcheh_operator.servers.definitions import Servers, single
 from tests.model.api_server import EPOCH, ApiServer, Json, Link, Trouble
 from tests.model.moorcheh_server import REQUEST_TIMEOUT, Arrival, Incarnation, Lanes, Server
 from tests.virtual_time import VirtualLoop, owner

@@ -10,7 +10,9 @@ from datetime import datetime, timedelta
 from email.utils import format_datetime
 from math import inf
 
-from moorcheh_operator.answers import (
+from moorcheh_operator.api.model import Job
+from moorcheh_operator.clock import Clock
+from moorcheh_operator.moorcheh.answers import (
     Accepted,
     Entry,
     JobReport,
@@ -25,9 +27,7 @@ from moorcheh_operator.answers import (
     Unavailable,
     Unclear,
 )
-from moorcheh_operator.clock import Clock
-from moorcheh_operator.model import Job
-from moorcheh_operator.moorcheh import Lane, Moorcheh
+from moorcheh_operator.moorcheh.client import Lane, Moorcheh
 from tests.model.api_server import EPOCH, LATENCY
 
 REQUEST_TIMEOUT = 30.0  # seconds

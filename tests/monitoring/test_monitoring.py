@@ -16,8 +16,8 @@ import yaml
 
 from dev.monitoring import dashboard
 from dev.processes import Process, free_port
+from moorcheh_operator.api.model import Phase
 from moorcheh_operator.metrics import ENDS, Metrics
-from moorcheh_operator.model import Phase
 from tests.dev.waiting import until
 from tests.integration.conftest import install
 from tests.integration.life import World

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from moorcheh_operator.logs import FIELDS
+from moorcheh_operator.process.logs import FIELDS
 from tests.dev.waiting import until
 from tests.integration.conftest import install
 from tests.integration.life import World

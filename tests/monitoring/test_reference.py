@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from dev import reference
-from moorcheh_operator import logs
+from moorcheh_operator.api.model import Phase, Reason
 from moorcheh_operator.metrics import ENDS
-from moorcheh_operator.model import Phase, Reason
+from moorcheh_operator.process import logs
 
 DOCS = Path(__file__).parents[2] / "docs"
 

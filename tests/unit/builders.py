@@ -11,12 +11,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from moorcheh_operator.answers import Entry
-from moorcheh_operator.clock import Now
-from moorcheh_operator.conditions import with_conditions
-from moorcheh_operator.facts import Facts, Look, Sent, Trouble
-from moorcheh_operator.lifecycle import Limits, Record, Step, Wait, next_step
-from moorcheh_operator.model import (
+from moorcheh_operator.api.conditions import with_conditions
+from moorcheh_operator.api.model import (
     Attempt,
     IfAbsent,
     Job,
@@ -28,6 +24,10 @@ from moorcheh_operator.model import (
     Status,
     Target,
 )
+from moorcheh_operator.clock import Now
+from moorcheh_operator.lifecycle.facts import Facts, Look, Sent, Trouble
+from moorcheh_operator.lifecycle.next_step import Limits, Record, Step, Wait, next_step
+from moorcheh_operator.moorcheh.answers import Entry
 
 MADE = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)  # when the request was created
 STARTED = MADE + timedelta(seconds=5)

@@ -7,14 +7,14 @@ from typing import Any
 
 import pytest
 
-from moorcheh_operator.access import Access, NotFound, Open, Refusal, Undecided, access
-from moorcheh_operator.answers import Entry, Listing
-from moorcheh_operator.facts import Facts, after_look, elsewhere
-from moorcheh_operator.lifecycle import claim
-from moorcheh_operator.model import Phase, Reason, Request, Target
-from moorcheh_operator.servers import Definition, From, Operator, Term
-from moorcheh_operator.targets import Targets
-from moorcheh_operator.tenure import claim_rank
+from moorcheh_operator.api.model import Phase, Reason, Request, Target
+from moorcheh_operator.controller.targets import Targets
+from moorcheh_operator.lifecycle.access import Access, NotFound, Open, Refusal, Undecided, access
+from moorcheh_operator.lifecycle.facts import Facts, after_look, elsewhere
+from moorcheh_operator.lifecycle.next_step import claim
+from moorcheh_operator.lifecycle.ownership import claim_rank
+from moorcheh_operator.moorcheh.answers import Entry, Listing
+from moorcheh_operator.servers.definitions import Definition, From, Operator, Term
 from tests.unit.builders import BORN, NOW, TARGET, a_request, a_spec, ago, ready
 
 HERE, ELSEWHERE = "http://here", "http://elsewhere"

@@ -6,9 +6,9 @@ from datetime import UTC, datetime
 
 import pytest
 
-from moorcheh_operator.announcements import WAITS, announcement, long_wait
+from moorcheh_operator.api.model import Attempt, Job, Phase, Reason, Request, Spec, Status, Target
+from moorcheh_operator.lifecycle.announcements import WAITS, announcement, long_wait
 from moorcheh_operator.metrics import ENDS
-from moorcheh_operator.model import Attempt, Job, Phase, Reason, Request, Spec, Status, Target
 
 START = datetime(2026, 11, 23, 10, 0, tzinfo=UTC)
 TARGET = Target(found=True, item_count=5, creation_time="2026-11-22T10:00:00Z")

@@ -6,8 +6,8 @@ from datetime import timedelta
 
 import pytest
 
-from moorcheh_operator.conditions import with_conditions
-from moorcheh_operator.model import Condition, Phase, Status
+from moorcheh_operator.api.conditions import with_conditions
+from moorcheh_operator.api.model import Condition, Phase, Status
 from tests.unit.builders import NOW, STARTED
 
 TABLE = {

@@ -10,9 +10,9 @@ import httpx
 import pytest
 
 from moorcheh_operator.clock import Clock
-from moorcheh_operator.connections import Connections, Defaults
-from moorcheh_operator.moorcheh import Lane, Moorcheh
-from moorcheh_operator.servers import Definition, Servers
+from moorcheh_operator.controller.connections import Connections, Defaults
+from moorcheh_operator.moorcheh.client import Lane, Moorcheh
+from moorcheh_operator.servers.definitions import Definition, Servers
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 import httpx
 import pytest
 
-from moorcheh_operator.answers import JobReport, JobUnknown, NotSent, Refused, Unavailable
+from moorcheh_operator.api.model import JobStatus
 from moorcheh_operator.clock import Clock
-from moorcheh_operator.credentials import REDACTED, Credential, KeyFileError
-from moorcheh_operator.model import JobStatus
-from moorcheh_operator.moorcheh import Lane
+from moorcheh_operator.moorcheh.answers import JobReport, JobUnknown, NotSent, Refused, Unavailable
+from moorcheh_operator.moorcheh.client import Lane
+from moorcheh_operator.moorcheh.credentials import REDACTED, Credential, KeyFileError
 from tests.unit.servers import Behaviour, Server, always, answer, serving, then_drop
 
 if TYPE_CHECKING:

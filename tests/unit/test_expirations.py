@@ -8,17 +8,17 @@ from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
+from moorcheh_operator.api.model import Phase, Request
 from moorcheh_operator.clock import Clock
-from moorcheh_operator.cluster import Cluster, ClusterError, Deleted
-from moorcheh_operator.expirations import FORBIDDEN_SECONDS, Expirations
-from moorcheh_operator.model import Phase, Request
+from moorcheh_operator.cluster.client import Cluster, ClusterError, Deleted
+from moorcheh_operator.controller.expirations import FORBIDDEN_SECONDS, Expirations
 from tests.unit.builders import CLAIMED, a_request, a_spec
 from tests.virtual_time import VirtualLoop
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from moorcheh_operator.announcements import Announcement
+    from moorcheh_operator.lifecycle.announcements import Announcement
 
 Answer = Deleted | ClusterError
 

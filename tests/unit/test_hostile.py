@@ -14,12 +14,12 @@ import httpx
 from hypothesis import given
 from hypothesis import strategies as some
 
-from moorcheh_operator.access import access
-from moorcheh_operator.answers import Accepted, JobReport, JobUnknown, Listing, NotSent, Unavailable
+from moorcheh_operator.api.model import MAX_TEXT, Spec
 from moorcheh_operator.clock import Clock
-from moorcheh_operator.model import MAX_TEXT, Spec
-from moorcheh_operator.moorcheh import JOB_ID, MAX_COUNT, NAME, Lane
-from moorcheh_operator.servers import Definition, From
+from moorcheh_operator.lifecycle.access import access
+from moorcheh_operator.moorcheh.answers import Accepted, JobReport, JobUnknown, Listing, NotSent, Unavailable
+from moorcheh_operator.moorcheh.client import JOB_ID, MAX_COUNT, NAME, Lane
+from moorcheh_operator.servers.definitions import Definition, From
 from tests.unit.builders import a_request
 
 NO_TLS = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, cast
 import pytest
 
 from moorcheh_operator.clock import Clock
-from moorcheh_operator.cluster import Cluster, ClusterError
-from moorcheh_operator.leadership import RENEW_SECONDS, Elector, Lease, Move, next_move
+from moorcheh_operator.cluster.client import Cluster, ClusterError
+from moorcheh_operator.cluster.leader_election import RENEW_SECONDS, Elector, Lease, Move, next_move
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -12,9 +12,13 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from moorcheh_operator import lifecycle
-from moorcheh_operator.access import Access, NotFound, Refusal, Undecided
-from moorcheh_operator.answers import (
+from moorcheh_operator.api.model import Attempt, IfAbsent, Job, Phase, Reason, Request, Target, parse_time
+from moorcheh_operator.lifecycle import next_step as lifecycle
+from moorcheh_operator.lifecycle.access import Access, NotFound, Refusal, Undecided
+from moorcheh_operator.lifecycle.facts import Facts, Polled
+from moorcheh_operator.lifecycle.next_step import Claim, Forget, LookUp, Poll, Record, Wait, next_step
+from moorcheh_operator.lifecycle.ownership import holder, uses_slot
+from moorcheh_operator.moorcheh.answers import (
     Accepted,
     Entry,
     JobReport,
@@ -26,10 +30,6 @@ from moorcheh_operator.answers import (
     Unavailable,
     Unclear,
 )
-from moorcheh_operator.facts import Facts, Polled
-from moorcheh_operator.lifecycle import Claim, Forget, LookUp, Poll, Record, Wait, next_step
-from moorcheh_operator.model import Attempt, IfAbsent, Job, Phase, Reason, Request, Target, parse_time
-from moorcheh_operator.tenure import holder, uses_slot
 from tests.unit.builders import (
     ABSENT,
     ATTEMPT,
@@ -73,7 +73,7 @@ from tests.unit.builders import (
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from moorcheh_operator.lifecycle import Step
+    from moorcheh_operator.lifecycle.next_step import Step
 
 PENDING, SUSPENDED, SUBMITTING = Phase.PENDING, Phase.SUSPENDED, Phase.SUBMITTING
 RUNNING, SUCCEEDED, FAILED = Phase.RUNNING, Phase.SUCCEEDED, Phase.FAILED

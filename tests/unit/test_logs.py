@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from moorcheh_operator import logs
-from moorcheh_operator.settings import LogFormat
+from moorcheh_operator.process import logs
+from moorcheh_operator.process.settings import LogFormat
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

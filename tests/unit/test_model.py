@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as some
 
-from moorcheh_operator.model import (
+from moorcheh_operator.api.model import (
     Attempt,
     Condition,
     IfAbsent,

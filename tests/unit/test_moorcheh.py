@@ -14,7 +14,9 @@ from typing import TYPE_CHECKING, Any
 import httpx
 import pytest
 
-from moorcheh_operator.answers import (
+from moorcheh_operator.api.model import Job
+from moorcheh_operator.clock import Clock
+from moorcheh_operator.moorcheh.answers import (
     Accepted,
     Entry,
     JobReport,
@@ -26,9 +28,7 @@ from moorcheh_operator.answers import (
     Unavailable,
     Unclear,
 )
-from moorcheh_operator.clock import Clock
-from moorcheh_operator.model import Job
-from moorcheh_operator.moorcheh import MAX_BODY, MAX_COUNT, Lane, Moorcheh
+from moorcheh_operator.moorcheh.client import MAX_BODY, MAX_COUNT, Lane, Moorcheh
 from tests.unit.servers import (
     Behaviour,
     Connection,
@@ -45,7 +45,7 @@ from tests.unit.servers import (
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from moorcheh_operator.answers import LookUpAnswer, PollAnswer, SendAnswer
+    from moorcheh_operator.moorcheh.answers import LookUpAnswer, PollAnswer, SendAnswer
 
 TIMEOUT = 5.0  # seconds; nothing here waits for it but what says so
 SHORT = 0.2  # seconds, where the timeout itself is the test

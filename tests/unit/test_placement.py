@@ -6,10 +6,10 @@ from dataclasses import replace
 
 import pytest
 
-from moorcheh_operator.facts import Facts
-from moorcheh_operator.model import Phase, Request
-from moorcheh_operator.placement import needs_labels, place, working_at
-from moorcheh_operator.servers import Definition, From, Servers
+from moorcheh_operator.api.model import Phase, Request
+from moorcheh_operator.lifecycle.facts import Facts
+from moorcheh_operator.lifecycle.placement import needs_labels, place, working_at
+from moorcheh_operator.servers.definitions import Definition, From, Servers
 from tests.unit.builders import TARGET, a_request
 
 HERE, ELSEWHERE = "http://here", "http://elsewhere"

@@ -8,11 +8,11 @@ from datetime import timedelta
 
 import pytest
 
-from moorcheh_operator.answers import JobReport, JobUnknown, PollAnswer, Unavailable
+from moorcheh_operator.api.model import Attempt, Job, Phase, Request
 from moorcheh_operator.clock import Now
-from moorcheh_operator.facts import Facts, Polled, after_poll
-from moorcheh_operator.model import Attempt, Job, Phase, Request
-from moorcheh_operator.polling import job_lost, job_over, next_poll, reported
+from moorcheh_operator.lifecycle.facts import Facts, Polled, after_poll
+from moorcheh_operator.lifecycle.polling import job_lost, job_over, next_poll, reported
+from moorcheh_operator.moorcheh.answers import JobReport, JobUnknown, PollAnswer, Unavailable
 from tests.unit.builders import FAILED_JOB, JOB, MADE, NOW, a_request, ago
 
 START = 1000.0  # tick at which the job starts and this process sees it

@@ -10,8 +10,41 @@ from typing import TYPE_CHECKING, Any
 from hypothesis import given, settings
 from hypothesis import strategies as some
 
-from moorcheh_operator import lifecycle
-from moorcheh_operator.answers import (
+from moorcheh_operator.api.model import (
+    Attempt,
+    IfAbsent,
+    Job,
+    Phase,
+    Preconditions,
+    Reason,
+    Request,
+    Spec,
+    Status,
+    Target,
+)
+from moorcheh_operator.clock import Now
+from moorcheh_operator.lifecycle import next_step as lifecycle
+from moorcheh_operator.lifecycle.facts import (
+    Facts,
+    Polled,
+    Sent,
+    after_look,
+    after_poll,
+    after_send,
+    new_chapter,
+)
+from moorcheh_operator.lifecycle.next_step import (
+    Claim,
+    Forget,
+    Limits,
+    LookUp,
+    Poll,
+    Record,
+    Wait,
+    next_step,
+    wake_at,
+)
+from moorcheh_operator.moorcheh.answers import (
     Accepted,
     Entry,
     JobReport,
@@ -25,21 +58,6 @@ from moorcheh_operator.answers import (
     SendAnswer,
     Unavailable,
     Unclear,
-)
-from moorcheh_operator.clock import Now
-from moorcheh_operator.facts import Facts, Polled, Sent, after_look, after_poll, after_send, new_chapter
-from moorcheh_operator.lifecycle import Claim, Forget, Limits, LookUp, Poll, Record, Wait, next_step, wake_at
-from moorcheh_operator.model import (
-    Attempt,
-    IfAbsent,
-    Job,
-    Phase,
-    Preconditions,
-    Reason,
-    Request,
-    Spec,
-    Status,
-    Target,
 )
 from tests.unit.builders import (
     BORN,

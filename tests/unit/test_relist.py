@@ -6,8 +6,8 @@ import asyncio
 from typing import TYPE_CHECKING, Any, cast
 
 from moorcheh_operator.clock import Clock
-from moorcheh_operator.cluster import Cluster, ClusterError
-from moorcheh_operator.relist import RELIST_SECONDS, Relist
+from moorcheh_operator.cluster.client import Cluster, ClusterError
+from moorcheh_operator.controller.relist import RELIST_SECONDS, Relist
 from tests.virtual_time import VirtualLoop
 
 if TYPE_CHECKING:

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from moorcheh_operator import retention
-from moorcheh_operator.model import Phase, Request, Status, parse
+from moorcheh_operator.api.model import Phase, Request, Status, parse
+from moorcheh_operator.lifecycle import retention
 from tests.unit.builders import CLAIMED, a_request, a_spec
 
 if TYPE_CHECKING:

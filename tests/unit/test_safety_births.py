@@ -6,12 +6,12 @@ from datetime import timedelta
 
 import pytest
 
-from moorcheh_operator.answers import Entry
+from moorcheh_operator.api.model import Phase, Reason, Target
 from moorcheh_operator.clock import Clock, RemoteClock
-from moorcheh_operator.facts import Facts, Look
-from moorcheh_operator.fences import judge
-from moorcheh_operator.model import Phase, Reason, Target
-from moorcheh_operator.sight import Sight, is_dated, sight
+from moorcheh_operator.lifecycle.facts import Facts, Look
+from moorcheh_operator.lifecycle.guards import judge
+from moorcheh_operator.lifecycle.incarnation import Sight, is_dated, sight
+from moorcheh_operator.moorcheh.answers import Entry
 from tests.unit.builders import NOW, a_request, ago
 
 PLACEHOLDERS = (

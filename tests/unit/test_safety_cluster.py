@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from moorcheh_operator.cluster import (
+from moorcheh_operator.api.model import Phase, Reason, Status, parse
+from moorcheh_operator.cluster.client import (
     Cluster,
     ClusterError,
     Conflict,
@@ -18,7 +19,6 @@ from moorcheh_operator.cluster import (
     Written,
     _Answer,
 )
-from moorcheh_operator.model import Phase, Reason, Status, parse
 from tests.unit.builders import a_status
 
 BODY = {

@@ -13,10 +13,11 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as some
 
-from moorcheh_operator.application import CannotStartError, serve
 from moorcheh_operator.clock import Clock
-from moorcheh_operator.moorcheh import Moorcheh
-from moorcheh_operator.servers import (
+from moorcheh_operator.moorcheh.client import Moorcheh
+from moorcheh_operator.process.application import CannotStartError, serve
+from moorcheh_operator.process.settings import Settings
+from moorcheh_operator.servers.definitions import (
     MAX_FILE,
     Definition,
     From,
@@ -28,8 +29,7 @@ from moorcheh_operator.servers import (
     parse,
     single,
 )
-from moorcheh_operator.servers_file import Loaded, ServersFile
-from moorcheh_operator.settings import Settings
+from moorcheh_operator.servers.file import Loaded, ServersFile
 from tests.dev.waiting import until
 
 WHOLE = """

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
-from moorcheh_operator.facts import Facts
-from moorcheh_operator.model import Phase, Request
-from moorcheh_operator.slots import Seniority, Slots
-from moorcheh_operator.targets import Targets
+from moorcheh_operator.api.model import Phase, Request
+from moorcheh_operator.controller.slots import Seniority, Slots
+from moorcheh_operator.controller.targets import Targets
+from moorcheh_operator.lifecycle.facts import Facts
 from tests.unit.builders import MADE, NOW, a_request
 
 

@@ -1,0 +1,1 @@
+"""The Kubernetes API server: its calls, how it is found, and the Lease of the leader."""

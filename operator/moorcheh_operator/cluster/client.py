@@ -1,0 +1,305 @@
+"""The API server's calls: read, list, write a status by compare-and-set, post an Event.
+
+`kubernetes.aio` brings the connection, the credentials and their renewal. Its typed calls are left aside:
+they build models of what we parse ourselves, at twice the CPU of a call.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any
+from urllib.parse import quote, urlencode
+
+import aiohttp
+from kubernetes.aio import client
+
+from moorcheh_operator.api.model import (
+    GROUP,
+    KIND,
+    PLURAL,
+    VERSION,
+    MalformedRequestError,
+    Request,
+    Status,
+    merge_patch,
+    parse,
+    plain_text,
+    render_time,
+)
+from moorcheh_operator.backoff import backoff
+from moorcheh_operator.clock import Clock
+
+TIMEOUT = 15.0  # seconds for one call
+PAUSE_MOST = 10.0  # seconds between two tries
+PAGE = 500  # objects in one page of a list
+COMPONENT = "moorcheh-operator"
+UNFINISHED = "status.phase!=Succeeded,status.phase!=Failed"
+
+Observer = Callable[[str, str], None]
+"""Told of each call: the verb and the status code, or `error`."""
+
+
+class ClusterError(Exception):
+    """The API server gave no usable answer. `status` is its HTTP code, None without one."""
+
+    def __init__(self, message: str, status: int | None = None) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    request: Request
+
+
+@dataclass(frozen=True, slots=True)
+class Conflict:
+    """409 or 404: the object is not, or no longer, what the write was built on. It surely did not land."""
+
+
+@dataclass(frozen=True, slots=True)
+class Invalid:
+    """400 or 422: the API server will never take this status. It surely did not land."""
+
+    error: str
+
+
+@dataclass(frozen=True, slots=True)
+class Unanswered:
+    """The write may have landed."""
+
+    error: str
+
+
+WriteAnswer = Written | Conflict | Invalid | Unanswered
+
+
+class Deleted(Enum):
+    """What became of a request to delete an object just as it was last seen."""
+
+    GONE = "it is deleted, or was before"
+    CHANGED = "it is another one by now"
+    FORBIDDEN = "the right to delete is not given"
+
+
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    status: int
+    body: bytes
+
+    def json(self) -> Any:
+        try:
+            return json.loads(self.body)
+        except ValueError as error:
+            raise ClusterError(f"the API server's answer is no JSON: {error}") from error
+
+    def describe(self) -> str:
+        try:
+            message = json.loads(self.body)["message"]
+        except (ValueError, KeyError, TypeError):
+            message = self.body[:200].decode("utf-8", "replace")
+        return plain_text(f"HTTP {self.status}: {message}")
+
+
+class Cluster:
+    def __init__(
+        self, configuration: client.Configuration, clock: Clock, observer: Observer = lambda *_: None
+    ) -> None:
+        self.server: str = configuration.host
+        self._api = client.ApiClient(configuration)
+        self._clock = clock
+        self._observer = observer
+
+    async def aclose(self) -> None:
+        await self._api.close()
+
+    async def check(self, namespaces: tuple[str, ...]) -> None:
+        """Whether the requests can be listed. Raises `ClusterError` with what to do about it."""
+        for namespace in namespaces or ("",):
+            try:
+                answer = await self._call("GET", _collection(namespace), {"limit": "1"})
+            except ClusterError as error:
+                raise ClusterError(f"the cluster at {self.server} can't be reached: {error}") from error
+            match answer.status:
+                case 200:
+                    continue
+                case 404:
+                    advice = "install the CRD first: kubectl apply -k crds"
+                case 401 | 403:
+                    advice = "it needs the rights that manifests/base gives its service account"
+                case _:
+                    advice = "see the API server's log"
+            raise ClusterError(
+                f"the cluster at {self.server} does not let the operator list {PLURAL} "
+                f"({answer.describe()}): {advice}",
+                answer.status,
+            )
+
+    async def read(self, namespace: str, name: str) -> Request | None:
+        """None: there is no such object. Raises `ClusterError`, `MalformedRequestError`."""
+        answer = await self._call("GET", _path(namespace, name))
+        if answer.status == 404:
+            return None
+        if answer.status != 200:
+            raise ClusterError(answer.describe(), answer.status)
+        return parse(answer.json())
+
+    async def labels(self, namespace: str) -> dict[str, str]:
+        """Those of a Kubernetes namespace. Raises `ClusterError`."""
+        answer = await self._call("GET", f"/api/v1/namespaces/{quote(namespace, safe='')}")
+        if answer.status != 200:
+            raise ClusterError(answer.describe(), answer.status)
+        labels = answer.json().get("metadata", {}).get("labels") or {}
+        return {str(key): str(value) for key, value in labels.items()}
+
+    async def list(self, namespace: str, *, unfinished: bool) -> AsyncIterator[dict[str, Any]]:
+        """The objects, page by page, as the API server shows them; `""`: of all namespaces.
+
+        Raises `ClusterError`, also where a later page can't be had: what came before is no complete list.
+        """
+        query = {"limit": str(PAGE)}
+        if unfinished:
+            query["fieldSelector"] = UNFINISHED
+        while True:
+            answer = await self._call("GET", _collection(namespace), query)
+            if answer.status != 200:
+                raise ClusterError(answer.describe(), answer.status)
+            page = answer.json()
+            for item in page["items"]:
+                yield item
+            token = page["metadata"].get("continue")
+            if not token:
+                return
+            query["continue"] = token
+
+    async def write_status(self, request: Request, status: Status) -> WriteAnswer:
+        """Compare-and-set: lands only on the object exactly as `request` shows it (docs/safety.md, rule 2).
+
+        A merge patch of /status that names the resourceVersion is answered 409 once the object has changed.
+        """
+        body = {
+            "metadata": {"resourceVersion": request.resource_version},
+            "status": merge_patch(request.status, status),
+        }
+        path = _path(request.namespace, request.name) + "/status"
+        # Strict: with an older CRD a claim would land without what that one does not know, such as the URL.
+        query = {"fieldManager": COMPONENT, "fieldValidation": "Strict"}
+        try:
+            answer = await self._call("PATCH", path, query, body)
+            match answer.status:
+                case 200:
+                    return Written(parse(answer.json()))
+                case 404 | 409:
+                    return Conflict()
+                case 400 | 422:
+                    return Invalid(answer.describe())
+                case _:
+                    return Unanswered(answer.describe())
+        except (ClusterError, MalformedRequestError) as error:
+            return Unanswered(str(error))
+
+    async def delete(self, namespace: str, name: str, uid: str, resource_version: str) -> Deleted:
+        """Deletes the object if nobody has changed it since. Raises `ClusterError`.
+
+        aiohttp may send it twice; the preconditions make that harmless.
+        """
+        preconditions = {"uid": uid, "resourceVersion": resource_version}
+        body = {"apiVersion": "v1", "kind": "DeleteOptions", "preconditions": preconditions}
+        answer = await self._call("DELETE", _path(namespace, name), body=body)
+        match answer.status:
+            case 200 | 202 | 404:
+                return Deleted.GONE
+            case 409:
+                return Deleted.CHANGED
+            case 403:
+                return Deleted.FORBIDDEN
+            case _:
+                raise ClusterError(answer.describe(), answer.status)
+
+    async def post_event(self, request: Request, kind: str, reason: str, message: str, count: int) -> None:
+        """`kind` is Normal or Warning. One a request and reason: another one brings it up to date.
+
+        Raises `ClusterError`.
+        """
+        now = render_time(self._clock.now().time)
+        same = hashlib.sha256(f"{request.uid}/{reason}".encode()).hexdigest()[:16]
+        name = f"{request.name[:230].rstrip('.-')}.{same}"
+        events = f"/api/v1/namespaces/{quote(request.namespace)}/events"
+        newest = {"message": message, "lastTimestamp": now, "count": count}
+        body = {
+            **newest,
+            "metadata": {"name": name, "namespace": request.namespace},
+            "involvedObject": {
+                "apiVersion": f"{GROUP}/{VERSION}",
+                "kind": KIND,
+                "namespace": request.namespace,
+                "name": request.name,
+                "uid": request.uid,
+                "resourceVersion": request.resource_version,
+            },
+            "type": kind,
+            "reason": reason,
+            "source": {"component": COMPONENT},
+            "reportingComponent": COMPONENT,
+            "firstTimestamp": now,
+        }
+        answer = await self._call("POST", events, body=body)
+        if answer.status == 409:
+            answer = await self._call("PATCH", f"{events}/{name}", body=newest)
+        if answer.status not in (200, 201):
+            raise ClusterError(answer.describe(), answer.status)
+
+    async def call(self, method: str, path: str, *, body: object = None) -> tuple[int, dict[str, Any]]:
+        """Any other call: status code and JSON object. Raises `ClusterError`."""
+        answer = await self._call(method, path, body=body)
+        parsed = answer.json()
+        if not isinstance(parsed, dict):
+            raise ClusterError("the API server's answer is no JSON object")
+        return answer.status, parsed
+
+    async def _call(
+        self, method: str, path: str, query: dict[str, str] | None = None, body: object = None
+    ) -> _Answer:
+        """One request, any status code. Raises `ClusterError` where there is no answer.
+
+        aiohttp resends a GET or DELETE whose connection drops, never a PATCH or POST.
+        """
+        kind = "application/merge-patch+json" if method == "PATCH" else "application/json"
+        headers = {"Accept": "application/json", "Content-Type": kind, "User-Agent": self._api.user_agent}
+        url = f"{self.server}{path}" + (f"?{urlencode(query)}" if query else "")
+        started = self._clock.ticks()
+        result = "error"
+        try:
+            async with asyncio.timeout(TIMEOUT):
+                await self._api.update_params_for_auth(headers, None, ["BearerToken"], path, method, body)
+                response = await self._api.rest_client.request(method, url, headers=headers, body=body)
+                answered = self._clock.ticks()
+                data = await response.read()
+            result = str(response.status)
+        except TimeoutError as error:
+            raise ClusterError(f"no answer within {TIMEOUT:.0f} s") from error
+        except (aiohttp.ClientError, client.ApiException, OSError, ValueError) as error:
+            raise ClusterError(plain_text(f"{type(error).__name__}: {error}")) from error
+        finally:
+            self._observer(method, result)
+        self._clock.cluster.observe(response.headers.get("Date"), started, answered)
+        return _Answer(response.status, data)
+
+
+def retry_pause(failures: int) -> float:
+    """Seconds after the n-th call in a row that the API server did not answer: 0.25, 0.5 … 10."""
+    return min(backoff(failures) / 4, PAUSE_MOST)
+
+
+def _collection(namespace: str) -> str:
+    middle = f"/namespaces/{quote(namespace, safe='')}" if namespace else ""
+    return f"/apis/{GROUP}/{VERSION}{middle}/{PLURAL}"
+
+
+def _path(namespace: str, name: str) -> str:
+    return f"{_collection(namespace)}/{quote(name, safe='')}"

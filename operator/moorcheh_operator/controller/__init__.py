@@ -1,0 +1,1 @@
+"""Doing: the tasks that carry out what `lifecycle` decides, and what they share."""

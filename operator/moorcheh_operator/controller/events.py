@@ -1,0 +1,55 @@
+"""Kubernetes Events, posted beside the work: they are for people, never a source of truth.
+
+Nothing waits for one, and one that can't be posted is dropped with a log line.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+
+from moorcheh_operator.api.model import Request
+from moorcheh_operator.cluster.client import Cluster, ClusterError
+from moorcheh_operator.lifecycle.announcements import Announcement, log_names
+
+QUEUED = 10_000  # Events that wait to be posted; more are dropped
+POSTERS = 4  # at the same time
+
+logger = logging.getLogger(__name__)
+
+
+class Events:
+    def __init__(self, cluster: Cluster) -> None:
+        self._cluster = cluster
+        self._queue: asyncio.Queue[tuple[Request, Announcement]] = asyncio.Queue(QUEUED)
+        self._posters: list[asyncio.Task[None]] = []
+
+    def start(self) -> None:
+        self._posters = [asyncio.create_task(self._post(), name="events") for _ in range(POSTERS)]
+
+    def announce(self, request: Request, news: Announcement) -> None:
+        try:
+            self._queue.put_nowait((request, news))
+        except asyncio.QueueFull:
+            logger.warning("an Event is dropped, %d wait already", QUEUED, extra=log_names(request))
+
+    async def drain(self, seconds: float) -> None:
+        """Post what waits, for `seconds` at most, then stop."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._queue.join()
+        for task in self._posters:
+            task.cancel()
+
+    async def _post(self) -> None:
+        while True:
+            request, news = await self._queue.get()
+            try:
+                await self._cluster.post_event(request, news.type, news.reason, news.message, news.count)
+            except ClusterError as error:
+                logger.warning("an Event could not be posted: %s", error, extra=log_names(request))
+            except Exception:
+                logger.exception("an Event could not be posted", extra=log_names(request))
+            finally:
+                self._queue.task_done()

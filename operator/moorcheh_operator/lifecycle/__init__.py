@@ -1,0 +1,1 @@
+"""What happens next to a request, decided purely: docs/safety.md as code."""

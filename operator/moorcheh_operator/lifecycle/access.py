@@ -1,0 +1,110 @@
+"""Whether a request may have its target deleted on its server, as the servers file says now. Pure.
+
+It is asked before each look-up and each claim, and never again for an attempt that is claimed: its DELETE may
+be at the server, and whoever stopped following it would only stop seeing (docs/safety.md, "Servers").
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import assert_never
+
+from moorcheh_operator.api.model import Reason, Request
+from moorcheh_operator.servers.definitions import Definition, From
+
+
+@dataclass(frozen=True, slots=True)
+class Open:
+    """It may."""
+
+
+@dataclass(frozen=True, slots=True)
+class NotFound:
+    """There is no such server, or it is another one than the one that the target was seen at."""
+
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Undecided:
+    """It can't be told yet, so it may not."""
+
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """It may not: final, once it has stood for long enough."""
+
+    reason: Reason
+    message: str
+
+
+Access = Open | NotFound | Undecided | Refusal
+
+
+def same_refusal(one: Access, other: Access) -> bool:
+    """The time that a refusal must stand for goes on from one to the other."""
+    match one, other:
+        case Refusal(reason), Refusal(before):
+            return reason == before
+        case _:
+            return False
+
+
+def seen_at(request: Request) -> str | None:
+    """The URL of the server that all in its status is about; None: nothing is, or a status from before
+    servers had names, which is about the one that there was.
+    """
+    return request.status.target.server if request.status.target else None
+
+
+def access(
+    request: Request,
+    server: Definition | None,
+    own_namespace: str | None,
+    labels: Mapping[str, str] | str | None,
+) -> Access:
+    """`labels`: of the request's Kubernetes namespace, or why they can't be told; None: not read yet."""
+    if server is None:
+        return NotFound(
+            f'There is no server "{request.spec.server}" (spec.serverRef.name). It waits for one; if the '
+            "name is wrong, delete this request and create another."
+        )
+    if (url := seen_at(request)) not in (None, server.url):
+        return NotFound(
+            f'The target was looked up at {url}, and the server "{server.name}" is {server.url} by now: that '
+            "is another one. Create a new request to delete a namespace there."
+        )
+    match server.allowed_from:
+        case From.ALL:
+            allowed = True
+        case From.SAME:
+            allowed = own_namespace is not None and request.namespace == own_namespace
+        case From.SELECTOR:
+            if labels is None or isinstance(labels, str):
+                why = labels or "not tried yet"
+                return Undecided(
+                    f"The server asks for the labels of this namespace, which can't be read: {why}"
+                )
+            allowed = all(term.holds(labels) for term in server.selector)
+        case _:
+            assert_never(server.allowed_from)
+    return _allowed(request, server) if allowed else _not_from_here(request, server)
+
+
+def _not_from_here(request: Request, server: Definition) -> Access:
+    message = f'The server "{server.name}" takes no requests from the namespace {request.namespace}.'
+    return Refusal(Reason.NOT_ALLOWED, message)
+
+
+def _allowed(request: Request, server: Definition) -> Access:
+    name = request.spec.namespace_name
+    if (glob := server.protects(name)) is not None:
+        message = f'"{name}" is protected on the server "{server.name}" (protectedNames has {glob}).'
+        return Refusal(Reason.PROTECTED, message)
+    if not server.allows_name(name):
+        message = f'"{name}" is none of the allowedNames of the server "{server.name}".'
+        return Refusal(Reason.NOT_ALLOWED, message)
+    return Open()

@@ -1,0 +1,126 @@
+"""What one look says about deleting the target: the request's end, or that the way is free. Pure.
+
+docs/safety.md, rules 7 (bound to one incarnation), 8 (never newer than the request), 9 (preconditions).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from datetime import datetime, timedelta
+
+from moorcheh_operator.api.model import IfAbsent, Phase, Reason, Request, Status, Target, parse_birth
+from moorcheh_operator.clock import Now
+from moorcheh_operator.moorcheh.answers import Entry
+
+from .facts import Facts, Look
+from .incarnation import Sight, is_dated, sight
+from .statuses import bound_target, ended, replaced, seen_target
+
+TOLERANCE = timedelta(seconds=3)  # a target may look this much newer than its request (rule 8)
+CLOCK_ERROR = timedelta(seconds=2)  # how far two clocks read from `Date` headers may be off
+
+
+def judge(request: Request, facts: Facts, look: Look, now: Now) -> Status | None:
+    """How the request ends at this look, or None: the target may be deleted."""
+    verdict = _verdict(request, facts, look, now)
+    return verdict and dataclasses.replace(verdict, target=seen_target(request, facts, look, now))
+
+
+def _verdict(request: Request, facts: Facts, look: Look, now: Now) -> Status | None:
+    bound = bound_target(request, facts)
+    if look.entry is None:
+        return _absent(request, bound, now)
+    seen = sight(look, bound)
+    if seen is Sight.REPLACED:
+        return replaced(request, now)
+    if seen is Sight.UNCLEAR and bound is not None and is_dated(bound):
+        message = (
+            f"The target was first seen as created at {bound.creation_time}; the server now shows "
+            f"{look.entry.creation_time or 'no creation time'}, so it may be another one."
+        )
+        return _unverifiable(request, now, message)
+    created = parse_birth(look.entry.creation_time)
+    newer = _dated(request, facts, look, created, now) if created else _undated(request, facts, now)
+    return newer or _preconditions(request, look.entry, created, look.skew, now)
+
+
+def _absent(request: Request, bound: Target | None, now: Now) -> Status:
+    name = request.spec.namespace_name
+    if bound is not None:
+        message = f'"{name}" was seen before and is gone; this request sent nothing.'
+        return ended(request, now, Phase.SUCCEEDED, Reason.VERIFIED_ABSENT, message)
+    if request.spec.if_absent is IfAbsent.SUCCEED:
+        message = f'The server has no namespace "{name}"; nothing was sent.'
+        return ended(request, now, Phase.SUCCEEDED, Reason.ALREADY_ABSENT, message)
+    message = f'The server has no namespace "{name}", and spec.ifAbsent is Fail. Check the name.'
+    return ended(request, now, Phase.FAILED, Reason.TARGET_ABSENT, message)
+
+
+def _undated(request: Request, facts: Facts, now: Now) -> Status | None:
+    if not _another_ended_meanwhile(request, facts):
+        return None
+    message = (
+        "Another request for this target came before, and the server shows no creation time that would tell "
+        "whether the namespace is a newer one. Create a new request to delete it."
+    )
+    return _unverifiable(request, now, message)
+
+
+def _dated(request: Request, facts: Facts, look: Look, created: datetime, now: Now) -> Status | None:
+    """Behind another request there is no tolerance, and not even the clocks' error is given away."""
+    grace = -CLOCK_ERROR if _another_ended_meanwhile(request, facts) else TOLERANCE
+    if created + look.skew <= request.creation_time + grace:
+        return None
+    shown = look.entry.creation_time if look.entry else None
+    message = (
+        f"The namespace was created at {shown}{_by_which_clock(look.skew)}, this request at "
+        f"{request.creation_time:%FT%TZ}: it is newer than what was asked for. "
+        "Create a new request to delete it."
+    )
+    return ended(request, now, Phase.FAILED, Reason.TARGET_NEWER_THAN_REQUEST, message)
+
+
+def _another_ended_meanwhile(request: Request, facts: Facts) -> bool:
+    """Whether another request may have deleted the target after this one was created."""
+    seen = facts.rival_end is not None and facts.rival_end >= request.creation_time
+    return seen or facts.queued or request.status.reason == Reason.TARGET_BUSY
+
+
+def _preconditions(
+    request: Request, entry: Entry, created: datetime | None, skew: timedelta, now: Now
+) -> Status | None:
+    """They fail closed: what can't be told counts as not met (rule 9)."""
+    bounds = request.spec.preconditions
+    if bounds.created_before is not None:
+        if created is None:
+            message = "preconditions.createdBefore is set, but the server shows no creation time."
+            return _unverifiable(request, now, message)
+        # By either clock, unless they agree: on a server whose clock is behind, new data would look old.
+        corrected = created + skew if abs(skew) > CLOCK_ERROR else created
+        if max(created, corrected) >= bounds.created_before:
+            message = (
+                f"The namespace was created at {entry.creation_time}{_by_which_clock(skew)}, not before "
+                f"{bounds.created_before:%FT%TZ} (preconditions.createdBefore)."
+            )
+            return ended(request, now, Phase.FAILED, Reason.PRECONDITION_FAILED, message)
+    if bounds.max_items is not None:
+        if entry.item_count is None:
+            message = "preconditions.maxItems is set, but the server shows no item count."
+            return _unverifiable(request, now, message)
+        if entry.item_count > bounds.max_items:
+            message = (
+                f"The namespace holds {entry.item_count} items, more than {bounds.max_items} "
+                "(preconditions.maxItems)."
+            )
+            return ended(request, now, Phase.FAILED, Reason.PRECONDITION_FAILED, message)
+    return None
+
+
+def _unverifiable(request: Request, now: Now, message: str) -> Status:
+    return ended(request, now, Phase.FAILED, Reason.PRECONDITION_UNVERIFIABLE, message)
+
+
+def _by_which_clock(skew: timedelta) -> str:
+    if abs(skew) <= CLOCK_ERROR:
+        return ""
+    return f" (by the server's clock, {-skew.total_seconds():+.0f} s from the cluster's)"

@@ -1,0 +1,47 @@
+"""What a look says about the incarnation that a request is bound to (docs/safety.md, rules 5 to 7)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from enum import Enum
+
+from moorcheh_operator.api.model import Target, parse_birth
+
+from .facts import Look
+
+
+class Sight(Enum):
+    GONE = "the name is not in the listing"
+    REPLACED = "a strictly newer incarnation has the name"
+    SAME = "the target's own creation time is shown"
+    UNCLEAR = "the name is there, but nothing proves which incarnation it is"
+
+
+def is_dated(target: Target | None) -> bool:
+    """Whether the target has a creation time that can be read; one that can't counts as missing."""
+    return target is not None and parse_birth(target.creation_time) is not None
+
+
+def sight(look: Look, target: Target | None) -> Sight:
+    if look.entry is None:
+        return Sight.GONE
+    bound = parse_birth(target.creation_time) if target else None
+    shown = parse_birth(look.entry.creation_time)
+    if bound is None or shown is None or shown < bound:
+        return Sight.UNCLEAR
+    return Sight.SAME if shown == bound else Sight.REPLACED
+
+
+def agreed(looks: Sequence[Look], target: Target | None, since: float, gap: float) -> Sight | None:
+    """What the latest looks agree on, if two of them at least `gap` seconds apart do; else None.
+
+    Only looks that started at `since` (ticks) or later count, and only an unbroken run of the same sight.
+    """
+    run: list[Look] = []
+    for look in reversed(looks):
+        if look.started < since or (run and sight(look, target) is not sight(run[0], target)):
+            break
+        run.append(look)
+    if not run or run[0].started - run[-1].answered < gap:
+        return None
+    return sight(run[0], target)

@@ -1,0 +1,71 @@
+"""Who has a target, who has a job slot, and whose time is over. Pure (docs/safety.md, rules 10 and 12)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from moorcheh_operator.api.model import ENDED, OPEN_ATTEMPT, JobStatus, Reason, Request
+from moorcheh_operator.clock import Now
+
+from .access import Open
+from .facts import Facts
+from .polling import job_over
+
+IN_WORK = 0  # the rank of a claim under way, and of an attempt that may still do something at the server
+
+
+def holder(rivals: Iterable[tuple[Request, Facts]]) -> Request | None:
+    """Which of the requests for one target has it: one with an open attempt, else the oldest."""
+    candidates = (
+        (rank, request.seniority, request)
+        for request, facts in rivals
+        if (rank := claim_rank(request, facts)) is not None
+    )
+    first = min(candidates, key=lambda candidate: candidate[:2], default=None)
+    return first[2] if first else None
+
+
+def claim_rank(request: Request, facts: Facts) -> int | None:
+    """The lower, the stronger its hold on the target; None: it has none."""
+    if facts.claiming or follows_job(request, facts):
+        return IN_WORK
+    status = request.status
+    if not isinstance(facts.access, Open):
+        return None  # or whoever may not delete a target could keep those waiting who may
+    return None if request.withdrawn or request.spec.suspend or status.phase in ENDED else 1
+
+
+def was_shut_out(request: Request) -> bool:
+    """It ended without ever having got in: no end of another request for its target, as rule 8 means it."""
+    shut_out = (Reason.NOT_ALLOWED, Reason.PROTECTED)
+    return request.status.reason in shut_out and request.status.attempt is None
+
+
+def follows_job(request: Request, facts: Facts) -> bool:
+    """An attempt of it may still do something at the server, whatever became of the object."""
+    status = request.status
+    if status.phase in ENDED:
+        cut_short = status.reason == Reason.DEADLINE_EXCEEDED and status.job is not None
+        return cut_short and status.job is not None and _unfinished(status.job.state, facts)
+    return status.phase in OPEN_ATTEMPT
+
+
+def _unfinished(state: JobStatus, facts: Facts) -> bool:
+    return state is JobStatus.RUNNING and not job_over(facts)
+
+
+def uses_slot(request: Request, facts: Facts, now: Now) -> bool:
+    """A job of it may be running. After its deadline it gives the slot up, or a stuck job would keep it."""
+    return follows_job(request, facts) and not deadline_passed(request, now)
+
+
+def deadline_left(request: Request, now: Now) -> float | None:
+    """Seconds, negative once it is over; None while its clock does not run."""
+    if request.status.start_time is None:
+        return None
+    return request.spec.active_deadline_seconds - (now.time - request.status.start_time).total_seconds()
+
+
+def deadline_passed(request: Request, now: Now) -> bool:
+    left = deadline_left(request, now)
+    return left is not None and left <= 0

@@ -1,0 +1,80 @@
+"""When to ask for a job again, and what the answers say about it. Pure."""
+
+from __future__ import annotations
+
+import dataclasses
+import zlib
+
+from moorcheh_operator.api.model import Job, JobStatus, Request
+from moorcheh_operator.clock import Now
+from moorcheh_operator.moorcheh.answers import JobReport
+
+from .facts import Facts
+
+POLL_FIRST = 0.5  # seconds from the start of a job to its first poll
+POLL_MOST = 10.0
+LOST_POLLS = 3  # 404s in a row …
+LOST_SECONDS = 15.0  # … over at least this long, before a job counts as unknown (rule 6)
+
+
+def next_poll(request: Request, facts: Facts, now: Now) -> float:
+    """Ticks of the next poll: where the progress seen predicts the end, and never far beyond what is known.
+
+    Without progress after a tenth of the elapsed time; with it at most half of the elapsed time ahead, as a
+    job that starts slowly seems to need far longer than it does.
+    """
+    if facts.polled is None:
+        return facts.first_seen + POLL_FIRST
+    at = facts.polled.answered
+    if facts.poll_trouble is not None:
+        return min(facts.poll_trouble.until, at + POLL_MOST)
+    if facts.unknown_count:
+        return at + LOST_SECONDS / (LOST_POLLS - 1)
+    elapsed = _elapsed(request, facts, now, at)
+    wait = max(elapsed / 10, POLL_FIRST / 2)
+    job = facts.polled.answer.job if isinstance(facts.polled.answer, JobReport) else None
+    if job and job.total_items and job.deleted_items:
+        done = min(job.deleted_items / job.total_items, 1.0)
+        remaining = elapsed * (1 - done) / done
+        wait = min(max(1.02 * remaining, elapsed / 20, POLL_FIRST / 10), elapsed / 2 + POLL_FIRST)
+    jitter = 1 + (zlib.crc32(request.uid.encode()) % 1000) / 20000  # up to 5 % later, so that polls spread
+    return at + min(wait, POLL_MOST / 1.05) * jitter
+
+
+def _elapsed(request: Request, facts: Facts, now: Now, at: float) -> float:
+    """Seconds that the job had run by tick `at`.
+
+    What this process saw itself is exact: a claim may wait for seconds on a busy machine, and a job that is
+    taken for older than it is would be polled too late. What is recorded survives a restart.
+    """
+    attempt, sent = request.status.attempt, facts.sent
+    seen = at - facts.first_seen
+    if attempt is None:
+        return max(seen, 0.0)
+    if sent is not None and sent.attempt_id == attempt.id:
+        return max(at - sent.answered, 0.0)
+    recorded = (now.time - attempt.start_time).total_seconds() - (now.ticks - at) - 1.0
+    return max(seen, recorded, 0.0)
+
+
+def reported(recorded: Job, facts: Facts) -> Job:
+    """The job with this process' newest report; a count that falls is the server's slip, so it stays."""
+    report = facts.polled.answer.job if facts.polled and isinstance(facts.polled.answer, JobReport) else None
+    if report is None or report.id != recorded.id:
+        return recorded
+    counts = [count for count in (recorded.deleted_items, report.deleted_items) if count is not None]
+    return dataclasses.replace(report, deleted_items=max(counts, default=None))
+
+
+def job_lost(facts: Facts) -> bool:
+    """The server itself said often and long enough that it knows no such job."""
+    if facts.unknown_since is None or facts.polled is None:
+        return False
+    return facts.unknown_count >= LOST_POLLS and facts.polled.answered - facts.unknown_since >= LOST_SECONDS
+
+
+def job_over(facts: Facts) -> bool:
+    """What this process' polls say of a job that it only follows."""
+    if facts.polled is not None and isinstance(facts.polled.answer, JobReport):
+        return facts.polled.answer.job.state is not JobStatus.RUNNING
+    return job_lost(facts)

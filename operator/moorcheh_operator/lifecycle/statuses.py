@@ -1,0 +1,153 @@
+"""The next status of a request: what changes, what stays, and the words for it. Pure."""
+
+from __future__ import annotations
+
+import dataclasses
+from datetime import datetime
+
+from moorcheh_operator.api.conditions import with_conditions
+from moorcheh_operator.api.model import Job, Phase, Reason, Request, Status, Target, plain_text
+from moorcheh_operator.clock import Now
+
+from .facts import Facts, Look
+from .incarnation import Sight, is_dated, sight
+
+
+def next_status(
+    request: Request, now: Now, phase: Phase, reason: Reason, message: str, **changes: object
+) -> Status:
+    """The request's status with these changes; everything else in it stays."""
+    status = dataclasses.replace(
+        request.status,
+        observed_generation=request.generation,
+        phase=phase,
+        reason=str(reason),
+        message=plain_text(message),
+        **changes,  # type: ignore[arg-type]  # replace() checks the names, each caller its types
+    )
+    return with_conditions(status, request.status, whole_seconds(now.time))
+
+
+def observed(request: Request, now: Now) -> Status:
+    """The same status for the newest generation."""
+    status = dataclasses.replace(request.status, observed_generation=request.generation)
+    return with_conditions(status, request.status, whole_seconds(now.time))
+
+
+def waiting(
+    request: Request, facts: Facts, now: Now, reason: Reason, message: str, error: str | None = None
+) -> Status:
+    """Pending. The first look that found the target is written with it: it binds (rule 7)."""
+    target = request.status.target
+    if facts.looks and not is_dated(target):
+        target = seen_target(request, facts, facts.looks[-1], now)
+    return next_status(
+        request,
+        now,
+        Phase.PENDING,
+        reason,
+        message,
+        target=target,
+        last_error=error or request.status.last_error,
+        start_time=request.status.start_time or whole_seconds(now.time),
+    )
+
+
+def ended(
+    request: Request, now: Now, phase: Phase, reason: Reason, message: str, **changes: object
+) -> Status:
+    start = request.status.start_time or whole_seconds(now.time)
+    changes = {"start_time": start, "completion_time": whole_seconds(now.time), **changes}
+    return next_status(request, now, phase, reason, message, **changes)
+
+
+def replaced(request: Request, now: Now) -> Status:
+    message = "What was asked for is gone; a newer namespace has its name and was left alone."
+    return ended(request, now, Phase.SUCCEEDED, Reason.TARGET_REPLACED, message)
+
+
+def deadline_exceeded(request: Request, now: Now, job: Job | None) -> Status:
+    message = f"Not finished within {request.spec.active_deadline_seconds} s (spec.activeDeadlineSeconds)."
+    running = request.status.phase is Phase.RUNNING
+    message += " The job may go on at the server." if running else " Nothing of it is under way."
+    return ended(request, now, Phase.FAILED, Reason.DEADLINE_EXCEEDED, message, **job_shown(request, job))
+
+
+def limit_exceeded(request: Request, now: Now, job: Job | None, error: str) -> Status:
+    attempts = request.status.attempt.number if request.status.attempt else 0
+    all_of_them = "The only attempt" if attempts == 1 else f"All {attempts} attempts"
+    message = f"{all_of_them} failed (spec.backoffLimit is {request.spec.backoff_limit}): {error}"
+    return ended(
+        request,
+        now,
+        Phase.FAILED,
+        Reason.BACKOFF_LIMIT_EXCEEDED,
+        message,
+        last_error=error,
+        **job_shown(request, job),
+    )
+
+
+def job_shown(request: Request, job: Job | None) -> dict[str, object]:
+    """The job as it is known now, and its progress for the column."""
+    return {"job": job, "progress": (progress(job) if job else None) or request.status.progress}
+
+
+def progress(job: Job) -> str | None:
+    """`1200/5000 (24%)`; never 100 % before all is gone."""
+    if job.deleted_items is None or job.total_items is None:
+        return None
+    total = max(job.total_items, job.deleted_items)
+    percent = 100 * job.deleted_items // total if total else 100
+    return f"{job.deleted_items}/{total} ({percent}%)"
+
+
+def bound_target(request: Request, facts: Facts) -> Target | None:
+    """The incarnation that this request is for; None before it was ever found (rule 7).
+
+    What is recorded counts before what this process saw: the first look binds, later ones don't. From the
+    first claim on nothing else counts: a creation time that shows up later may be another namespace's.
+    """
+    recorded = request.status.target
+    if is_dated(recorded) or request.status.attempt is not None:
+        return recorded
+    if is_dated(facts.bound):
+        return facts.bound
+    return recorded if recorded is not None and recorded.found else facts.bound
+
+
+def seen_target(request: Request, facts: Facts, look: Look, now: Now) -> Target:
+    """What a look shows of the target, with the time of the first look that showed just that.
+
+    Frozen from the first claim on: it stays the incarnation that this request is for.
+    """
+    recorded = request.status.target
+    if recorded is not None and request.status.attempt is not None:
+        return recorded
+    bound = bound_target(request, facts)
+    named = bound.creation_time if bound else None
+    if look.entry is None or sight(look, bound) is Sight.REPLACED:
+        seen = Target(found=False, creation_time=named, server=look.server)
+    else:
+        seen = Target(True, look.entry.item_count, named or look.entry.creation_time, server=look.server)
+    if recorded is not None and dataclasses.replace(recorded, observation_time=None) == seen:
+        return recorded
+    return dataclasses.replace(seen, observation_time=whole_seconds(now.time))
+
+
+def whole_seconds(time: datetime) -> datetime:
+    """Kubernetes keeps times in whole seconds; so do we, or a status read back would differ."""
+    return time.replace(microsecond=0)
+
+
+def bare(status: Status) -> Status:
+    """What must land of a status that the schema rejects for its texts: above all the job id (rule 2)."""
+    message = "Details could not be recorded; see the operator's log."
+    return dataclasses.replace(
+        status,
+        message=message,
+        job=Job(id=status.job.id) if status.job else None,
+        progress=None,
+        last_error=None,
+        conditions=tuple(dataclasses.replace(condition, message=message) for condition in status.conditions),
+    )

@@ -1,0 +1,1 @@
+"""The calls of one Moorcheh server, and what its answers mean."""

@@ -1,0 +1,1 @@
+"""Around it: command line, start and stop, the watch, probes and logs."""

@@ -1,0 +1,175 @@
+"""The parts put together: what `moorcheh-operator run` runs."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import logging
+import os
+import socket
+import uuid
+from contextlib import AsyncExitStack
+
+import kopf
+from kubernetes.aio import client
+
+from moorcheh_operator import __version__
+from moorcheh_operator.clock import Clock
+from moorcheh_operator.cluster import kubeconfig
+from moorcheh_operator.cluster.client import Cluster, ClusterError
+from moorcheh_operator.cluster.leader_election import Elector
+from moorcheh_operator.controller.connections import Connections
+from moorcheh_operator.controller.reconciler import Reconciler
+from moorcheh_operator.metrics import Metrics
+from moorcheh_operator.moorcheh.client import Moorcheh
+from moorcheh_operator.moorcheh.credentials import Credential
+from moorcheh_operator.servers.definitions import Definition, ServersError, single
+from moorcheh_operator.servers.file import Loaded, ServersFile
+
+from . import watch
+from .probes import Probes
+from .settings import LeaderElection, Settings
+
+DRAIN_EXTRA = 10.0  # seconds, for the write of an answer that came at the last moment
+
+logger = logging.getLogger(__name__)
+
+
+class CannotStartError(Exception):
+    """One sentence for the person who started it."""
+
+
+async def serve(settings: Settings) -> None:
+    """Until SIGTERM or SIGINT. Raises `CannotStartError` where there is no use in going on."""
+    clock, metrics = Clock(), Metrics()
+    async with AsyncExitStack() as stack:
+        connections = Connections(clock, settings.defaults, functools.partial(_client, metrics))
+        stack.push_async_callback(connections.aclose)
+        file = _first_servers(settings, connections)
+        try:
+            configuration = await kubeconfig.load()
+            cluster = Cluster(configuration, clock, metrics.count_api_call)
+            stack.push_async_callback(cluster.aclose)
+            await cluster.check(settings.watch_namespaces)
+        except (kubeconfig.KubeconfigError, ClusterError) as error:
+            raise CannotStartError(str(error)) from error
+        # Its own connections: a renewal must not queue behind the calls of the requests.
+        lease_cluster = Cluster(configuration, clock, metrics.count_api_call)
+        stack.push_async_callback(lease_cluster.aclose)
+        elector = _elector(settings, lease_cluster, clock)
+        reconciler = Reconciler(
+            cluster,
+            connections,
+            clock,
+            settings.watch_namespaces,
+            metrics,
+            leads=elector.leads if elector else lambda: True,
+            own_namespace=kubeconfig.own_namespace() or settings.lease_namespace or None,
+        )
+        probes = Probes(
+            metrics,
+            lambda: reconciler.list_age,
+            reconciler.measure,
+            notice=lambda: f"SERVERS_FILE can't be used: {file.trouble}" if file and file.trouble else None,
+        )
+        try:
+            await probes.start(*settings.http_address)
+        except OSError as error:
+            host, port = settings.http_address
+            raise CannotStartError(f"--http-address {host}:{port} can't be served: {error}") from error
+        stack.push_async_callback(probes.stop)
+        shown = ", ".join(f"{each.name} at {each.url}" for each in connections.servers.definitions)
+        logger.info("moorcheh-operator %s serves %s", __version__, shown)
+
+        def changed(loaded: Loaded) -> None:
+            connections.apply(loaded.servers, loaded.authorities)
+            reconciler.servers_changed()
+
+        if file is not None:
+            reread = asyncio.create_task(file.watch(changed, metrics.servers_file_good.set), name="servers")
+            stack.callback(reread.cancel)
+        await _run_kopf(configuration, settings, connections, reconciler, elector)
+
+
+def _first_servers(settings: Settings, connections: Connections) -> ServersFile | None:
+    """None: there is no file, and the one server stays what it is."""
+    if settings.servers_file is None:
+        try:
+            connections.apply(single(settings.moorcheh_base_url or ""))
+        except ValueError as error:
+            raise CannotStartError(f"--moorcheh-base-url: {error}") from error
+        return None
+    file = ServersFile(settings.servers_file)
+    try:
+        file.look(lambda loaded: connections.apply(loaded.servers, loaded.authorities))
+    except ServersError as error:
+        raise CannotStartError(f"--servers-file {settings.servers_file}: {error}") from error
+    return file
+
+
+def _client(
+    metrics: Metrics, definition: Definition, timeout: float, authorities: str | None, clock: Clock
+) -> Moorcheh:
+    credential = None
+    if definition.api_key_file is not None:
+        credential = Credential(definition.api_key_file, "X-Api-Key")
+    elif definition.bearer_token_file is not None:
+        credential = Credential(definition.bearer_token_file, "Authorization", "Bearer")
+    observer = functools.partial(metrics.time_moorcheh_call, server=definition.name)
+    return Moorcheh.at(definition.url, timeout, clock, observer, credential, authorities)
+
+
+def _elector(settings: Settings, cluster: Cluster, clock: Clock) -> Elector | None:
+    """None: this process always leads."""
+    match settings.leader_election:
+        case LeaderElection.OFF:
+            return None
+        case LeaderElection.AUTO if not kubeconfig.in_cluster():
+            return None
+        case _:
+            pass
+    namespace = settings.lease_namespace or kubeconfig.own_namespace()
+    if namespace is None:
+        raise CannotStartError("--leader-election on needs --lease-namespace outside a cluster")
+    identity = f"{os.environ.get('POD_NAME') or socket.gethostname()}_{uuid.uuid4().hex[:8]}"
+    return Elector(cluster, clock, namespace, identity)
+
+
+async def _run_kopf(
+    configuration: client.Configuration,
+    settings: Settings,
+    connections: Connections,
+    reconciler: Reconciler,
+    elector: Elector | None,
+) -> None:
+    election: list[asyncio.Task[None]] = []
+
+    def start() -> None:
+        reconciler.start()
+        if elector is not None:
+            election.append(
+                asyncio.create_task(elector.run(reconciler.leadership_changed), name="leader election")
+            )
+
+    async def stop() -> None:
+        logger.info("stopping: answers under way are recorded first")
+        await reconciler.drain(connections.longest_timeout + DRAIN_EXTRA)
+        for task in election:
+            task.cancel()
+        await asyncio.gather(*election, return_exceptions=True)
+        if elector is not None:
+            await elector.release()
+
+    hooks = watch.Hooks(start, stop, lambda body, gone: reconciler.observe(body, deleted=gone))
+    try:
+        await kopf.operator(
+            registry=watch.registry(configuration, hooks),
+            settings=watch.settings(),
+            standalone=True,
+            # Or kopf asks for the name of the user, which a uid in a container may not have.
+            identity="moorcheh-operator",  # type: ignore[arg-type]  # kopf keeps its type for it to itself
+            clusterwide=not settings.watch_namespaces,
+            namespaces=settings.watch_namespaces,
+        )
+    except Exception as error:  # kopf's own
+        raise CannotStartError(f"the watch broke off: {type(error).__name__}: {error}") from error

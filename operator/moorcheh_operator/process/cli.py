@@ -1,0 +1,193 @@
+"""The command `moorcheh-operator`: options by flag or environment; one clear line where it can't start."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import re
+
+import click
+
+from moorcheh_operator import __version__
+from moorcheh_operator.servers.definitions import DNS_LABEL, address
+
+from . import logs
+from .settings import LeaderElection, LogFormat, Settings
+
+GC_THRESHOLDS = (20_000, 20, 20)  # Python's own: 700, 10, 10
+
+
+def _base_url(_: click.Context, __: click.Parameter, value: str | None) -> str | None:
+    try:
+        return address(value) if value else None
+    except ValueError as error:
+        raise click.BadParameter(str(error)) from error
+
+
+def _namespace(_: click.Context, __: click.Parameter, value: str) -> str:
+    if value and not DNS_LABEL.fullmatch(value):
+        raise click.BadParameter(f"{value!r} is no name of a Kubernetes namespace")
+    return value
+
+
+def _namespaces(context: click.Context, parameter: click.Parameter, value: str) -> tuple[str, ...]:
+    names = dict.fromkeys(name for name in re.split(r"[,\s]+", value) if name)
+    return tuple(_namespace(context, parameter, name) for name in names)
+
+
+def _address(_: click.Context, __: click.Parameter, value: str) -> tuple[str, int]:
+    host, _colon, port = value.rpartition(":")
+    if not port.isascii() or not port.isdigit() or int(port) > 65535:
+        raise click.BadParameter(f"{value!r} must look like 0.0.0.0:8080 or :8080")
+    return host.strip("[]") or "0.0.0.0", int(port)  # noqa: S104 - the kubelet comes from outside
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(__version__, prog_name="moorcheh-operator")
+def main() -> None:
+    """Delete Moorcheh namespaces declaratively, once, and only those that were asked for."""
+
+
+@main.command()
+@click.option(
+    "--moorcheh-base-url",
+    envvar="MOORCHEH_BASE_URL",
+    callback=_base_url,
+    metavar="URL",
+    show_envvar=True,
+    help="The Moorcheh server, for example http://moorcheh:8080. Use no proxy that resends requests. "
+    "This or a servers file is required.",
+)
+@click.option(
+    "--servers-file",
+    envvar="SERVERS_FILE",
+    metavar="PATH",
+    show_envvar=True,
+    help="Several servers, and who may delete what on them: a YAML file, read again when it changes.",
+)
+@click.option(
+    "--moorcheh-timeout-seconds",
+    envvar="MOORCHEH_TIMEOUT_SECONDS",
+    type=click.FloatRange(min=0.5, max=300),
+    default=30.0,
+    show_default=True,
+    show_envvar=True,
+    help="How long to wait for one answer of a server. A servers file may say otherwise.",
+)
+@click.option(
+    "--moorcheh-verify-seconds",
+    envvar="MOORCHEH_VERIFY_SECONDS",
+    type=click.FloatRange(min=0, max=86400),
+    default=600.0,
+    show_default=True,
+    show_envvar=True,
+    help="How long to look for the effect of a DELETE whose answer was lost, before OutcomeUnknown.",
+)
+@click.option(
+    "--moorcheh-max-running-jobs",
+    envvar="MOORCHEH_MAX_RUNNING_JOBS",
+    type=click.IntRange(min=0),
+    default=10,
+    show_default=True,
+    show_envvar=True,
+    help="How many deletion jobs may run at a server at once; 0: no limit. A servers file may say otherwise.",
+)
+@click.option(
+    "--watch-namespaces",
+    envvar="WATCH_NAMESPACES",
+    default="",
+    callback=_namespaces,
+    metavar="NAMES",
+    show_envvar=True,
+    help="Kubernetes namespaces to serve, separated by commas.  [default: all]",
+)
+@click.option(
+    "--leader-election",
+    envvar="LEADER_ELECTION",
+    type=click.Choice([choice.value for choice in LeaderElection]),
+    default=LeaderElection.AUTO.value,
+    show_default=True,
+    show_envvar=True,
+    help="Whether replicas elect the one that acts; auto: in a Pod.",
+)
+@click.option(
+    "--lease-namespace",
+    envvar="LEASE_NAMESPACE",
+    default="",
+    callback=_namespace,
+    metavar="NAME",
+    show_envvar=True,
+    help="Where the replicas' Lease is.  [default: the Pod's own namespace]",
+)
+@click.option(
+    "--http-address",
+    envvar="HTTP_ADDRESS",
+    default=":8080",
+    callback=_address,
+    metavar="HOST:PORT",
+    show_default=True,
+    show_envvar=True,
+    help="Where to serve /healthz, /readyz and /metrics; port 0: any free one.",
+)
+@click.option(
+    "--log-format",
+    envvar="LOG_FORMAT",
+    type=click.Choice([choice.value for choice in LogFormat]),
+    default=LogFormat.TEXT.value,
+    show_default=True,
+    show_envvar=True,
+    help="How to write the log, to standard error.",
+)
+def run(
+    *,
+    moorcheh_base_url: str | None,
+    servers_file: str | None,
+    moorcheh_timeout_seconds: float,
+    moorcheh_verify_seconds: float,
+    moorcheh_max_running_jobs: int,
+    watch_namespaces: tuple[str, ...],
+    leader_election: str,
+    lease_namespace: str,
+    http_address: tuple[str, int],
+    log_format: str,
+) -> None:
+    """Carry out the NamespaceDeletions of a cluster until stopped.
+
+    The cluster is found as kubectl finds it: KUBECONFIG, else the Pod's service account, else ~/.kube/config.
+    A Moorcheh that is down is waited for. SIGTERM stops cleanly: answers under way are recorded first.
+    """
+    if moorcheh_base_url and servers_file:
+        raise click.UsageError(
+            "--moorcheh-base-url (MOORCHEH_BASE_URL) and --servers-file (SERVERS_FILE) are both set: "
+            "take one away"
+        )
+    if not moorcheh_base_url and not servers_file:
+        raise click.UsageError(
+            "set one of --moorcheh-base-url (MOORCHEH_BASE_URL) and --servers-file (SERVERS_FILE)"
+        )
+    settings = Settings(
+        moorcheh_base_url=moorcheh_base_url,
+        servers_file=servers_file or None,
+        moorcheh_timeout=moorcheh_timeout_seconds,
+        verify=moorcheh_verify_seconds,
+        max_running_jobs=moorcheh_max_running_jobs,
+        watch_namespaces=watch_namespaces,
+        leader_election=LeaderElection(leader_election),
+        lease_namespace=lease_namespace,
+        http_address=http_address,
+        log_format=LogFormat(log_format),
+    )
+    # --help and wrong use need not wait a second for kopf and kubernetes.
+    from .application import CannotStartError, serve  # noqa: PLC0415 - the reason is above
+
+    logs.set_up(settings.log_format)
+    # What is imported stays for good, and tasks come and go by the thousand: the collector need not look
+    # through all of it each time.
+    gc.freeze()
+    gc.set_threshold(*GC_THRESHOLDS)
+    try:
+        asyncio.run(serve(settings))
+    except CannotStartError as error:
+        raise click.ClickException(str(error)) from error
+    except KeyboardInterrupt:
+        raise SystemExit(130) from None

@@ -1,0 +1,131 @@
+"""kopf: the watch and the process around it. Its handlers only wake, start and stop; nothing is decided here.
+
+No `on.create`, daemon or timer: they act on stale bodies, add finalizers and die in an outage. kopf never
+writes: `on.event` is outside its progress tracking, and no handler touches `patch`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import kopf
+from kubernetes.aio import client
+
+from moorcheh_operator.api.model import GROUP, PLURAL, VERSION
+
+WATCH_SECONDS = 600.0  # a watch is renewed at the latest after this
+PAGE = 500  # objects in one page of kopf's list
+WORKER_SECONDS = 0.5  # kopf's task for an object ends after this without an event (default: 5, 10 KB each)
+RETRY_SECONDS = (1.0, 2.0, 5.0, 10.0)
+
+
+Signal = Callable[[], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Hooks:
+    """What kopf's life drives."""
+
+    start: Signal
+    stop: Callable[[], Awaitable[None]]
+    observe: Callable[[dict[str, Any], bool], None]  # the object, and whether it is gone
+
+
+class _Endless:
+    """Back-offs in seconds that never run out, and can be iterated again (a generator is spent once)."""
+
+    def __iter__(self) -> Iterator[float]:
+        yield from RETRY_SECONDS
+        while True:
+            yield RETRY_SECONDS[-1]
+
+
+class _NoDiffBase(kopf.DiffBaseStorage):
+    """kopf keeps no copy of what it last saw. `on.event` asks for none, and making one to compare with is
+    half of the CPU of an event.
+    """
+
+    def build(self, **_: object) -> kopf.BodyEssence:
+        return kopf.BodyEssence()
+
+    def fetch(self, **_: object) -> None:
+        return None
+
+    def store(self, **_: object) -> None:
+        raise NotImplementedError
+
+
+class _NoProgress(kopf.ProgressStorage):
+    """No handler here has progress that kopf would keep in the object."""
+
+    def fetch(self, **_: object) -> None:
+        return None
+
+    def store(self, **_: object) -> None:
+        raise NotImplementedError
+
+    def purge(self, **_: object) -> None:
+        raise NotImplementedError
+
+    def touch(self, **_: object) -> None:
+        raise NotImplementedError
+
+    def clear(self, *, essence: kopf.BodyEssence) -> kopf.BodyEssence:
+        return essence
+
+
+def registry(configuration: client.Configuration, hooks: Hooks) -> kopf.OperatorRegistry:
+    handlers = kopf.OperatorRegistry()
+
+    @kopf.on.startup(registry=handlers)
+    async def start(**_: object) -> None:
+        hooks.start()
+
+    @kopf.on.cleanup(registry=handlers)
+    async def stop(**_: object) -> None:
+        # kopf cancels every task 5 s after a stop; what is awaited here finishes.
+        await hooks.stop()
+
+    @kopf.on.login(registry=handlers)
+    async def login(**_: object) -> kopf.ConnectionInfo:
+        return await _connection(configuration)
+
+    @kopf.on.event(GROUP, VERSION, PLURAL, registry=handlers)
+    async def wake(event: kopf.RawEvent, **_: object) -> None:
+        hooks.observe(dict(event["object"]), event["type"] == "DELETED")
+
+    return handlers
+
+
+def settings() -> kopf.OperatorSettings:
+    chosen = kopf.OperatorSettings()
+    chosen.posting.enabled = False  # Events are ours: kopf's poster has an unbounded queue
+    chosen.scanning.disabled = True  # no rights on CRDs and namespaces; the CRD is checked at start
+    chosen.peering.standalone = True  # leadership is a Lease
+    chosen.watching.client_timeout = WATCH_SECONDS
+    chosen.watching.chunk_size = PAGE  # or all finished requests are in memory at once, at each start
+    chosen.queueing.idle_timeout = WORKER_SECONDS
+    chosen.networking.error_backoffs = _Endless()  # an outage of the API server is no reason to exit
+    chosen.queueing.error_delays = RETRY_SECONDS  # default: an object may be skipped for 10 minutes
+    chosen.persistence.diffbase_storage = _NoDiffBase()
+    chosen.persistence.progress_storage = _NoProgress()
+    return chosen
+
+
+async def _connection(configuration: client.Configuration) -> kopf.ConnectionInfo:
+    """The same cluster and credentials in kopf's words. Token files are read anew by the configuration."""
+    key = await configuration.get_api_key_with_prefix("BearerToken")
+    scheme, _, token = (key or "").partition(" ")
+    return kopf.ConnectionInfo(
+        server=configuration.host,
+        ca_path=configuration.ssl_ca_cert,
+        insecure=not configuration.verify_ssl,
+        certificate_path=configuration.cert_file,
+        private_key_path=configuration.key_file,
+        scheme=scheme.capitalize() or None,
+        token=token or None,
+        username=configuration.username or None,
+        password=configuration.password or None,
+    )
