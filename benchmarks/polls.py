@@ -6,7 +6,9 @@ import functools
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from moorcheh_operator.api.model import Attempt, Job, Phase, Request, Spec, Status
+from moorcheh_operator.api.request import Request
+from moorcheh_operator.api.spec import Spec
+from moorcheh_operator.api.status import Attempt, Job, Phase, Status
 from moorcheh_operator.clock import Now
 from moorcheh_operator.lifecycle.facts import Facts, after_poll
 from moorcheh_operator.lifecycle.polling import next_poll

@@ -58,7 +58,10 @@ NEAREST = {
     "moorcheh/credentials.py": ("tests/unit/test_credentials.py",),
     "clock.py": ("tests/unit/test_clock.py",),
     "controller/expirations.py": ("tests/unit/test_expirations.py",),
-    "api/model.py": ("tests/unit/test_model.py",),
+    "api/request.py": ("tests/unit/test_model.py",),
+    "api/spec.py": ("tests/unit/test_model.py",),
+    "api/status.py": ("tests/unit/test_model.py",),
+    "api/times.py": ("tests/unit/test_model.py",),
     "controller/relist.py": ("tests/unit/test_relist.py",),
 }
 DECISIONS = ("tests/unit/test_lifecycle.py", SCENARIOS)

@@ -1025,7 +1025,7 @@ LISTS = [
     one(
         "11",
         "an object with a deletionTimestamp counts as deleted",
-        "api/model.py",
+        "api/request.py",
         'withdrawn=bool(metadata.get("deletionTimestamp")),',
         "withdrawn=False,",
     ),

@@ -16,16 +16,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from moorcheh_operator.api.model import (
-    GROUP,
-    KIND,
-    PLURAL,
-    VERSION,
-    MalformedRequestError,
-    Request,
-    parse,
-    plain_text,
-)
+from moorcheh_operator.api.request import GROUP, KIND, PLURAL, VERSION, MalformedRequestError, Request, parse
+from moorcheh_operator.api.texts import plain_text
 from moorcheh_operator.clock import Clock
 
 if TYPE_CHECKING:

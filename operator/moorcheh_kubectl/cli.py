@@ -166,7 +166,7 @@ def _server(_: Context, __: click.Parameter, value: str | None) -> str | None:
 
 
 def _time(_: Context, __: click.Parameter, value: str | None) -> str | None:
-    from moorcheh_operator.api.model import parse_time  # noqa: PLC0415 - the same
+    from moorcheh_operator.api.times import parse_time  # noqa: PLC0415 - the same
 
     from .wish import TIME  # noqa: PLC0415 - the same
 

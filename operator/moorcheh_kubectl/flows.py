@@ -13,7 +13,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from moorcheh_operator.api.model import ENDED, Phase, Reason, Request, parse_time, plain_text, render_time
+from moorcheh_operator.api.request import Request
+from moorcheh_operator.api.status import ENDED, Phase, Reason
+from moorcheh_operator.api.texts import plain_text
+from moorcheh_operator.api.times import parse_time, render_time
 
 from .api import Api, ApiError, JsonObject, Seen
 from .screen import Following, Screen, shown_body

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections import deque
 
-from moorcheh_operator.api.model import Job, parse_time
+from moorcheh_operator.api.status import Job
+from moorcheh_operator.api.times import parse_time
 
 REPORTS = 8  # the newest ones count
 GUESSED_SECONDS = 15.0  # how long after a report its pace is believed: polls are at most 10 s apart

@@ -8,7 +8,9 @@ import sys
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Protocol, Self
 
-from moorcheh_operator.api.model import ENDED, Phase, Reason, Request, plain_text
+from moorcheh_operator.api.request import Request
+from moorcheh_operator.api.status import ENDED, Phase, Reason
+from moorcheh_operator.api.texts import plain_text
 
 from .api import JsonObject, Seen
 from .pace import Pace

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
-from moorcheh_operator.api.model import ENDED
+from moorcheh_operator.api.status import ENDED
 
 from .api import Api, ApiError, Seen
 from .screen import COLOURS, Screen, shown_body

@@ -7,7 +7,7 @@ import secrets
 from dataclasses import dataclass, field
 from typing import Any
 
-from moorcheh_operator.api.model import GROUP, KIND, VERSION
+from moorcheh_operator.api.request import GROUP, KIND, VERSION
 
 from .api import Seen
 

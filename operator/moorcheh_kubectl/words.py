@@ -6,16 +6,11 @@ from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
 from typing import Any
 
-from moorcheh_operator.api.model import (
-    DEFAULT_SERVER,
-    ENDED,
-    Phase,
-    Reason,
-    Request,
-    parse_time,
-    plain_text,
-    render_time,
-)
+from moorcheh_operator.api.request import Request
+from moorcheh_operator.api.spec import DEFAULT_SERVER
+from moorcheh_operator.api.status import ENDED, Phase, Reason
+from moorcheh_operator.api.texts import plain_text
+from moorcheh_operator.api.times import parse_time, render_time
 
 from .api import Seen
 from .wish import APPROVED_BY, REQUESTED_BY, RETRY_OF

@@ -17,8 +17,11 @@ from prometheus_client import (
     disable_created_metrics,
 )
 
+from moorcheh_operator.api.request import Request
+from moorcheh_operator.api.spec import DEFAULT_SERVER
+from moorcheh_operator.api.status import ENDED, Phase, Reason, Status
+
 from . import __version__
-from .api.model import DEFAULT_SERVER, ENDED, Phase, Reason, Request, Status
 
 LIFE_SECONDS = (0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 900, 3600, 4 * 3600, 24 * 3600)
 CALL_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 import yaml
 
-from moorcheh_operator.api.model import Reason
+from moorcheh_operator.api.status import Reason
 from moorcheh_operator.process import cli
 
 if TYPE_CHECKING:

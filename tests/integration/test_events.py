@@ -10,7 +10,9 @@ from uuid import uuid4
 import pytest
 from kubernetes.aio import client
 
-from moorcheh_operator.api.model import Request, Spec, Status
+from moorcheh_operator.api.request import Request
+from moorcheh_operator.api.spec import Spec
+from moorcheh_operator.api.status import Status
 from moorcheh_operator.clock import Clock
 from moorcheh_operator.cluster.client import Cluster
 

@@ -21,7 +21,9 @@ from moorcheh_kubectl import wish, words
 from moorcheh_kubectl.api import Seen
 from moorcheh_kubectl.pace import GUESSED_SECONDS, Pace
 from moorcheh_kubectl.screen import Screen
-from moorcheh_operator.api.model import Attempt, Job, Phase, Reason, Request, Spec, Status
+from moorcheh_operator.api.request import Request
+from moorcheh_operator.api.spec import Spec
+from moorcheh_operator.api.status import Attempt, Job, Phase, Reason, Status
 
 ROOT = Path(__file__).parents[2]
 SPEC: dict[str, Any] = yaml.safe_load((ROOT / "crds" / "namespacedeletions.yaml").read_text())["spec"][

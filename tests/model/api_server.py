@@ -16,7 +16,8 @@ from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from typing import Any
 
-from moorcheh_operator.api.model import GROUP, KIND, PLURAL, VERSION, render_time
+from moorcheh_operator.api.request import GROUP, KIND, PLURAL, VERSION
+from moorcheh_operator.api.times import render_time
 from moorcheh_operator.clock import Clock
 from moorcheh_operator.cluster.client import UNFINISHED, Cluster, ClusterError, _Answer
 

@@ -11,7 +11,7 @@ import contextvars
 import logging
 from dataclasses import dataclass, field
 
-from moorcheh_operator.api.model import parse_time
+from moorcheh_operator.api.times import parse_time
 from moorcheh_operator.clock import Clock
 from moorcheh_operator.controller.connections import Connections, Defaults
 from moorcheh_operator.controller.reconciler import Reconciler

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from email.utils import format_datetime
 from math import inf
 
-from moorcheh_operator.api.model import Job
+from moorcheh_operator.api.status import Job
 from moorcheh_operator.clock import Clock
 from moorcheh_operator.moorcheh.answers import (
     Accepted,

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from moorcheh_operator.api.model import PLURAL
+from moorcheh_operator.api.request import PLURAL
 from moorcheh_operator.servers.definitions import Definition, From, Servers, single
 from tests.model.api_server import ApiServer, Json, Trouble, WriteFault
 from tests.model.bench import ENDED, URL, Bench

@@ -16,7 +16,7 @@ import yaml
 
 from dev.monitoring import dashboard
 from dev.processes import Process, free_port
-from moorcheh_operator.api.model import Phase
+from moorcheh_operator.api.status import Phase
 from moorcheh_operator.metrics import ENDS, Metrics
 from tests.dev.waiting import until
 from tests.integration.conftest import install

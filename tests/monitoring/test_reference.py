@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from dev import reference
-from moorcheh_operator.api.model import Phase, Reason
+from moorcheh_operator.api.status import Phase, Reason
 from moorcheh_operator.metrics import ENDS
 from moorcheh_operator.process import logs
 

@@ -12,18 +12,9 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from moorcheh_operator.api.conditions import with_conditions
-from moorcheh_operator.api.model import (
-    Attempt,
-    IfAbsent,
-    Job,
-    Phase,
-    Preconditions,
-    Reason,
-    Request,
-    Spec,
-    Status,
-    Target,
-)
+from moorcheh_operator.api.request import Request
+from moorcheh_operator.api.spec import IfAbsent, Preconditions, Spec
+from moorcheh_operator.api.status import Attempt, Job, Phase, Reason, Status, Target
 from moorcheh_operator.clock import Now
 from moorcheh_operator.lifecycle.facts import Facts, Look, Sent, Trouble
 from moorcheh_operator.lifecycle.next_step import Limits, Record, Step, Wait, next_step

@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from moorcheh_operator.api.model import Phase, Reason, Request, Target
+from moorcheh_operator.api.request import Request
+from moorcheh_operator.api.status import Phase, Reason, Target
 from moorcheh_operator.controller.targets import Targets
 from moorcheh_operator.lifecycle.access import Access, NotFound, Open, Refusal, Undecided, access
 from moorcheh_operator.lifecycle.facts import Facts, after_look, elsewhere

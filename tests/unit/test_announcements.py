@@ -6,7 +6,9 @@ from datetime import UTC, datetime
 
 import pytest
 
-from moorcheh_operator.api.model import Attempt, Job, Phase, Reason, Request, Spec, Status, Target
+from moorcheh_operator.api.request import Request
+from moorcheh_operator.api.spec import Spec
+from moorcheh_operator.api.status import Attempt, Job, Phase, Reason, Status, Target
 from moorcheh_operator.lifecycle.announcements import WAITS, announcement, long_wait
 from moorcheh_operator.metrics import ENDS
 

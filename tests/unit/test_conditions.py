@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 
 from moorcheh_operator.api.conditions import with_conditions
-from moorcheh_operator.api.model import Condition, Phase, Status
+from moorcheh_operator.api.status import Condition, Phase, Status
 from tests.unit.builders import NOW, STARTED
 
 TABLE = {

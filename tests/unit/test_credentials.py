@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import httpx
 import pytest
 
-from moorcheh_operator.api.model import JobStatus
+from moorcheh_operator.api.status import JobStatus
 from moorcheh_operator.clock import Clock
 from moorcheh_operator.moorcheh.answers import JobReport, JobUnknown, NotSent, Refused, Unavailable
 from moorcheh_operator.moorcheh.client import Lane

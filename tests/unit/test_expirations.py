@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
-from moorcheh_operator.api.model import Phase, Request
+from moorcheh_operator.api.request import Request
+from moorcheh_operator.api.status import Phase
 from moorcheh_operator.clock import Clock
 from moorcheh_operator.cluster.client import Cluster, ClusterError, Deleted
 from moorcheh_operator.controller.expirations import FORBIDDEN_SECONDS, Expirations

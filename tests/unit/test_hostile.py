@@ -14,7 +14,8 @@ import httpx
 from hypothesis import given
 from hypothesis import strategies as some
 
-from moorcheh_operator.api.model import MAX_TEXT, Spec
+from moorcheh_operator.api.spec import Spec
+from moorcheh_operator.api.texts import MAX_TEXT
 from moorcheh_operator.clock import Clock
 from moorcheh_operator.lifecycle.access import access
 from moorcheh_operator.moorcheh.answers import Accepted, JobReport, JobUnknown, Listing, NotSent, Unavailable

@@ -12,7 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from moorcheh_operator.api.model import Attempt, IfAbsent, Job, Phase, Reason, Request, Target, parse_time
+from moorcheh_operator.api.request import Request
+from moorcheh_operator.api.spec import IfAbsent
+from moorcheh_operator.api.status import Attempt, Job, Phase, Reason, Target
+from moorcheh_operator.api.times import parse_time
 from moorcheh_operator.lifecycle import next_step as lifecycle
 from moorcheh_operator.lifecycle.access import Access, NotFound, Refusal, Undecided
 from moorcheh_operator.lifecycle.facts import Facts, Polled

@@ -12,27 +12,22 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as some
 
-from moorcheh_operator.api.model import (
+from moorcheh_operator.api.request import MalformedRequestError, Request, parse
+from moorcheh_operator.api.spec import IfAbsent, Preconditions, Spec
+from moorcheh_operator.api.status import (
     Attempt,
     Condition,
-    IfAbsent,
     Job,
     JobStatus,
-    MalformedRequestError,
     Phase,
-    Preconditions,
     Reason,
-    Request,
-    Spec,
     Status,
     Target,
     merge_patch,
-    parse,
-    parse_time,
-    plain_text,
     render,
-    render_time,
 )
+from moorcheh_operator.api.texts import plain_text
+from moorcheh_operator.api.times import parse_time, render_time
 
 NOON = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
 

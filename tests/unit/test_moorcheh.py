@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import httpx
 import pytest
 
-from moorcheh_operator.api.model import Job
+from moorcheh_operator.api.status import Job
 from moorcheh_operator.clock import Clock
 from moorcheh_operator.moorcheh.answers import (
     Accepted,

@@ -6,7 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from moorcheh_operator.api.model import Phase, Request
+from moorcheh_operator.api.request import Request
+from moorcheh_operator.api.status import Phase
 from moorcheh_operator.lifecycle.facts import Facts
 from moorcheh_operator.lifecycle.placement import needs_labels, place, working_at
 from moorcheh_operator.servers.definitions import Definition, From, Servers

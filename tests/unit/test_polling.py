@@ -8,7 +8,8 @@ from datetime import timedelta
 
 import pytest
 
-from moorcheh_operator.api.model import Attempt, Job, Phase, Request
+from moorcheh_operator.api.request import Request
+from moorcheh_operator.api.status import Attempt, Job, Phase
 from moorcheh_operator.clock import Now
 from moorcheh_operator.lifecycle.facts import Facts, Polled, after_poll
 from moorcheh_operator.lifecycle.polling import job_lost, job_over, next_poll, reported

@@ -10,18 +10,9 @@ from typing import TYPE_CHECKING, Any
 from hypothesis import given, settings
 from hypothesis import strategies as some
 
-from moorcheh_operator.api.model import (
-    Attempt,
-    IfAbsent,
-    Job,
-    Phase,
-    Preconditions,
-    Reason,
-    Request,
-    Spec,
-    Status,
-    Target,
-)
+from moorcheh_operator.api.request import Request
+from moorcheh_operator.api.spec import IfAbsent, Preconditions, Spec
+from moorcheh_operator.api.status import Attempt, Job, Phase, Reason, Status, Target
 from moorcheh_operator.clock import Now
 from moorcheh_operator.lifecycle import next_step as lifecycle
 from moorcheh_operator.lifecycle.facts import (

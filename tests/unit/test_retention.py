@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from moorcheh_operator.api.model import Phase, Request, Status, parse
+from moorcheh_operator.api.request import Request, parse
+from moorcheh_operator.api.status import Phase, Status
 from moorcheh_operator.lifecycle import retention
 from tests.unit.builders import CLAIMED, a_request, a_spec
 

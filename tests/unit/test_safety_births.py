@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 
-from moorcheh_operator.api.model import Phase, Reason, Target
+from moorcheh_operator.api.status import Phase, Reason, Target
 from moorcheh_operator.clock import Clock, RemoteClock
 from moorcheh_operator.lifecycle.facts import Facts, Look
 from moorcheh_operator.lifecycle.guards import judge

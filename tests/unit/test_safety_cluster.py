@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from moorcheh_operator.api.model import Phase, Reason, Status, parse
+from moorcheh_operator.api.request import parse
+from moorcheh_operator.api.status import Phase, Reason, Status
 from moorcheh_operator.cluster.client import (
     Cluster,
     ClusterError,

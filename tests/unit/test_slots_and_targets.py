@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
-from moorcheh_operator.api.model import Phase, Request
+from moorcheh_operator.api.request import Request
+from moorcheh_operator.api.status import Phase
 from moorcheh_operator.controller.slots import Seniority, Slots
 from moorcheh_operator.controller.targets import Targets
 from moorcheh_operator.lifecycle.facts import Facts

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from datetime import datetime
 from typing import assert_never
 
-from .model import Condition, Phase, Status
+from .status import Condition, Phase, Status
 
 
 def with_conditions(status: Status, previous: Status, now: datetime) -> Status:

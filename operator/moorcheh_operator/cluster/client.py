@@ -18,19 +18,10 @@ from urllib.parse import quote, urlencode
 import aiohttp
 from kubernetes.aio import client
 
-from moorcheh_operator.api.model import (
-    GROUP,
-    KIND,
-    PLURAL,
-    VERSION,
-    MalformedRequestError,
-    Request,
-    Status,
-    merge_patch,
-    parse,
-    plain_text,
-    render_time,
-)
+from moorcheh_operator.api.request import GROUP, KIND, PLURAL, VERSION, MalformedRequestError, Request, parse
+from moorcheh_operator.api.status import Status, merge_patch
+from moorcheh_operator.api.texts import plain_text
+from moorcheh_operator.api.times import render_time
 from moorcheh_operator.backoff import backoff
 from moorcheh_operator.clock import Clock
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from kubernetes.aio import client, config
 from kubernetes.aio.config.incluster_config import SERVICE_TOKEN_FILENAME
 
-from moorcheh_operator.api.model import plain_text
+from moorcheh_operator.api.texts import plain_text
 
 SERVICE_NAMESPACE = Path(SERVICE_TOKEN_FILENAME).with_name("namespace")
 

@@ -20,7 +20,7 @@ from datetime import datetime
 from enum import Enum
 from typing import Any
 
-from moorcheh_operator.api.model import parse_time
+from moorcheh_operator.api.times import parse_time
 from moorcheh_operator.clock import Clock
 
 from .client import Cluster, ClusterError

@@ -9,7 +9,7 @@ import asyncio
 import contextlib
 import logging
 
-from moorcheh_operator.api.model import Request
+from moorcheh_operator.api.request import Request
 from moorcheh_operator.cluster.client import Cluster, ClusterError
 from moorcheh_operator.lifecycle.announcements import Announcement, log_names
 

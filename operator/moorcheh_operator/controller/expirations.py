@@ -15,7 +15,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from moorcheh_operator.api.model import MalformedRequestError, Request
+from moorcheh_operator.api.request import MalformedRequestError, Request
 from moorcheh_operator.clock import Clock
 from moorcheh_operator.cluster.client import Cluster, ClusterError, Deleted
 from moorcheh_operator.lifecycle.access import seen_at

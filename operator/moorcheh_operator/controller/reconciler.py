@@ -17,7 +17,8 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any, assert_never
 
-from moorcheh_operator.api.model import ENDED, MalformedRequestError, Phase, Request, Status, identity, parse
+from moorcheh_operator.api.request import MalformedRequestError, Request, identity, parse
+from moorcheh_operator.api.status import ENDED, Phase, Status
 from moorcheh_operator.clock import Clock, Now
 from moorcheh_operator.cluster.client import (
     Cluster,

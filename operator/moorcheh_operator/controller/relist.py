@@ -7,7 +7,7 @@ import logging
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from moorcheh_operator.api.model import MalformedRequestError
+from moorcheh_operator.api.request import MalformedRequestError
 from moorcheh_operator.clock import Clock
 from moorcheh_operator.cluster.client import Cluster, ClusterError, retry_pause
 

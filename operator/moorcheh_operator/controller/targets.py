@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterable
 from datetime import datetime
 from typing import Protocol
 
-from moorcheh_operator.api.model import Reason, Request
+from moorcheh_operator.api.request import Request
+from moorcheh_operator.api.status import Reason
 from moorcheh_operator.lifecycle.facts import Facts
 from moorcheh_operator.lifecycle.ownership import IN_WORK, claim_rank, holder, was_shut_out
 from moorcheh_operator.lifecycle.placement import Place

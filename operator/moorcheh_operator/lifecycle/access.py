@@ -10,7 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import assert_never
 
-from moorcheh_operator.api.model import Reason, Request
+from moorcheh_operator.api.request import Request
+from moorcheh_operator.api.status import Reason
 from moorcheh_operator.servers.definitions import Definition, From
 
 

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from moorcheh_operator.api.model import ENDED, Phase, Reason, Request, Status
+from moorcheh_operator.api.request import Request
+from moorcheh_operator.api.status import ENDED, Phase, Reason, Status
 
 from .incarnation import is_dated
 

@@ -10,7 +10,8 @@ import dataclasses
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from moorcheh_operator.api.model import Status, Target, parse_birth
+from moorcheh_operator.api.status import Status, Target
+from moorcheh_operator.api.times import parse_birth
 from moorcheh_operator.backoff import backoff
 from moorcheh_operator.moorcheh.answers import (
     Entry,

@@ -8,7 +8,10 @@ from __future__ import annotations
 import dataclasses
 from datetime import datetime, timedelta
 
-from moorcheh_operator.api.model import IfAbsent, Phase, Reason, Request, Status, Target, parse_birth
+from moorcheh_operator.api.request import Request
+from moorcheh_operator.api.spec import IfAbsent
+from moorcheh_operator.api.status import Phase, Reason, Status, Target
+from moorcheh_operator.api.times import parse_birth
 from moorcheh_operator.clock import Now
 from moorcheh_operator.moorcheh.answers import Entry
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from enum import Enum
 
-from moorcheh_operator.api.model import Target, parse_birth
+from moorcheh_operator.api.status import Target
+from moorcheh_operator.api.times import parse_birth
 
 from .facts import Look
 

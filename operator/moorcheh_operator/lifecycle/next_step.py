@@ -10,7 +10,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import assert_never
 
-from moorcheh_operator.api.model import ENDED, Attempt, Job, JobStatus, Phase, Reason, Request, Status, Target
+from moorcheh_operator.api.request import Request
+from moorcheh_operator.api.status import ENDED, Attempt, Job, JobStatus, Phase, Reason, Status, Target
 from moorcheh_operator.clock import Now
 from moorcheh_operator.moorcheh.answers import (
     Accepted,

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from moorcheh_operator.api.model import ENDED, OPEN_ATTEMPT, JobStatus, Reason, Request
+from moorcheh_operator.api.request import Request
+from moorcheh_operator.api.status import ENDED, OPEN_ATTEMPT, JobStatus, Reason
 from moorcheh_operator.clock import Now
 
 from .access import Open

@@ -6,7 +6,8 @@ from then on a request is about that URL alone, whatever becomes of the name.
 
 from __future__ import annotations
 
-from moorcheh_operator.api.model import ENDED, Request
+from moorcheh_operator.api.request import Request
+from moorcheh_operator.api.status import ENDED
 from moorcheh_operator.servers.definitions import From, Servers
 
 from .access import seen_at

@@ -5,7 +5,8 @@ from __future__ import annotations
 import dataclasses
 import zlib
 
-from moorcheh_operator.api.model import Job, JobStatus, Request
+from moorcheh_operator.api.request import Request
+from moorcheh_operator.api.status import Job, JobStatus
 from moorcheh_operator.clock import Now
 from moorcheh_operator.moorcheh.answers import JobReport
 

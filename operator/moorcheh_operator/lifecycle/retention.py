@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from moorcheh_operator.api.model import ENDED, Request, Status
+from moorcheh_operator.api.request import Request
+from moorcheh_operator.api.status import ENDED, Status
 
 from .announcements import Announcement
 

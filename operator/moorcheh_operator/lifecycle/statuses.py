@@ -6,7 +6,9 @@ import dataclasses
 from datetime import datetime
 
 from moorcheh_operator.api.conditions import with_conditions
-from moorcheh_operator.api.model import Job, Phase, Reason, Request, Status, Target, plain_text
+from moorcheh_operator.api.request import Request
+from moorcheh_operator.api.status import Job, Phase, Reason, Status, Target
+from moorcheh_operator.api.texts import plain_text
 from moorcheh_operator.clock import Now
 
 from .facts import Facts, Look

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 
-from moorcheh_operator.api.model import Job
+from moorcheh_operator.api.status import Job
 
 
 @dataclass(frozen=True, slots=True)

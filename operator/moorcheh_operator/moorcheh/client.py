@@ -23,7 +23,8 @@ from urllib.parse import quote
 import httpx
 
 from moorcheh_operator import __version__
-from moorcheh_operator.api.model import Job, JobStatus, plain_text
+from moorcheh_operator.api.status import Job, JobStatus
+from moorcheh_operator.api.texts import plain_text
 from moorcheh_operator.clock import Clock
 
 from .answers import (

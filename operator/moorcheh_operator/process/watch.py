@@ -13,7 +13,7 @@ from typing import Any
 import kopf
 from kubernetes.aio import client
 
-from moorcheh_operator.api.model import GROUP, PLURAL, VERSION
+from moorcheh_operator.api.request import GROUP, PLURAL, VERSION
 
 WATCH_SECONDS = 600.0  # a watch is renewed at the latest after this
 PAGE = 500  # objects in one page of kopf's list

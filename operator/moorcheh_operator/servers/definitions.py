@@ -18,7 +18,8 @@ from urllib.parse import urlsplit
 import idna
 import yaml
 
-from moorcheh_operator.api.model import DEFAULT_SERVER, plain_text
+from moorcheh_operator.api.spec import DEFAULT_SERVER
+from moorcheh_operator.api.texts import plain_text
 
 MAX_FILE = 128 * 1024  # bytes; hundreds of servers, read in a second
 MAX_URL = 512  # characters; the CRD's schema takes no more in status.target.server

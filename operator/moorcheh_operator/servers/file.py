@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from moorcheh_operator.api.model import plain_text
+from moorcheh_operator.api.texts import plain_text
 
 from .definitions import MAX_FILE, Servers, ServersError, parse
 

@@ -1,29 +1,15 @@
-"""The nouns: what a NamespaceDeletion asks for and what is known of it.
-
-The only place that knows the object's camelCase keys: `parse` reads an object of the API server, `render`
-and `merge_patch` write its status. Everything else works with these frozen values.
-"""
+"""What is known of a NamespaceDeletion, and how that is written for the API server."""
 
 from __future__ import annotations
 
 import dataclasses
-import re
-from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-GROUP = "moorcheh.ai"
-VERSION = "v1alpha1"
-PLURAL = "namespacedeletions"
-KIND = "NamespaceDeletion"
-DEFAULT_SERVER = "default"  # what spec.serverRef.name is unless it is said
-
-RESTORED_LABEL = "velero.io/restore-name"  # Velero puts it on what it restores, and drops the status
-HOOKS = frozenset({"argocd.argoproj.io/hook", "helm.sh/hook"})  # made to run again, and to be deleted
-
-JsonObject = Mapping[str, Any]
+from .spec import typed
+from .times import JsonObject, parse_time, render_time, required_time
 
 
 class Phase(StrEnum):
@@ -78,35 +64,12 @@ class Reason(StrEnum):
     PROTECTED = "Protected"
 
 
-class IfAbsent(StrEnum):
-    SUCCEED = "Succeed"
-    FAIL = "Fail"
-
-
 class JobStatus(StrEnum):
     """The three states the server documents; any other word counts as still running."""
 
     RUNNING = "running"
     COMPLETED = "completed"
     FAILED = "failed"
-
-
-@dataclass(frozen=True, slots=True)
-class Preconditions:
-    created_before: datetime | None = None
-    max_items: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Spec:
-    namespace_name: str
-    server: str = DEFAULT_SERVER  # a name in the servers file, never a URL
-    suspend: bool = False
-    if_absent: IfAbsent = IfAbsent.SUCCEED
-    preconditions: Preconditions = Preconditions()
-    backoff_limit: int = 3
-    active_deadline_seconds: int = 86400
-    ttl_seconds_after_finished: int | None = None  # None: keep the object
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,156 +142,7 @@ class Status:
     conditions: tuple[Condition, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
-    """One NamespaceDeletion as the API server last showed it."""
-
-    namespace: str
-    name: str
-    uid: str
-    resource_version: str
-    generation: int
-    creation_time: datetime
-    spec: Spec
-    status: Status = Status()
-    withdrawn: bool = False  # a deletionTimestamp, or seen to be gone
-    restored: bool = False  # from a backup: it may be the copy of one that has ended
-    recreated_by: str | None = None  # who would create it again if it were deleted, in words
-
-    @property
-    def key(self) -> str:
-        return f"{self.namespace}/{self.name}"
-
-    @property
-    def seniority(self) -> tuple[datetime, str]:
-        """The oldest request comes first (docs/safety.md, rule 10)."""
-        return self.creation_time, self.uid
-
-
-MAX_TEXT = 1024  # bytes of UTF-8
-
-
-def plain_text(text: str) -> str:
-    """`text` as it may be shown to a person: one line, no control characters, at most 1 KiB."""
-    kept = text[: 4 * MAX_TEXT]
-    if not kept.isprintable():
-        kept = "".join(character if character.isprintable() else " " for character in kept)
-    words = " ".join(kept.split()).encode("utf-8", "replace")
-    if len(words) <= MAX_TEXT:
-        return words.decode()
-    return words[: MAX_TEXT - 3].decode("utf-8", "ignore") + "…"
-
-
-class MalformedRequestError(ValueError):
-    """An object that the CRD's schema would not have let in."""
-
-
-TO_THE_SECOND = re.compile(r"\d{4}-\d\d-\d\d.\d\d:\d\d:\d\d", re.ASCII)
-
-
-def parse_time(text: object) -> datetime | None:
-    """An ISO 8601 time as aware UTC; without a zone it is taken as UTC; None if it can't be read.
-
-    A bare date, or a time without seconds, is none: two incarnations of one day or minute would look alike.
-    """
-    if not isinstance(text, str) or not TO_THE_SECOND.match(text):
-        return None
-    try:
-        time = datetime.fromisoformat(text)
-        return time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)
-    except (ValueError, OverflowError):
-        return None
-
-
-PLAUSIBLE_YEARS = range(1980, 2200)
-
-
-def parse_birth(text: object) -> datetime | None:
-    """When a namespace was created, as the server tells it; None if that names no incarnation.
-
-    Year 1 and 1970 stand for "not known" in many a server: all incarnations would look alike.
-    """
-    time = parse_time(text)
-    return time if time is not None and time.year in PLAUSIBLE_YEARS else None
-
-
-def render_time(time: datetime) -> str:
-    """As Kubernetes writes a `metav1.Time`: UTC, whole seconds."""
-    return time.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="seconds") + "Z"
-
-
-def identity(body: JsonObject) -> tuple[str | None, str | None]:
-    """uid and resourceVersion, without the cost of reading all of it; None for what is missing."""
-    metadata = body.get("metadata") or {}
-    return metadata.get("uid"), metadata.get("resourceVersion")
-
-
-def parse(body: JsonObject) -> Request:
-    """Raises `MalformedRequestError` naming the first field that can't be read."""
-    try:
-        metadata = body["metadata"]
-        return Request(
-            namespace=metadata["namespace"],
-            name=metadata["name"],
-            uid=metadata["uid"],
-            resource_version=metadata["resourceVersion"],
-            generation=int(metadata.get("generation", 0)),
-            creation_time=_time(metadata, "creationTimestamp"),
-            spec=_parse_spec(body["spec"]),
-            status=_parse_status(body.get("status") or {}),
-            withdrawn=bool(metadata.get("deletionTimestamp")),
-            restored=RESTORED_LABEL in (metadata.get("labels") or {}),
-            recreated_by=_recreated_by(metadata.get("labels") or {}, metadata.get("annotations") or {}),
-        )
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
-        raise MalformedRequestError(f"{type(error).__name__}: {error}") from error
-
-
-def _recreated_by(labels: JsonObject, annotations: JsonObject) -> str | None:
-    """What keeps a manifest of it, and puts it back when it is missing."""
-    if "kustomize.toolkit.fluxcd.io/name" in labels or "helm.toolkit.fluxcd.io/name" in labels:
-        return "Flux"
-    if HOOKS & annotations.keys():
-        return None
-    if "argocd.argoproj.io/tracking-id" in annotations:
-        return "Argo CD"
-    return "Helm" if "meta.helm.sh/release-name" in annotations else None
-
-
-def _time(body: JsonObject, key: str) -> datetime:
-    time = parse_time(body[key])
-    if time is None:
-        raise ValueError(f"{key} is no time: {body[key]!r}")
-    return time
-
-
-def _typed(value: Any, kind: Any) -> Any:
-    if not isinstance(value, kind):
-        raise TypeError(f"{value!r} is no {kind}")
-    return value
-
-
-def _parse_spec(spec: JsonObject) -> Spec:
-    preconditions = spec.get("preconditions") or {}
-    has_bound = preconditions.get("createdBefore") is not None
-    if unknown := preconditions.keys() - {"createdBefore", "maxItems"}:
-        raise ValueError(f"unknown preconditions can't be held: {sorted(unknown)}")
-    return Spec(
-        namespace_name=_typed(spec["namespaceName"], str),
-        server=_typed((spec.get("serverRef") or {}).get("name", DEFAULT_SERVER), str),
-        suspend=_typed(spec.get("suspend", False), bool),
-        if_absent=IfAbsent(spec.get("ifAbsent", IfAbsent.SUCCEED)),
-        preconditions=Preconditions(
-            created_before=_time(preconditions, "createdBefore") if has_bound else None,
-            max_items=_typed(preconditions.get("maxItems"), int | None),
-        ),
-        backoff_limit=int(spec.get("backoffLimit", 3)),
-        active_deadline_seconds=int(spec.get("activeDeadlineSeconds", 86400)),
-        ttl_seconds_after_finished=_typed(spec.get("ttlSecondsAfterFinished"), int | None),
-    )
-
-
-def _parse_status(status: JsonObject) -> Status:
+def parse_status(status: JsonObject) -> Status:
     target, attempt, job = status.get("target"), status.get("attempt"), status.get("job")
     phase = status.get("phase")
     return Status(
@@ -341,12 +155,12 @@ def _parse_status(status: JsonObject) -> Status:
             item_count=target.get("itemCount"),
             creation_time=target.get("creationTime"),
             observation_time=parse_time(target.get("observationTime")),
-            server=_typed(target.get("server"), str | None),
+            server=typed(target.get("server"), str | None),
         )
         if target
         else None,
         attempt=Attempt(
-            number=int(attempt["number"]), id=attempt["id"], start_time=_time(attempt, "startTime")
+            number=int(attempt["number"]), id=attempt["id"], start_time=required_time(attempt, "startTime")
         )
         if attempt
         else None,
@@ -372,7 +186,7 @@ def _parse_status(status: JsonObject) -> Status:
                 status=condition["status"],
                 reason=condition["reason"],
                 message=condition.get("message", ""),
-                last_transition_time=_time(condition, "lastTransitionTime"),
+                last_transition_time=required_time(condition, "lastTransitionTime"),
                 observed_generation=int(condition.get("observedGeneration", 0)),
             )
             for condition in status.get("conditions") or ()
