@@ -75,7 +75,7 @@ SENDING = [
     one(
         "1",
         "the claim clears the job",
-        "lifecycle/next_step.py",
+        "lifecycle/submitting.py",
         "        job=None,\n        progress=None,\n",
         "",
     ),
@@ -109,20 +109,20 @@ SENDING = [
         "3",
         "the send window",
         "controller/reconciler.py",
-        "leave_by = claimed.ticks + lifecycle.SEND_WINDOW",
+        "leave_by = claimed.ticks + SEND_WINDOW",
         "leave_by = claimed.ticks + 3600.0",
     ),
     one(
         "3",
         "the look is fresh",
-        "lifecycle/next_step.py",
+        "lifecycle/pending.py",
         "return Claim() if fresh else LookUp(to_claim=True)",
         "return Claim()",
     ),
     one(
         "7",
         "an old look ends nothing",
-        "lifecycle/next_step.py",
+        "lifecycle/pending.py",
         "return Record(verdict) if fresh else LookUp(to_claim=True)",
         "return Record(verdict)",
     ),
@@ -136,14 +136,14 @@ SENDING = [
     one(
         "3",
         "target and slots are held before the look",
-        "lifecycle/next_step.py",
+        "lifecycle/pending.py",
         "if facts.held_since is not None and look.started >= facts.held_since:",
         "if facts.held_since is not None:",
     ),
     one(
         "3",
         "nobody sends for an attempt that it finds",
-        "lifecycle/next_step.py",
+        "lifecycle/submitting.py",
         "        return _verifying(request, facts, now, limits, facts.first_seen + limits.settle, None)\n",
         '        return Record(next_status(request, now, Phase.PENDING, Reason.RETRYING, "once more"))\n',
     ),
@@ -172,8 +172,8 @@ SENDING = [
         "11",
         "a deleted object does nothing more",
         "lifecycle/next_step.py",
-        "    if request.withdrawn or request.status.phase in ENDED:\n        return _over(",
-        "    if request.status.phase in ENDED:\n        return _over(",
+        "    if request.withdrawn or request.status.phase in ENDED:\n        return ended.step(",
+        "    if request.status.phase in ENDED:\n        return ended.step(",
     ),
     one(
         "",
@@ -266,7 +266,7 @@ ANSWERS = [
     one(
         "4",
         "an unclear answer does not go back to Pending",
-        "lifecycle/next_step.py",
+        "lifecycle/submitting.py",
         "case NotSent(error) | Refused(error):",
         "case NotSent(error) | Refused(error) | Unclear(error):",
     ),
@@ -287,14 +287,14 @@ ANSWERS = [
     one(
         "5",
         "the settle time",
-        "lifecycle/next_step.py",
+        "lifecycle/steps.py",
         "return 2 * self.request_timeout + SETTLE_EXTRA",
         "return 0.0",
     ),
     one(
         "5",
         "no verdict before the attempt is settled",
-        "lifecycle/next_step.py",
+        "lifecycle/submitting.py",
         "    if now.ticks < settled_at:\n        return Wait(settled_at, status)\n"
         "    looks = tuple(look for look in facts.looks if look.started >= settled_at)\n"
         "    verdict = agreed(looks, request.status.target, settled_at, LOOK_GAP)\n",
@@ -303,7 +303,7 @@ ANSWERS = [
     one(
         "5",
         "an unknown outcome is the end",
-        "lifecycle/next_step.py",
+        "lifecycle/submitting.py",
         "ended(request, now, Phase.FAILED, Reason.OUTCOME_UNKNOWN, message, last_error=last_error)",
         "next_status(request, now, Phase.PENDING, Reason.RETRYING, message, last_error=last_error)",
     ),
@@ -364,28 +364,28 @@ FURTHER = [
     one(
         "6",
         "the wait before a further attempt",
-        "lifecycle/next_step.py",
+        "lifecycle/retrying.py",
         "if verdict is Sight.SAME and now.ticks >= retry_at:",
         "if verdict is Sight.SAME:",
     ),
     one(
         "6",
         "the limit, where the job was lost",
-        "lifecycle/next_step.py",
+        "lifecycle/retrying.py",
         "over = attempt.number > request.spec.backoff_limit",
         "over = False",
     ),
     one(
         "6",
         "the limit, where the job failed",
-        "lifecycle/next_step.py",
+        "lifecycle/running.py",
         "    if attempt.number > request.spec.backoff_limit:\n        return limit_exceeded(",
         "    if False:\n        return limit_exceeded(",
     ),
     one(
         "6",
         "two looks of this very end of a job",
-        "lifecycle/next_step.py",
+        "lifecycle/retrying.py",
         "verdict = agreed(facts.looks, target, facts.first_seen, LOOK_GAP)",
         "verdict = agreed(facts.looks, target, facts.first_seen, 0.0)",
     ),
@@ -535,7 +535,7 @@ INCARNATION = [
     one(
         "8",
         "nothing undated is sent again where it was refused",
-        "lifecycle/next_step.py",
+        "lifecycle/submitting.py",
         "        case Refused(error) if not is_dated(request.status.target):\n"
         "            return Record(_refused_for_good(request, error, now))\n",
         "",
@@ -543,7 +543,7 @@ INCARNATION = [
     one(
         "8",
         "an outage does not hide that it waited",
-        "lifecycle/next_step.py",
+        "lifecycle/waits.py",
         "    if queued and request.status.attempt is None:\n",
         "    if False:\n",
     ),
@@ -606,9 +606,9 @@ TARGET = [
     one(
         "10",
         "the target is held",
-        "lifecycle/next_step.py",
-        "    if facts.holder is not None:\n        return _behind(",
-        "    if False:\n        return _behind(",
+        "lifecycle/pending.py",
+        "    if facts.holder is not None:\n        return behind(",
+        "    if False:\n        return behind(",
     ),
     one(
         "10",
@@ -634,14 +634,14 @@ TARGET = [
     one(
         "10",
         "the attempt of a deleted object keeps the target until it is settled",
-        "lifecycle/next_step.py",
+        "lifecycle/ended.py",
         "return Forget() if now.ticks >= settled_at else Wait(settled_at, status)",
         "return Forget()",
     ),
     one(
         "10",
         "the job of a deleted object keeps the target",
-        "lifecycle/next_step.py",
+        "lifecycle/ended.py",
         "            if job_over(facts):\n                return Forget()\n",
         "            if True:\n                return Forget()\n",
     ),
@@ -669,7 +669,7 @@ TARGET = [
     one(
         "12",
         "no deadline while a DELETE may be in flight",
-        "lifecycle/next_step.py",
+        "lifecycle/submitting.py",
         "    sent = own_send(request, facts)\n    if sent is None:\n",
         "    sent = own_send(request, facts)\n"
         "    if deadline_passed(request, now):\n"
@@ -819,9 +819,9 @@ SERVERS = [
     one(
         "S",
         "one that may not claims nothing",
-        "lifecycle/next_step.py",
-        "    if not isinstance(facts.access, Open):\n        return _shut_out(",
-        "    if False:\n        return _shut_out(",
+        "lifecycle/pending.py",
+        "    if not isinstance(facts.access, Open):\n        return shut_out(",
+        "    if False:\n        return shut_out(",
     ),
     one(
         "S",
@@ -833,7 +833,7 @@ SERVERS = [
     one(
         "S",
         "a refusal stands for a minute before it is final",
-        "lifecycle/next_step.py",
+        "lifecycle/waits.py",
         "final = max(facts.access_since, facts.first_seen) + REFUSAL_SECONDS",
         "final = 0.0",
     ),
@@ -1071,14 +1071,14 @@ LEADING = [
         "14",
         "one that does not lead records nothing but what it has sent itself",
         "controller/reconciler.py",
-        "return isinstance(step, Record) and lifecycle.own_send(tracked.request, tracked.facts) is not None",
+        "return isinstance(step, Record) and own_send(tracked.request, tracked.facts) is not None",
         "return isinstance(step, Record)",
     ),
     one(
         "14",
         "one that does not lead records what it has sent itself",
         "controller/reconciler.py",
-        "return isinstance(step, Record) and lifecycle.own_send(tracked.request, tracked.facts) is not None",
+        "return isinstance(step, Record) and own_send(tracked.request, tracked.facts) is not None",
         "return False",
     ),
 ]

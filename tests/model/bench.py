@@ -15,7 +15,8 @@ from moorcheh_operator.api.times import parse_time
 from moorcheh_operator.clock import Clock
 from moorcheh_operator.controller.connections import Connections, Defaults
 from moorcheh_operator.controller.reconciler import Reconciler
-from moorcheh_operator.lifecycle.next_step import LOOK_FRESH, SEND_WINDOW
+from moorcheh_operator.lifecycle.pending import LOOK_FRESH
+from moorcheh_operator.lifecycle.submitting import SEND_WINDOW
 from moorcheh_operator.metrics import Metrics
 from moorcheh_operator.servers.definitions import Servers, single
 from tests.model.api_server import EPOCH, ApiServer, Json, Link, Trouble

@@ -17,7 +17,8 @@ from moorcheh_operator.api.spec import IfAbsent, Preconditions, Spec
 from moorcheh_operator.api.status import Attempt, Job, Phase, Reason, Status, Target
 from moorcheh_operator.clock import Now
 from moorcheh_operator.lifecycle.facts import Facts, Look, Sent, Trouble
-from moorcheh_operator.lifecycle.next_step import Limits, Record, Step, Wait, next_step
+from moorcheh_operator.lifecycle.next_step import next_step
+from moorcheh_operator.lifecycle.steps import Limits, Record, Step, Wait
 from moorcheh_operator.moorcheh.answers import Entry
 
 MADE = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)  # when the request was created

@@ -12,8 +12,8 @@ from moorcheh_operator.api.status import Phase, Reason, Target
 from moorcheh_operator.controller.targets import Targets
 from moorcheh_operator.lifecycle.access import Access, NotFound, Open, Refusal, Undecided, access
 from moorcheh_operator.lifecycle.facts import Facts, after_look, elsewhere
-from moorcheh_operator.lifecycle.next_step import claim
 from moorcheh_operator.lifecycle.ownership import claim_rank
+from moorcheh_operator.lifecycle.submitting import claim
 from moorcheh_operator.moorcheh.answers import Entry, Listing
 from moorcheh_operator.servers.definitions import Definition, From, Operator, Term
 from tests.unit.builders import BORN, NOW, TARGET, a_request, a_spec, ago, ready

@@ -16,11 +16,23 @@ from moorcheh_operator.api.request import Request
 from moorcheh_operator.api.spec import IfAbsent
 from moorcheh_operator.api.status import Attempt, Job, Phase, Reason, Target
 from moorcheh_operator.api.times import parse_time
-from moorcheh_operator.lifecycle import next_step as lifecycle
 from moorcheh_operator.lifecycle.access import Access, NotFound, Refusal, Undecided
 from moorcheh_operator.lifecycle.facts import Facts, Polled
-from moorcheh_operator.lifecycle.next_step import Claim, Forget, LookUp, Poll, Record, Wait, next_step
+from moorcheh_operator.lifecycle.next_step import next_step
 from moorcheh_operator.lifecycle.ownership import holder, uses_slot
+from moorcheh_operator.lifecycle.retrying import retry_delay
+from moorcheh_operator.lifecycle.steps import (
+    Claim,
+    Forget,
+    LookUp,
+    Poll,
+    Record,
+    Step,
+    Wait,
+    wake_at,
+    write_due,
+)
+from moorcheh_operator.lifecycle.submitting import claim
 from moorcheh_operator.moorcheh.answers import (
     Accepted,
     Entry,
@@ -76,7 +88,7 @@ from tests.unit.builders import (
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from moorcheh_operator.lifecycle.next_step import Step
+    from moorcheh_operator.lifecycle.steps import Step
 
 PENDING, SUSPENDED, SUBMITTING = Phase.PENDING, Phase.SUSPENDED, Phase.SUBMITTING
 RUNNING, SUCCEEDED, FAILED = Phase.RUNNING, Phase.SUCCEEDED, Phase.FAILED
@@ -1828,7 +1840,7 @@ def test_every_reason_is_reached() -> None:
     cases: list[Case] = [row.values[0] for table in TABLES.values() for row in table]  # type: ignore[misc]
     steps = [next_step(case.request, case.facts, case.now, case.limits) for case in cases]
     reached = {step.status.reason for step in steps if isinstance(step, Record | Wait)}
-    claimed = lifecycle.claim(NEW, ready(THERE), NOW, "attempt-1")
+    claimed = claim(NEW, ready(THERE), NOW, "attempt-1")
 
     assert {claimed.reason} | reached - {None} == {str(reason) for reason in Reason}
 
@@ -1837,7 +1849,7 @@ def test_every_reason_is_reached() -> None:
 
 
 def test_rule_1_the_claim_freezes_what_it_is_for() -> None:
-    status = lifecycle.claim(NEW, ready(THERE), NOW, "attempt-1")
+    status = claim(NEW, ready(THERE), NOW, "attempt-1")
 
     records(
         SUBMITTING,
@@ -1850,7 +1862,7 @@ def test_rule_1_the_claim_freezes_what_it_is_for() -> None:
 def test_rule_1_another_claim_has_another_id_and_no_job() -> None:
     request = retrying()
     fewer = Entry(3, BORN)  # the first attempt got that far; what was asked for stays on record
-    status = lifecycle.claim(request, retry_look(60, fewer, fewer), NOW, "attempt-2")
+    status = claim(request, retry_look(60, fewer, fewer), NOW, "attempt-2")
 
     records(
         SUBMITTING,
@@ -1862,7 +1874,7 @@ def test_rule_1_another_claim_has_another_id_and_no_job() -> None:
 
 
 def test_rule_7_the_claim_keeps_the_incarnation_that_was_bound() -> None:
-    status = lifecycle.claim(BOUND, ready(SAME_OTHERWISE_WRITTEN), NOW, "attempt-1")
+    status = claim(BOUND, ready(SAME_OTHERWISE_WRITTEN), NOW, "attempt-1")
 
     assert status.target == TARGET
 
@@ -1989,7 +2001,7 @@ def test_a_job_that_may_run_uses_a_slot(request_: Request, facts: Facts, *, expe
     ],
 )
 def test_a_wait_wakes(request_: Request, until: float | None, expected: float | None) -> None:
-    assert lifecycle.wake_at(Wait(until, request_.status), request_, NOW) == expected
+    assert wake_at(Wait(until, request_.status), request_, NOW) == expected
 
 
 @pytest.mark.parametrize(
@@ -2009,11 +2021,11 @@ def test_a_wait_wakes(request_: Request, until: float | None, expected: float | 
     ],
 )
 def test_a_wait_is_worth_a_write(request_: Request, shown: Any, expected: float) -> None:
-    assert lifecycle.write_due(request_, shown, ago(2), Facts(written=ago(3))) == expected
+    assert write_due(request_, shown, ago(2), Facts(written=ago(3))) == expected
 
 
 @pytest.mark.parametrize(
     ("attempts", "seconds"), [(1, 10), (2, 20), (3, 40), (6, 320), (7, 360), (20, 360), (9999, 360)]
 )
 def test_rule_6_the_wait_before_another_attempt_doubles(attempts: int, seconds: float) -> None:
-    assert lifecycle.retry_delay(attempts) == seconds
+    assert retry_delay(attempts) == seconds

@@ -14,7 +14,6 @@ from moorcheh_operator.api.request import Request
 from moorcheh_operator.api.spec import IfAbsent, Preconditions, Spec
 from moorcheh_operator.api.status import Attempt, Job, Phase, Reason, Status, Target
 from moorcheh_operator.clock import Now
-from moorcheh_operator.lifecycle import next_step as lifecycle
 from moorcheh_operator.lifecycle.facts import (
     Facts,
     Polled,
@@ -24,17 +23,19 @@ from moorcheh_operator.lifecycle.facts import (
     after_send,
     new_chapter,
 )
-from moorcheh_operator.lifecycle.next_step import (
+from moorcheh_operator.lifecycle.next_step import next_step
+from moorcheh_operator.lifecycle.steps import (
     Claim,
     Forget,
     Limits,
     LookUp,
     Poll,
     Record,
+    Step,
     Wait,
-    next_step,
     wake_at,
 )
+from moorcheh_operator.lifecycle.submitting import claim
 from moorcheh_operator.moorcheh.answers import (
     Accepted,
     Entry,
@@ -405,7 +406,7 @@ class World:
             self.do(step)
         raise AssertionError(f"still at it: {self.request.status}, {self.facts}")
 
-    def do(self, step: lifecycle.Step) -> None:
+    def do(self, step: Step) -> None:
         match step:
             case Wait(_, status):
                 wake = wake_at(step, self.request, self.now)
@@ -432,7 +433,7 @@ class World:
 
     def claim(self) -> None:
         before, attempt = self.request.status, f"attempt-{len(self.sent)}"
-        status = lifecycle.claim(self.request, self.facts, self.now, attempt)
+        status = claim(self.request, self.facts, self.now, attempt)
         assert status.target is not None
         self.request = dataclasses.replace(self.request, status=status)
         self.facts = new_chapter(self.facts, self.ticks)

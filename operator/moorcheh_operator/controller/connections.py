@@ -12,7 +12,7 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 
 from moorcheh_operator.clock import Clock
-from moorcheh_operator.lifecycle.next_step import Limits
+from moorcheh_operator.lifecycle.steps import Limits
 from moorcheh_operator.moorcheh.client import Moorcheh
 from moorcheh_operator.servers.definitions import Definition, Servers
 

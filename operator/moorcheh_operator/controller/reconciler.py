@@ -31,7 +31,6 @@ from moorcheh_operator.cluster.client import (
     retry_pause,
 )
 from moorcheh_operator.cluster.labels import Labels
-from moorcheh_operator.lifecycle import next_step as lifecycle
 from moorcheh_operator.lifecycle.access import Access, access, same_refusal, seen_at
 from moorcheh_operator.lifecycle.announcements import announcement, log_fields, log_names, long_wait
 from moorcheh_operator.lifecycle.facts import (
@@ -44,11 +43,23 @@ from moorcheh_operator.lifecycle.facts import (
     new_chapter,
 )
 from moorcheh_operator.lifecycle.guards import CLOCK_ERROR
-from moorcheh_operator.lifecycle.next_step import Claim, Forget, LookUp, Poll, Record, Step, Wait
+from moorcheh_operator.lifecycle.next_step import next_step
 from moorcheh_operator.lifecycle.ownership import follows_job, uses_slot
 from moorcheh_operator.lifecycle.placement import Place, needs_labels, place, url_of, working_at
 from moorcheh_operator.lifecycle.retention import ignored
 from moorcheh_operator.lifecycle.statuses import bare
+from moorcheh_operator.lifecycle.steps import (
+    Claim,
+    Forget,
+    LookUp,
+    Poll,
+    Record,
+    Step,
+    Wait,
+    wake_at,
+    write_due,
+)
+from moorcheh_operator.lifecycle.submitting import SEND_WINDOW, claim, own_send
 from moorcheh_operator.metrics import Metrics
 from moorcheh_operator.moorcheh.answers import NotSent, PollAnswer, SendAnswer, Unavailable
 from moorcheh_operator.moorcheh.client import Lane, Moorcheh
@@ -313,7 +324,7 @@ class Reconciler:
         """
         if not self._stopping and (self._leads() or tracked.request.withdrawn):
             return True
-        return isinstance(step, Record) and lifecycle.own_send(tracked.request, tracked.facts) is not None
+        return isinstance(step, Record) and own_send(tracked.request, tracked.facts) is not None
 
     def _may_expire(self) -> bool:
         """Not before the first complete list: an unfinished request may need to know of an ended one."""
@@ -342,7 +353,7 @@ class Reconciler:
             else max(tracked.held.since, tracked.target_since),
         )
         limits = tracked.server.limits if tracked.server else self._connections.default_limits
-        return lifecycle.next_step(request, tracked.facts, now, limits), now
+        return next_step(request, tracked.facts, now, limits), now
 
     def _let_go(self, tracked: Tracked) -> None:
         if tracked.held is not None:
@@ -401,12 +412,12 @@ class Reconciler:
 
     async def _wait(self, tracked: Tracked, step: Wait, now: Now) -> None:
         self._tell_long_wait(tracked, now.ticks)
-        until = lifecycle.wake_at(step, tracked.request, now)
+        until = wake_at(step, tracked.request, now)
         if step.status != tracked.request.status:
             shown = (str(step.status.phase), str(step.status.reason))
             if tracked.waiting is None or tracked.waiting[:2] != shown:
                 tracked.waiting = (*shown, now.ticks)
-            due = lifecycle.write_due(tracked.request, step.status, tracked.waiting[2], tracked.facts)
+            due = write_due(tracked.request, step.status, tracked.waiting[2], tracked.facts)
             if now.ticks >= due:
                 await self._record(tracked, step.status)
                 return
@@ -451,7 +462,7 @@ class Reconciler:
         """Rule 3: only the coroutine that won the claim sends, once, at once."""
         before, look = tracked.request.status, tracked.facts.looks[-1]  # the claim forgets all looks
         attempt_id = str(uuid.uuid4())
-        status = lifecycle.claim(tracked.request, tracked.facts, now, attempt_id)
+        status = claim(tracked.request, tracked.facts, now, attempt_id)
         # From here on nobody else may come to hold the target, older or not: the claim may land any moment.
         self._set_claiming(tracked, claiming=True)
         try:
@@ -489,7 +500,7 @@ class Reconciler:
     async def _send_delete(self, tracked: Tracked, lane: Lane, attempt_id: str, claimed: Now) -> SendAnswer:
         request = tracked.request
         started = self._clock.ticks()
-        leave_by = claimed.ticks + lifecycle.SEND_WINDOW
+        leave_by = claimed.ticks + SEND_WINDOW
         answer = await lane.delete(request.spec.namespace_name, f"{request.uid}/{attempt_id}", leave_by)
         logger.info(
             "DELETE %s: %s",

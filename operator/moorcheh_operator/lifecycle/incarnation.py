@@ -10,6 +10,8 @@ from moorcheh_operator.api.times import parse_birth
 
 from .facts import Look
 
+LOOK_GAP = 5.0  # seconds between two looks that must agree (rules 5 and 6)
+
 
 class Sight(Enum):
     GONE = "the name is not in the listing"

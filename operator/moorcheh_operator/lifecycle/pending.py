@@ -1,0 +1,48 @@
+"""Pending: nothing of the request is under way at Moorcheh. May it begin?"""
+
+from __future__ import annotations
+
+from moorcheh_operator.api.request import Request
+from moorcheh_operator.api.status import Reason
+from moorcheh_operator.clock import Now
+
+from .access import Open
+from .facts import Facts
+from .guards import judge
+from .ownership import deadline_passed
+from .retrying import before_retry
+from .statuses import deadline_exceeded, waiting
+from .steps import Claim, LookUp, Record, Step, Wait
+from .waits import behind, not_taken, outage_wait, shut_out
+
+LOOK_FRESH = 2.0  # seconds from the look-up's answer to the claim (rule 3)
+
+
+def step(request: Request, facts: Facts, now: Now) -> Step:
+    if deadline_passed(request, now):
+        return Record(deadline_exceeded(request, now, request.status.job))
+    if not isinstance(facts.access, Open):
+        return shut_out(request, facts, facts.access, now)
+    if facts.holder is not None:
+        return behind(request, facts, now)
+    if request.status.attempt is not None:
+        step = before_retry(request, request.status.attempt, facts, now)
+        if step is not None:
+            return step
+    if (trouble := facts.hold_off) is not None and now.ticks < trouble.until:
+        reason, message = not_taken(trouble.error, refused=trouble.refused)
+        return Wait(trouble.until, waiting(request, facts, now, reason, message, trouble.error))
+    if facts.outage is not None:
+        return outage_wait(request, facts, facts.outage, now)
+    if not facts.looks:
+        return LookUp(to_claim=True)
+    look = facts.looks[-1]
+    fresh = now.ticks - look.answered <= LOOK_FRESH  # an outage may lie between the look and what comes of it
+    if (verdict := judge(request, facts, look, now)) is not None:
+        return Record(verdict) if fresh else LookUp(to_claim=True)
+    if facts.held_since is not None and look.started >= facts.held_since:
+        return Claim() if fresh else LookUp(to_claim=True)
+    if not facts.slots_full:
+        return LookUp(to_claim=True)
+    message = "Waiting for a job slot: as many jobs run as the operator allows."
+    return Wait(None, waiting(request, facts, now, Reason.WAITING_FOR_SLOT, message))

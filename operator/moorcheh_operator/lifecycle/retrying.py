@@ -1,0 +1,86 @@
+"""Pending after an attempt that the server ended: may there be another one (rule 6)?"""
+
+from __future__ import annotations
+
+from typing import assert_never
+
+from moorcheh_operator.api.request import Request
+from moorcheh_operator.api.status import Attempt, JobStatus, Phase, Reason, Status
+from moorcheh_operator.clock import Now
+
+from .facts import Facts
+from .incarnation import LOOK_GAP, Sight, agreed, sight
+from .statuses import bound_target, ended, limit_exceeded, replaced, waiting
+from .steps import LookUp, Record, Step, Wait
+from .waits import outage_wait
+
+RETRY_FIRST = 10.0  # seconds before the second attempt, doubling …
+RETRY_MOST = 360.0  # … up to this
+
+
+def before_retry(request: Request, attempt: Attempt, facts: Facts, now: Now) -> Step | None:
+    """The server ended the last attempt (rule 6). None: the way is free for another one."""
+    target = bound_target(request, facts)
+    verdict = agreed(facts.looks, target, facts.first_seen, LOOK_GAP)
+    if verdict is not None and (end := _retry_verdict(request, attempt, verdict, now)) is not None:
+        return Record(end)
+    retry_at = facts.first_seen + retry_delay(attempt.number)
+    if verdict is Sight.SAME and now.ticks >= retry_at:
+        return None
+    if facts.outage is not None:
+        return outage_wait(request, facts, facts.outage, now)
+    if not facts.looks:
+        return LookUp()
+    # The look that claims, made once the wait is over, is the second one.
+    same = sight(facts.looks[-1], target) is Sight.SAME
+    next_look = max(retry_at if same else 0.0, facts.looks[-1].answered + LOOK_GAP)
+    if now.ticks >= next_look:
+        return LookUp(to_claim=True)
+    message = retry_message(request, attempt, request.status.last_error)
+    return Wait(next_look, waiting(request, facts, now, Reason.RETRYING, message))
+
+
+def retry_message(request: Request, attempt: Attempt, error: str | None) -> str:
+    why = error or "no error was given"
+    return (
+        f"Attempt {attempt.number} of {request.spec.backoff_limit + 1} failed ({why}). "
+        "Before another one the listing must show that the same namespace is still there."
+    )
+
+
+def _retry_verdict(request: Request, attempt: Attempt, verdict: Sight, now: Now) -> Status | None:
+    """How the request ends once two looks agree, or None where another attempt may follow."""
+    job = request.status.job
+    lost = job is None or job.state is not JobStatus.FAILED
+    error = (job and job.last_error) or request.status.last_error or "no error was given"
+    match verdict:
+        case Sight.REPLACED:
+            return replaced(request, now)
+        case Sight.GONE if lost:
+            message = "The target is gone; the server had forgotten the job before it was seen to end."
+            return ended(request, now, Phase.SUCCEEDED, Reason.VERIFIED_ABSENT, message)
+        case Sight.GONE:
+            message = f"The job failed ({error}), and the target is gone from the listing all the same."
+            return ended(request, now, Phase.FAILED, Reason.JOB_FAILED, message)
+        case Sight.UNCLEAR if lost:
+            message = (
+                "The server forgot the job, and no creation time tells whether the namespace of that name "
+                "is still the one that was asked for. Create a new request to delete it."
+            )
+            return ended(request, now, Phase.FAILED, Reason.OUTCOME_UNKNOWN, message)
+        case Sight.UNCLEAR:
+            message = (
+                f"The job failed ({error}), and no creation time tells whether the namespace of that name "
+                "is still the one that was asked for. Create a new request to delete it."
+            )
+            return ended(request, now, Phase.FAILED, Reason.JOB_FAILED, message)
+        case Sight.SAME:
+            over = attempt.number > request.spec.backoff_limit
+            return limit_exceeded(request, now, job, error) if over else None
+        case _:
+            assert_never(verdict)
+
+
+def retry_delay(attempts: int) -> float:
+    """Seconds between the end of the n-th attempt and the next one: 10, 20, 40 … 360."""
+    return float(min(RETRY_FIRST * 2.0 ** min(attempts - 1, 16), RETRY_MOST))

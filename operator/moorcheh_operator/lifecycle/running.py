@@ -1,0 +1,89 @@
+"""Running: the server accepted the DELETE and gave a job."""
+
+from __future__ import annotations
+
+from typing import assert_never
+
+from moorcheh_operator.api.request import Request
+from moorcheh_operator.api.status import Attempt, Job, JobStatus, Phase, Reason, Status
+from moorcheh_operator.clock import Now
+from moorcheh_operator.moorcheh.answers import JobReport, JobUnknown, Unavailable
+
+from .facts import Facts
+from .ownership import deadline_passed
+from .polling import job_lost, next_poll, reported
+from .retrying import retry_message
+from .statuses import deadline_exceeded, ended, job_shown, limit_exceeded, next_status
+from .steps import Poll, Record, Step, Wait
+
+
+def step(request: Request, facts: Facts, now: Now) -> Step:
+    attempt = request.status.attempt
+    if request.status.job is None or attempt is None:
+        message = "The status names no job, so it can't be followed. Create a new request."
+        return Record(ended(request, now, Phase.FAILED, Reason.OUTCOME_UNKNOWN, message))
+    job = reported(request.status.job, facts)
+    match job.state:
+        case JobStatus.COMPLETED:
+            by = f" by attempt {attempt.number}" if attempt.number > 1 else ""
+            count = f": {job.deleted_items} items were removed{by}" if job.deleted_items is not None else ""
+            return Record(
+                ended(
+                    request,
+                    now,
+                    Phase.SUCCEEDED,
+                    Reason.DELETION_COMPLETED,
+                    f"The job completed{count}.",
+                    **job_shown(request, job),
+                )
+            )
+        case JobStatus.FAILED:
+            return Record(_job_failed(request, attempt, job, now))
+        case JobStatus.RUNNING:
+            pass
+        case _:
+            assert_never(job.state)
+    if job_lost(facts):
+        error = f"job {job.id} is unknown to the server"
+        message = retry_message(request, attempt, error)
+        return Record(
+            next_status(
+                request,
+                now,
+                Phase.PENDING,
+                Reason.RETRYING,
+                message,
+                last_error=error,
+                **job_shown(request, job),
+            )
+        )
+    if deadline_passed(request, now):
+        return Record(deadline_exceeded(request, now, job))
+    due = next_poll(request, facts, now)
+    return Poll(job.id) if now.ticks >= due else Wait(due, _still_running(request, facts, now, job))
+
+
+def _job_failed(request: Request, attempt: Attempt, job: Job, now: Now) -> Status:
+    error = job.last_error or "the job failed without an error"
+    if attempt.number > request.spec.backoff_limit:
+        return limit_exceeded(request, now, job, error)
+    message = retry_message(request, attempt, error)
+    return next_status(
+        request, now, Phase.PENDING, Reason.RETRYING, message, last_error=error, **job_shown(request, job)
+    )
+
+
+def _still_running(request: Request, facts: Facts, now: Now, job: Job) -> Status:
+    reason, message = Reason.JOB_RUNNING, f"The server deletes it; its job is {job.id}."
+    last_error = request.status.last_error
+    match facts.polled.answer if facts.polled else None:
+        case Unavailable(error) | JobUnknown(error):
+            reason, message = Reason.POLL_FAILING, f"The server does not tell about job {job.id}: {error}"
+            last_error = error
+        case None if request.status.reason == Reason.POLL_FAILING:
+            return request.status  # after a restart nothing better is known until the first answer
+        case JobReport() | None:
+            pass
+    return next_status(
+        request, now, Phase.RUNNING, reason, message, last_error=last_error, **job_shown(request, job)
+    )

@@ -1,0 +1,146 @@
+"""Submitting: an attempt is claimed; its DELETE may or may not have been sent."""
+
+from __future__ import annotations
+
+from typing import assert_never
+
+from moorcheh_operator.api.request import Request
+from moorcheh_operator.api.status import Attempt, Job, Phase, Reason, Status
+from moorcheh_operator.clock import Now
+from moorcheh_operator.moorcheh.answers import Accepted, NotSent, Refused, Rejected, Unclear
+
+from .facts import Facts, Look, Sent
+from .incarnation import LOOK_GAP, Sight, agreed, is_dated
+from .statuses import ended, next_status, replaced, seen_target, whole_seconds
+from .steps import Limits, LookUp, Record, Step, Wait
+from .waits import not_taken
+
+SEND_WINDOW = 5.0  # seconds from the claim's first leaving to the DELETE (rule 3)
+
+
+def claim(request: Request, facts: Facts, now: Now, attempt_id: str) -> Status:
+    """W1: a fresh attempt id, the frozen target, no job (rule 1)."""
+    number = request.status.attempt.number + 1 if request.status.attempt else 1
+    return next_status(
+        request,
+        now,
+        Phase.SUBMITTING,
+        Reason.SUBMITTING,
+        f"Attempt {number} is claimed; its DELETE is on its way.",
+        attempt=Attempt(number, attempt_id, whole_seconds(now.time)),
+        job=None,
+        progress=None,
+        target=seen_target(request, facts, facts.looks[-1], now),
+        start_time=request.status.start_time or whole_seconds(now.time),
+    )
+
+
+def own_send(request: Request, facts: Facts) -> Sent | None:
+    """What this process knows of the current attempt's DELETE; None: another process claimed it."""
+    attempt, sent = request.status.attempt, facts.sent
+    return sent if attempt is not None and sent is not None and sent.attempt_id == attempt.id else None
+
+
+def step(request: Request, facts: Facts, now: Now, limits: Limits) -> Step:
+    sent = own_send(request, facts)
+    if sent is None:
+        return _verifying(request, facts, now, limits, facts.first_seen + limits.settle, None)
+    match sent.answer:
+        case Accepted(job_id):
+            message = f"The server deletes it; its job is {job_id}."
+            return Record(
+                next_status(request, now, Phase.RUNNING, Reason.JOB_RUNNING, message, job=Job(id=job_id))
+            )
+        case Refused(error) if not is_dated(request.status.target):
+            return Record(_refused_for_good(request, error, now))
+        case NotSent(error) | Refused(error):
+            return Record(_back_to_pending(request, sent, error, now))
+        case Rejected(error):
+            message = f"The server rejected the DELETE: {error}"
+            return Record(ended(request, now, Phase.FAILED, Reason.REJECTED, message, last_error=error))
+        case Unclear(error, settled):
+            settled_at = sent.answered if settled else facts.first_seen + limits.settle
+            return _verifying(request, facts, now, limits, settled_at, error)
+        case _:
+            assert_never(sent.answer)
+
+
+def _back_to_pending(request: Request, sent: Sent, error: str, now: Now) -> Status:
+    """Counted neither as an attempt nor against backoffLimit (rule 4)."""
+    reason, message = not_taken(error, refused=isinstance(sent.answer, Refused))
+    before = sent.before
+    return next_status(
+        request,
+        now,
+        Phase.PENDING,
+        reason,
+        message,
+        attempt=before.attempt,
+        job=before.job,
+        progress=before.progress,
+        last_error=error,
+    )
+
+
+def _refused_for_good(request: Request, error: str, now: Now) -> Status:
+    """Rule 8: without creation times never a second DELETE. By the next one the name may hold other data, and
+    a gateway may have passed on what it says it refused.
+    """
+    message = (
+        f"The server refused the DELETE: {error}. It shows no creation time that would tell, at another try, "
+        "whether the namespace is still the same one. Create a new request to try again."
+    )
+    return ended(request, now, Phase.FAILED, Reason.PRECONDITION_UNVERIFIABLE, message, last_error=error)
+
+
+def _verifying(
+    request: Request, facts: Facts, now: Now, limits: Limits, settled_at: float, error: str | None
+) -> Step:
+    """Sends nothing, ever: only looks, and only once the attempt is settled (rule 5)."""
+    why = f" ({error})" if error else ""
+    last_error = (facts.outage.error if facts.outage else error) or request.status.last_error
+    status = next_status(
+        request,
+        now,
+        Phase.SUBMITTING,
+        Reason.VERIFYING,
+        f"It is not known what became of the DELETE{why}. Nothing more is sent; the listing will tell.",
+        last_error=last_error,
+    )
+    if now.ticks < settled_at:
+        return Wait(settled_at, status)
+    looks = tuple(look for look in facts.looks if look.started >= settled_at)
+    verdict = agreed(looks, request.status.target, settled_at, LOOK_GAP)
+    if verdict is Sight.GONE:
+        message = "The target is gone; no job was seen to end."
+        return Record(ended(request, now, Phase.SUCCEEDED, Reason.VERIFIED_ABSENT, message))
+    if verdict is Sight.REPLACED:
+        return Record(replaced(request, now))
+    if _no_way_to_tell(request, facts, now, limits, looks, verdict):
+        message = (
+            "The DELETE may have been sent, but neither a job nor the listing tells what became of it. "
+            "The delete may still happen. To ask again, create a new request."
+        )
+        return Record(
+            ended(request, now, Phase.FAILED, Reason.OUTCOME_UNKNOWN, message, last_error=last_error)
+        )
+    due = looks[-1].answered + LOOK_GAP if looks else settled_at
+    if facts.outage is not None:
+        due = facts.outage.until
+    return LookUp() if now.ticks >= due else Wait(due, status)
+
+
+def _no_way_to_tell(
+    request: Request, facts: Facts, now: Now, limits: Limits, looks: tuple[Look, ...], verdict: Sight | None
+) -> bool:
+    """The time to verify is over: by the recorded start, so that restarts don't add up, where looks agree
+    that the target is there; without agreement (an outage, a listing that changes its mind) only by this
+    process' own time.
+    """
+    attempt = request.status.attempt
+    if attempt is None:
+        return True
+    if verdict is not None:
+        return (now.time - attempt.start_time).total_seconds() >= limits.verify_seconds
+    tried = facts.outage is not None or len(looks) > 1
+    return tried and now.ticks - facts.first_seen >= limits.verify_seconds

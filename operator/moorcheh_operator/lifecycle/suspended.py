@@ -1,0 +1,67 @@
+"""Suspended: a live preview of what an approval would do."""
+
+from __future__ import annotations
+
+from moorcheh_operator.api.request import Request
+from moorcheh_operator.api.status import Phase, Reason, Status, Target
+from moorcheh_operator.clock import Now
+
+from .access import NotFound, Open, Refusal, Undecided
+from .facts import Facts, Look
+from .guards import judge
+from .statuses import next_status, seen_target
+from .steps import LookUp, Record, Step, Wait
+from .waits import why_shut_out
+
+PREVIEW_SECONDS = 60.0  # between two looks of a suspended request
+
+
+def step(request: Request, facts: Facts, now: Now) -> Step:
+    """A live preview: a look a minute, written when what it shows has changed."""
+    if not isinstance(facts.access, Open):
+        shut = _preview_refused(request, facts.access, now)
+        return Wait(now.ticks + PREVIEW_SECONDS, shut) if shut == request.status else Record(shut)
+    look = facts.looks[-1] if facts.looks else None
+    due = look.answered + PREVIEW_SECONDS if look else 0.0
+    if facts.outage is not None:
+        due = facts.outage.until
+    if now.ticks >= due:
+        return LookUp()
+    status = _preview(request, facts, look, now)
+    return Wait(due, status) if status == request.status else Record(status)
+
+
+def _preview(request: Request, facts: Facts, look: Look | None, now: Now) -> Status:
+    target, last_error = request.status.target, request.status.last_error
+    if look is None:
+        last_error = facts.outage.error if facts.outage else last_error
+        message = f"Suspended. The server gave no usable listing yet: {last_error}"
+    else:
+        target = seen_target(request, facts, look, now)
+        verdict = judge(request, facts, look, now)
+        if verdict is None:
+            message = f"Suspended. To approve the deletion of {_contents(target)}, set spec.suspend to false."
+        elif verdict.phase is Phase.SUCCEEDED:
+            message = f"Suspended. Approved now, it would end as {verdict.reason}: {verdict.message}"
+        else:
+            message = f"Suspended. Approval would be refused ({verdict.reason}): {verdict.message}"
+    return next_status(
+        request,
+        now,
+        Phase.SUSPENDED,
+        Reason.SUSPENDED,
+        message,
+        target=target,
+        last_error=last_error,
+        start_time=None,  # as in a Job, the deadline's clock starts anew
+    )
+
+
+def _preview_refused(request: Request, access: NotFound | Undecided | Refusal, now: Now) -> Status:
+    message = f"Suspended. Approval would be refused ({why_shut_out(access)}): {access.message}"
+    return next_status(request, now, Phase.SUSPENDED, Reason.SUSPENDED, message, start_time=None)
+
+
+def _contents(target: Target | None) -> str:
+    count = target.item_count if target else None
+    return "an unknown number of items" if count is None else f"{count} items"

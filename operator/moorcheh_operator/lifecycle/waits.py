@@ -1,0 +1,86 @@
+"""What a pending request waits for, and the words for it."""
+
+from __future__ import annotations
+
+from typing import assert_never
+
+from moorcheh_operator.api.request import Request
+from moorcheh_operator.api.status import Phase, Reason
+from moorcheh_operator.clock import Now
+
+from .access import NotFound, Refusal, Undecided
+from .facts import Facts, Trouble
+from .statuses import ended, waiting
+from .steps import LookUp, Record, Step, Wait
+
+REFUSAL_SECONDS = 60.0  # that a refusal must stand: GitOps may apply things in any order
+ACCESS_SECONDS = 5.0  # between two tries to get in: labels of a Kubernetes namespace tell nobody
+
+
+def shut_out(request: Request, facts: Facts, access: NotFound | Undecided | Refusal, now: Now) -> Step:
+    """Nothing is looked up for one that may not: a preview tells what is there."""
+    until, reason, message = None, why_shut_out(access), access.message
+    match access:
+        case NotFound():
+            pass
+        case Undecided():
+            until = now.ticks + ACCESS_SECONDS
+        case Refusal():
+            final = max(facts.access_since, facts.first_seen) + REFUSAL_SECONDS
+            if now.ticks >= final:
+                return Record(
+                    ended(request, now, Phase.FAILED, reason, f"{message} Nothing was sent{_since(request)}.")
+                )
+            until = min(final, now.ticks + ACCESS_SECONDS)
+            message += f" If that does not change within {REFUSAL_SECONDS:.0f} s, this request fails."
+        case _:
+            assert_never(access)
+    reason, message = still_queued(request, facts, reason, message)
+    return Wait(until, waiting(request, facts, now, reason, message))
+
+
+def why_shut_out(access: NotFound | Undecided | Refusal) -> Reason:
+    match access:
+        case NotFound():
+            return Reason.SERVER_NOT_FOUND
+        case Undecided():
+            return Reason.NOT_ALLOWED
+        case Refusal(reason):
+            return reason
+        case _:
+            assert_never(access)
+
+
+def _since(request: Request) -> str:
+    return f" after attempt {request.status.attempt.number}" if request.status.attempt else ""
+
+
+def still_queued(request: Request, facts: Facts, reason: Reason, message: str) -> tuple[Reason, str]:
+    """Rule 8 is stricter with one that stood behind another, and after a restart nothing else tells it."""
+    queued = facts.queued or request.status.reason == Reason.TARGET_BUSY
+    if queued and request.status.attempt is None:
+        return Reason.TARGET_BUSY, f"Another request had the target. {message}"
+    return reason, message
+
+
+def behind(request: Request, facts: Facts, now: Now) -> Step:
+    """Another request has the target. One look all the same: it binds this one to its incarnation."""
+    until = facts.outage.until if facts.outage and not facts.looks else None
+    if not facts.looks and (until is None or now.ticks >= until):
+        return LookUp()
+    message = f"Waiting for {facts.holder}, which has the same target."
+    return Wait(until, waiting(request, facts, now, Reason.TARGET_BUSY, message))
+
+
+def outage_wait(request: Request, facts: Facts, trouble: Trouble, now: Now) -> Step:
+    if now.ticks >= trouble.until:
+        return LookUp(to_claim=True)
+    message = f"The server gave no usable listing: {trouble.error}"
+    reason, message = still_queued(request, facts, Reason.SERVER_UNAVAILABLE, message)
+    return Wait(trouble.until, waiting(request, facts, now, reason, message, trouble.error))
+
+
+def not_taken(error: str, *, refused: bool) -> tuple[Reason, str]:
+    if refused:
+        return Reason.REFUSED, f"The server refused the DELETE: {error}"
+    return Reason.SERVER_UNAVAILABLE, f"The DELETE could not be sent: {error}"
