@@ -48,6 +48,8 @@ NEAREST = {
     "moorcheh/client.py": ("tests/unit/test_moorcheh.py",),
     "cluster/client.py": ("tests/unit/test_safety_cluster.py", SCENARIOS),
     "controller/reconciler.py": (SCENARIOS,),
+    "controller/stored.py": (SCENARIOS,),
+    "controller/task.py": (SCENARIOS,),
     "cluster/leader_election.py": ("tests/unit/test_leadership.py",),
     "lifecycle/polling.py": ("tests/unit/test_polling.py", "tests/unit/test_lifecycle.py"),
     "lifecycle/retention.py": ("tests/unit/test_retention.py",),

@@ -37,22 +37,22 @@ WRITES = [
     one(
         "2",
         "no rejected write repeated on what another wrote",
-        "controller/reconciler.py",
-        "if tracked.request.resource_version != built_on:",
+        "controller/task.py",
+        "if self.request.resource_version != built_on:",
         "if False:",
     ),
     one(
         "2",
         "an object of the same name is another one",
-        "controller/reconciler.py",
-        "            if request is None or request.uid != tracked.request.uid:\n",
+        "controller/stored.py",
+        "            if request is None or request.uid != self.request.uid:\n",
         "            if request is None:\n",
     ),
     one(
         "2",
         "the job's id lands where its texts are rejected",
-        "controller/reconciler.py",
-        "if isinstance(await self._write(tracked, bare(status)), Invalid):",
+        "controller/task.py",
+        "if isinstance(await self._write(bare(status)), Invalid):",
         "if True:",
     ),
     one(
@@ -68,7 +68,7 @@ SENDING = [
     one(
         "1",
         "a fresh attempt id",
-        "controller/reconciler.py",
+        "controller/task.py",
         "attempt_id = str(uuid.uuid4())",
         "attempt_id = before.attempt.id if before.attempt else str(uuid.uuid4())",
     ),
@@ -82,18 +82,19 @@ SENDING = [
     Mutation(
         "1",
         "the claim is written before the DELETE is sent",
-        "controller/reconciler.py",
+        "controller/task.py",
         (
             (
-                "        self._set_claiming(tracked, claiming=True)\n",
+                "        self._set_claiming(claiming=True)\n",
                 (
-                    "        self._set_claiming(tracked, claiming=True)\n"
-                    "        assert tracked.held is not None\n"
-                    "        early = await self._send_delete(tracked, tracked.held.lane, attempt_id, now)\n"
+                    "        self._set_claiming(claiming=True)\n"
+                    "        held = self._holdings.held\n"
+                    "        assert held is not None\n"
+                    "        early = await self._send_delete(held.lane, attempt_id, now)\n"
                 ),
             ),
             (
-                "            sent = await self._send_delete(tracked, tracked.held.lane, attempt_id, now)",
+                "            sent = await self._send_delete(held.lane, attempt_id, now)",
                 "            sent = early",
             ),
         ),
@@ -101,14 +102,14 @@ SENDING = [
     one(
         "3",
         "only the winner of the claim sends",
-        "controller/reconciler.py",
+        "controller/task.py",
         "landed = attempt is not None and attempt.id == attempt_id",
         "landed = attempt is not None",
     ),
     one(
         "3",
         "the send window",
-        "controller/reconciler.py",
+        "controller/task.py",
         "leave_by = claimed.ticks + SEND_WINDOW",
         "leave_by = claimed.ticks + 3600.0",
     ),
@@ -129,7 +130,7 @@ SENDING = [
     one(
         "7",
         "a look from before the binding counts no more",
-        "controller/reconciler.py",
+        "controller/task.py",
         "        target.creation_time if target else None,\n",
         "        None,\n",
     ),
@@ -150,22 +151,22 @@ SENDING = [
     one(
         "8",
         "the clocks have not moved since the look",
-        "controller/reconciler.py",
-        "            or abs(tracked.server.clock.skew() - look.skew) > CLOCK_ERROR\n",
+        "controller/task.py",
+        " or abs(server.clock.skew() - look.skew) > CLOCK_ERROR",
         "",
     ),
     one(
         "11",
         "an object deleted meanwhile sends nothing",
-        "controller/reconciler.py",
-        "        elif tracked.request.withdrawn:\n",
+        "controller/task.py",
+        "        elif self.request.withdrawn:\n",
         "        elif False:\n",
     ),
     one(
         "11",
         "a deleted object stays deleted",
-        "controller/reconciler.py",
-        "        if tracked.request.withdrawn and not request.withdrawn:\n",
+        "controller/stored.py",
+        "        if before.withdrawn and not request.withdrawn:\n",
         "        if False:\n",
     ),
     one(
@@ -192,16 +193,16 @@ SENDING = [
     one(
         "14",
         "one that does not lead claims nothing",
-        "controller/reconciler.py",
-        "(self._leads() or tracked.request.withdrawn)",
+        "controller/task.py",
+        "(self._shared.leads() or self.request.withdrawn)",
         "True",
     ),
     one(
         "14",
         "a deleted object's job is followed by every replica",
-        "controller/reconciler.py",
-        "(self._leads() or tracked.request.withdrawn)",
-        "self._leads()",
+        "controller/task.py",
+        "(self._shared.leads() or self.request.withdrawn)",
+        "self._shared.leads()",
     ),
     one(
         "14",
@@ -227,9 +228,9 @@ SENDING = [
     one(
         "14",
         "one that is stopping claims nothing",
-        "controller/reconciler.py",
-        "if not self._stopping and (self._leads()",
-        "if (self._leads()",
+        "controller/task.py",
+        "if not self._shared.stopping and (self._shared.leads()",
+        "if (self._shared.leads()",
     ),
 ]
 
@@ -399,14 +400,14 @@ FURTHER = [
     one(
         "6",
         "a poll's answer is about the attempt it was asked for",
-        "controller/reconciler.py",
-        "if _chapter(tracked.request) == chapter:",
+        "controller/task.py",
+        "if _chapter(self.request) == chapter:",
         "if True:",
     ),
     one(
         "6",
         "what was seen of one attempt is nothing to the next",
-        "controller/reconciler.py",
+        "controller/task.py",
         "        status.phase or Phase.PENDING,\n        attempt.id if attempt else None,\n",
         '        Phase.PENDING,\n        None if attempt else "none",\n',
     ),
@@ -507,8 +508,8 @@ INCARNATION = [
     one(
         "8",
         "having waited is not forgotten",
-        "controller/reconciler.py",
-        "queued=tracked.facts.queued or blocked,",
+        "controller/task.py",
+        "queued=self.facts.queued or blocked,",
         "queued=blocked,",
     ),
     one(
@@ -521,8 +522,8 @@ INCARNATION = [
     one(
         "8",
         "ends of others are noted",
-        "controller/reconciler.py",
-        "rival_end=self._targets.last_end(request),",
+        "controller/task.py",
+        "rival_end=targets.last_end(request),",
         "rival_end=None,",
     ),
     one(
@@ -620,9 +621,9 @@ TARGET = [
     one(
         "10",
         "a claim under way keeps the target",
-        "controller/reconciler.py",
-        "self._set_claiming(tracked, claiming=True)",
-        "self._set_claiming(tracked, claiming=False)",
+        "controller/task.py",
+        "self._set_claiming(claiming=True)",
+        "self._set_claiming(claiming=False)",
     ),
     one(
         "10",
@@ -648,8 +649,8 @@ TARGET = [
     one(
         "10",
         "no claim before the first complete list",
-        "controller/reconciler.py",
-        "may_claim=self._relist.at is not None,",
+        "controller/task.py",
+        "may_claim=self._shared.listed,",
         "may_claim=True,",
     ),
     one(
@@ -662,9 +663,9 @@ TARGET = [
     one(
         "10",
         "what was seen while another had the target decides nothing",
-        "controller/reconciler.py",
-        "            tracked.facts = dataclasses.replace(tracked.facts, looks=())\n        tracked.facts =",
-        "        tracked.facts =",
+        "controller/task.py",
+        "            self.facts = dataclasses.replace(self.facts, looks=())\n        self.facts =",
+        "        self.facts =",
     ),
     one(
         "12",
@@ -840,7 +841,7 @@ SERVERS = [
     one(
         "S",
         "the minute of a refusal begins anew with whoever leads",
-        "controller/reconciler.py",
+        "controller/task.py",
         "looks=(), outage=None, access_since=self._clock.ticks()",
         "looks=(), outage=None",
     ),
@@ -868,8 +869,8 @@ SERVERS = [
     one(
         "S",
         "what was seen at one server says nothing of another",
-        "controller/reconciler.py",
-        "            tracked.facts = elsewhere(tracked.facts, ticks)\n",
+        "controller/task.py",
+        "            self.facts = elsewhere(self.facts, ticks)\n",
         "            pass\n",
     ),
     one(
@@ -974,8 +975,8 @@ ENDS = [
         "8",
         "nothing expires before the first complete list",
         "controller/reconciler.py",
-        "return self._leads() and not self._stopping and self._relist.at is not None",
-        "return self._leads() and not self._stopping",
+        "return self._shared.leads() and not self._shared.stopping and self._shared.listed",
+        "return self._shared.leads() and not self._shared.stopping",
     ),
     one(
         "8",
@@ -1070,15 +1071,15 @@ LEADING = [
     one(
         "14",
         "one that does not lead records nothing but what it has sent itself",
-        "controller/reconciler.py",
-        "return isinstance(step, Record) and own_send(tracked.request, tracked.facts) is not None",
+        "controller/task.py",
+        "return isinstance(step, Record) and own_send(self.request, self.facts) is not None",
         "return isinstance(step, Record)",
     ),
     one(
         "14",
         "one that does not lead records what it has sent itself",
-        "controller/reconciler.py",
-        "return isinstance(step, Record) and own_send(tracked.request, tracked.facts) is not None",
+        "controller/task.py",
+        "return isinstance(step, Record) and own_send(self.request, self.facts) is not None",
         "return False",
     ),
 ]

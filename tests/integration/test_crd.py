@@ -17,7 +17,9 @@ import pytest
 import yaml
 
 from dev.controlplane import ControlPlane, KubectlError
-from moorcheh_operator.api import model
+from moorcheh_operator.api import request as api
+from moorcheh_operator.api.request import GROUP, KIND, PLURAL, parse
+from moorcheh_operator.api.status import Attempt, Condition, Job, Phase, Status, Target, render
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -33,24 +35,24 @@ PHASES = ["Pending", "Suspended", "Submitting", "Running", "Succeeded", "Failed"
 ATTEMPT_OPEN = {"Submitting", "Running"}
 ENDED = {"Succeeded", "Failed"}
 
-FULL_STATUS = model.Status(
+FULL_STATUS = Status(
     observed_generation=1,
-    phase=model.Phase.RUNNING,
+    phase=Phase.RUNNING,
     reason="JobRunning",
     message="Moorcheh is deleting docs: 1200 of 5000 items are gone.",
-    target=model.Target(
+    target=Target(
         found=True,
         item_count=5000,
         creation_time="2026-05-21T12:10:00.000Z",
         observation_time=datetime(2026, 11, 23, 10, 0, tzinfo=UTC),
         server="https://moorcheh.example/" + 487 * "x",
     ),
-    attempt=model.Attempt(
+    attempt=Attempt(
         number=2,
         id="6f1d0d1c-9a51-4f0e-8d7c-3b0f5a1f2c44",
         start_time=datetime(2026, 11, 23, 10, 0, 1, tzinfo=UTC),
     ),
-    job=model.Job(
+    job=Job(
         id="job-682efd0be4484e49b7bf787466d6e9a4",
         status="running",
         total_items=5000,
@@ -65,7 +67,7 @@ FULL_STATUS = model.Status(
     start_time=datetime(2026, 11, 23, 9, 59, tzinfo=UTC),
     completion_time=datetime(2026, 11, 23, 10, 1, tzinfo=UTC),
     conditions=(
-        model.Condition(
+        Condition(
             type="Ready",
             status="Unknown",
             reason="JobRunning",
@@ -595,7 +597,7 @@ def test_an_end_cannot_be_removed_with_its_status(requests: Requests, phase: str
 def test_after_the_end_the_rest_of_the_status_can_still_be_written(requests: Requests, phase: str) -> None:
     """A spec edited after the end needs its observedGeneration, or `kubectl wait` never answers."""
     name = requests.create(phase=phase)
-    status = model.render(FULL_STATUS) | {"phase": phase, "observedGeneration": 2}
+    status = render(FULL_STATUS) | {"phase": phase, "observedGeneration": 2}
 
     assert status == accepted(requests.try_write_status(name, status))["status"]
 
@@ -606,7 +608,7 @@ def test_the_phase_has_the_six_values_and_no_other(requests: Requests) -> None:
     field, _ = refusal(requests.try_write_status(name, {"phase": "Done"}))
 
     assert field == "status.phase"
-    assert [phase.value for phase in model.Phase] == PHASES
+    assert [phase.value for phase in Phase] == PHASES
     assert SCHEMA["properties"]["status"]["properties"]["phase"]["enum"] == PHASES
 
 
@@ -658,13 +660,13 @@ def test_an_emptied_status_is_one_that_nobody_has_seen(requests: Requests, empti
 
 
 def test_the_operators_whole_status_is_kept_to_the_last_field(requests: Requests) -> None:
-    status = model.render(FULL_STATUS)
+    status = render(FULL_STATUS)
     name = requests.create()
 
     written = accepted(requests.try_write_status(name, status))
 
     assert status == written["status"] == requests.read(name)["status"]
-    assert model.parse(written).status == FULL_STATUS
+    assert parse(written).status == FULL_STATUS
 
 
 def leaves(body: object, path: str = "") -> set[str]:
@@ -686,13 +688,13 @@ def schema_leaves(schema: Json, path: str = "") -> set[str]:
 
 
 def test_schema_and_operator_know_the_same_status_fields() -> None:
-    assert schema_leaves(SCHEMA["properties"]["status"]) == leaves(model.render(FULL_STATUS))
+    assert schema_leaves(SCHEMA["properties"]["status"]) == leaves(render(FULL_STATUS))
 
 
 @pytest.mark.parametrize("place", ["", "target", "attempt", "job", "conditions"])
 def test_an_unknown_status_field_is_refused_not_pruned(requests: Requests, place: str) -> None:
     name = requests.create()
-    status = model.render(FULL_STATUS)
+    status = render(FULL_STATUS)
     match place:
         case "":
             status["surprise"] = 1
@@ -726,9 +728,9 @@ def test_a_status_of_a_phase_alone_is_enough(requests: Requests, phase: str | No
 )
 def test_null_in_a_merge_patch_removes(requests: Requests, path: list[str]) -> None:
     name = requests.create()
-    accepted(requests.try_write_status(name, model.render(FULL_STATUS)))
+    accepted(requests.try_write_status(name, render(FULL_STATUS)))
     patch: Json = {path[-1]: None}
-    expected = model.render(FULL_STATUS)
+    expected = render(FULL_STATUS)
     if len(path) == 2:
         patch = {path[0]: patch}
         del expected[path[0]][path[1]]
@@ -813,7 +815,7 @@ def test_whatever_the_operator_may_write_lands(requests: Requests, status: Json)
             id="half a condition",
         ),
         pytest.param(
-            {"conditions": model.render(FULL_STATUS)["conditions"] * 2},
+            {"conditions": render(FULL_STATUS)["conditions"] * 2},
             "status.conditions[1]",
             id="two conditions of one type",
         ),
@@ -891,7 +893,7 @@ AGE = re.compile(r"\d+[smhd](\d+[smh])?")
 
 def test_kubectl_prints_the_columns(own_requests: Requests, control_plane: ControlPlane) -> None:
     name = own_requests.create(name="wipe-docs")
-    accepted(own_requests.try_write_status(name, model.render(FULL_STATUS)))
+    accepted(own_requests.try_write_status(name, render(FULL_STATUS)))
 
     head, row = table(control_plane.kubectl("get", "nsdel", "-n", own_requests.namespace))
 
@@ -902,7 +904,7 @@ def test_kubectl_prints_the_columns(own_requests: Requests, control_plane: Contr
 
 def test_kubectl_prints_more_columns_if_wide(own_requests: Requests, control_plane: ControlPlane) -> None:
     name = own_requests.create(name="wipe-docs")
-    status = model.render(FULL_STATUS) | {"lastError": "ReadTimeout"}
+    status = render(FULL_STATUS) | {"lastError": "ReadTimeout"}
     accepted(own_requests.try_write_status(name, status))
 
     head, row = table(control_plane.kubectl("get", "nsdel", "-o", "wide", "-n", own_requests.namespace))
@@ -997,5 +999,5 @@ def test_kubectl_shows_the_words_of_a_rule(requests: Requests, control_plane: Co
 def test_the_operator_and_the_schema_use_the_same_names() -> None:
     spec = MANIFEST["spec"]
 
-    assert (spec["group"], VERSION["name"]) == (model.GROUP, model.VERSION)
-    assert (spec["names"]["kind"], spec["names"]["plural"]) == (model.KIND, model.PLURAL)
+    assert (spec["group"], VERSION["name"]) == (GROUP, api.VERSION)
+    assert (spec["names"]["kind"], spec["names"]["plural"]) == (KIND, PLURAL)

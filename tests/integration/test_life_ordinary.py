@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from dev.controlplane import KubectlError
-from moorcheh_operator.api import model
+from moorcheh_operator.api.request import parse
+from moorcheh_operator.api.status import render
 from tests.integration.life import World
 
 if TYPE_CHECKING:
@@ -518,7 +519,7 @@ def test_a_poll_that_fails_for_a_while_is_shown_and_survived(world: World) -> No
 def test_every_status_that_was_written_passes_strict_validation_and_is_kept_whole(world: World) -> None:
     """A field that the schema would prune fails here. Written again where no operator looks."""
     statuses = {
-        json.dumps(model.render(model.parse(body).status), sort_keys=True)
+        json.dumps(render(parse(body).status), sort_keys=True)
         for versions in world.history.objects().values()
         for body in versions
         if "phase" in body["status"]

@@ -1,0 +1,40 @@
+"""What the tasks of all requests have in common."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from moorcheh_operator.api.request import Request
+from moorcheh_operator.clock import Clock
+from moorcheh_operator.cluster.client import Cluster
+from moorcheh_operator.cluster.labels import Labels
+from moorcheh_operator.lifecycle import placement
+from moorcheh_operator.lifecycle.access import Access, access
+from moorcheh_operator.lifecycle.placement import Place
+
+from .connections import Connections
+from .reporting import Reporter
+from .targets import Targets
+
+
+@dataclass(slots=True, eq=False)
+class Shared:
+    cluster: Cluster
+    connections: Connections
+    clock: Clock
+    labels: Labels
+    targets: Targets
+    reporter: Reporter
+    leads: Callable[[], bool]
+    own_namespace: str | None  # the operator's, for servers that take requests from there alone
+    listed: bool = False  # the first complete list since the start is in (rule 10)
+    stopping: bool = False  # nothing more is claimed; what was sent is recorded
+
+    def place(self, request: Request) -> Place:
+        return placement.place(request, self.connections.servers)
+
+    def access(self, request: Request) -> Access:
+        """By what the servers file says now."""
+        named = self.connections.servers.get(request.spec.server)
+        return access(request, named, self.own_namespace, self.labels.of(request.namespace))

@@ -1,0 +1,93 @@
+"""One request's object: the newest version that this process knows, and the writes of its status (rule 2)."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import logging
+from collections.abc import Callable
+from typing import assert_never
+
+from moorcheh_operator.api.request import Request
+from moorcheh_operator.api.status import Status
+from moorcheh_operator.cluster.client import (
+    Cluster,
+    ClusterError,
+    Conflict,
+    Invalid,
+    Unanswered,
+    WriteAnswer,
+    Written,
+    retry_pause,
+)
+from moorcheh_operator.lifecycle.announcements import log_names
+
+logger = logging.getLogger(__name__)
+
+
+class StoredRequest:
+    def __init__(
+        self, request: Request, cluster: Cluster, changed: Callable[[Request, Request], None]
+    ) -> None:
+        """`changed` is told of each new version: the one before, and it."""
+        self.request = request
+        self._cluster = cluster
+        self._changed = changed
+        self._unanswered = 0  # status writes in a row without an answer
+
+    def adopt(self, request: Request) -> None:
+        """From now on this is what is known. One that was deleted stays so."""
+        before = self.request
+        if before.withdrawn and not request.withdrawn:
+            request = dataclasses.replace(request, withdrawn=True)
+        self.request = request
+        self._changed(before, request)
+
+    def withdraw(self) -> None:
+        """The object is gone."""
+        self.adopt(dataclasses.replace(self.request, withdrawn=True))
+
+    async def write(self, status: Status) -> WriteAnswer:
+        """Compare-and-set. Where it did not land the object is read: what follows builds on the truth."""
+        answer = await self._cluster.write_status(self.request, status)
+        match answer:
+            case Written(request):
+                self._unanswered = 0
+                self.adopt(request)
+            case Conflict() | Invalid():
+                version = self.request.resource_version
+                await self.read()
+                if isinstance(answer, Conflict) and self.request.resource_version == version:
+                    # Not the version: an admission webhook's 409, say, or no /status in the CRD.
+                    await self._pause("the object has not changed, and still it conflicts")
+            case Unanswered(error):
+                await self._pause(error)
+                await self.read()
+            case _:
+                assert_never(answer)
+        return answer
+
+    async def _pause(self, error: str) -> None:
+        self._unanswered += 1
+        if self._unanswered == 1:
+            words = "status write in vain, to be decided anew: %s"
+            logger.warning(words, error, extra=log_names(self.request))
+        await asyncio.sleep(retry_pause(self._unanswered))
+
+    async def read(self) -> None:
+        """Until the API server answers: without it nothing can be decided."""
+        failures = 0
+        while not self.request.withdrawn:
+            try:
+                request = await self._cluster.read(self.request.namespace, self.request.name)
+            except ClusterError as error:
+                failures += 1
+                if failures == 1:
+                    logger.warning("can't read: %s", error, extra=log_names(self.request))
+                await asyncio.sleep(retry_pause(failures))
+                continue
+            if request is None or request.uid != self.request.uid:
+                self.withdraw()
+            else:
+                self.adopt(request)
+            return
