@@ -46,6 +46,9 @@ MACHINE = "tests/model/test_machine.py"
 # Which tests are asked first about which file; then the machine, then all that are fast.
 NEAREST = {
     "moorcheh/client.py": ("tests/unit/test_moorcheh.py",),
+    "moorcheh/connection.py": ("tests/unit/test_moorcheh.py",),
+    "moorcheh/parsing.py": ("tests/unit/test_moorcheh.py",),
+    "moorcheh/pool.py": ("tests/unit/test_moorcheh.py",),
     "cluster/client.py": ("tests/unit/test_safety_cluster.py", SCENARIOS),
     "controller/reconciler.py": (SCENARIOS,),
     "controller/stored.py": (SCENARIOS,),
@@ -56,7 +59,7 @@ NEAREST = {
     "lifecycle/access.py": ("tests/unit/test_access.py",),
     "lifecycle/placement.py": ("tests/unit/test_placement.py",),
     "controller/targets.py": ("tests/unit/test_access.py", "tests/unit/test_slots_and_targets.py"),
-    "controller/connections.py": ("tests/unit/test_connections.py",),
+    "controller/live_servers.py": ("tests/unit/test_live_servers.py",),
     "moorcheh/credentials.py": ("tests/unit/test_credentials.py",),
     "clock.py": ("tests/unit/test_clock.py",),
     "controller/expirations.py": ("tests/unit/test_expirations.py",),

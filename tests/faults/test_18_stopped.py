@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from tests.integration.life import Asked
 
 MANY = 200
-LANES = 16  # DELETEs that the operator sends at the same time
+CLAIMERS = 16  # DELETEs that the operator sends at the same time
 
 
 def with_job(asked: list[Asked]) -> int:
@@ -30,10 +30,12 @@ def test_18_a_stop_with_200_deletions_in_flight_records_every_answer_and_exits_w
     """
     options = {"MOORCHEH_TIMEOUT_SECONDS": "20", "MOORCHEH_VERIFY_SECONDS": "30"}
     with fault.world(options=options, up=False, wire=True) as world:
-        held = world.script.on(Hold(), "delete", "moorcheh-namespaces", nth=MANY - LANES + 1, count=LANES)
+        held = world.script.on(
+            Hold(), "delete", "moorcheh-namespaces", nth=MANY - CLAIMERS + 1, count=CLAIMERS
+        )
         asked = world.ask_many(MANY, "flight", items=2, seconds=75.0)
         world.start()
-        assert until(lambda: held.used == LANES and with_job(asked) == MANY - LANES, within=120)
+        assert until(lambda: held.used == CLAIMERS and with_job(asked) == MANY - CLAIMERS, within=120)
         assert {job["how"] for job in world.moorcheh.record()["jobs"]} == {"running"}
         stopped = time.monotonic()
         threading.Timer(1.0, held.release).start()
@@ -48,7 +50,7 @@ def test_18_a_stop_with_200_deletions_in_flight_records_every_answer_and_exits_w
                 recorded[f"{one.uid}/{one.status['attempt']['id']}"] = one.status["job"]["id"]
         assert recorded == {claim: delete["job_id"] for claim, delete in sent.items()}
         fault.figures |= {
-            "answers recorded during the stop": len(recorded) - (MANY - LANES),
+            "answers recorded during the stop": len(recorded) - (MANY - CLAIMERS),
             "stop, s": round(took, 1),
         }
         world.restart()

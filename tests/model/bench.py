@@ -13,14 +13,14 @@ from dataclasses import dataclass, field
 
 from moorcheh_operator.api.times import parse_time
 from moorcheh_operator.clock import Clock
-from moorcheh_operator.controller.connections import Connections, Defaults
+from moorcheh_operator.controller.live_servers import Defaults, LiveServers
 from moorcheh_operator.controller.reconciler import Reconciler
 from moorcheh_operator.lifecycle.pending import LOOK_FRESH
 from moorcheh_operator.lifecycle.submitting import SEND_WINDOW
 from moorcheh_operator.metrics import Metrics
 from moorcheh_operator.servers.definitions import Servers, single
 from tests.model.api_server import EPOCH, ApiServer, Json, Link, Trouble
-from tests.model.moorcheh_server import REQUEST_TIMEOUT, Arrival, Incarnation, Lanes, Server
+from tests.model.moorcheh_server import REQUEST_TIMEOUT, Arrival, Incarnation, Pool, Server
 from tests.virtual_time import VirtualLoop, owner
 
 URL = "http://moorcheh"
@@ -36,7 +36,7 @@ class Process:
     trouble: Trouble
     link: Link
     reconciler: Reconciler
-    connections: Connections
+    servers: LiveServers
     context: contextvars.Context
     leads: bool = True
 
@@ -105,19 +105,17 @@ class Bench:
 
         async def make() -> Process:
             defaults = Defaults(REQUEST_TIMEOUT, self._verify_seconds, self._max_running_jobs)
-            connections = Connections(
-                clock, defaults, lambda server, _, __, own: self._client(server.url, own)
-            )
-            connections.apply(self._servers)
+            servers = LiveServers(clock, defaults, lambda server, _, __, own: self._client(server.url, own))
+            servers.apply(self._servers)
             reconciler = Reconciler(
                 link,
-                connections,
+                servers,
                 clock,
                 (),
                 Metrics(),
                 leads=lambda: process.leads,
             )
-            process = Process(name, trouble, link, reconciler, connections, context)
+            process = Process(name, trouble, link, reconciler, servers, context)
             reconciler.start()
             return process
 
@@ -132,15 +130,15 @@ class Bench:
         """The servers file says this from now on. URLs that are not of `another` lead to the one `server`."""
         self._servers = servers
         for process in self.processes:
-            process.connections.apply(servers)
+            process.servers.apply(servers)
             process.context.run(process.reconciler.servers_changed)
 
     def another(self, url: str) -> Server:
         """Its DELETEs are for the test to judge."""
         return self._others.setdefault(url, Server(self.loop, offset=0.0))
 
-    def _client(self, url: str, clock: Clock) -> Lanes:
-        return Lanes(self._others.get(url, self.server), clock)
+    def _client(self, url: str, clock: Clock) -> Pool:
+        return Pool(self._others.get(url, self.server), clock)
 
     def kill(self, process: Process) -> None:
         self.processes.remove(process)

@@ -27,7 +27,8 @@ from moorcheh_operator.moorcheh.answers import (
     Unavailable,
     Unclear,
 )
-from moorcheh_operator.moorcheh.client import Lane, Moorcheh
+from moorcheh_operator.moorcheh.client import Moorcheh
+from moorcheh_operator.moorcheh.connection import Connection
 from tests.model.api_server import EPOCH, LATENCY
 
 REQUEST_TIMEOUT = 30.0  # seconds
@@ -171,7 +172,7 @@ class Server:
         return JobReport(Job(work.id, work.status, ITEMS, done, error))
 
 
-class Wire(Lane):
+class Wire(Connection):
     """One operator's connection, at the public interface of the real one."""
 
     def __init__(self, server: Server, clock: Clock) -> None:
@@ -242,8 +243,8 @@ class Wire(Lane):
         self._clock.moorcheh.observe(date, left, self._clock.ticks())
 
 
-class Lanes(Moorcheh):
+class Pool(Moorcheh):
     """The real one's slots and shared look-ups, over `Wire`."""
 
-    def __init__(self, server: Server, clock: Clock, lanes: int = 2) -> None:
-        super().__init__(lambda: Wire(server, clock), clock, lanes, lanes)
+    def __init__(self, server: Server, clock: Clock, connections: int = 2) -> None:
+        super().__init__(lambda: Wire(server, clock), clock, connections, connections)

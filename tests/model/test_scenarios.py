@@ -982,7 +982,7 @@ def test_a_refusal_stands_for_a_minute_with_whoever_leads_by_then(bench: Bench) 
     """A standby whose file is older has refused for long what the leader would have carried out."""
     leader, standby = bench.start(), bench.start()
     standby.leads = False
-    standby.connections.apply(Servers((Definition("default", URL, allowed_from=From.ALL, allowed_names=()),)))
+    standby.servers.apply(Servers((Definition("default", URL, allowed_from=From.ALL, allowed_names=()),)))
     bench.server.down_until = bench.loop.time() + 200.0
     name = bench.request("documents")
     bench.let_pass(100.0)

@@ -25,7 +25,7 @@ class Received:
 
 
 @dataclass
-class Connection:
+class Peer:
     reader: asyncio.StreamReader
     writer: asyncio.StreamWriter
 
@@ -43,7 +43,7 @@ class Connection:
         self.writer.transport.abort()
 
 
-Behaviour = Callable[[Connection, Received], Awaitable[None]]
+Behaviour = Callable[[Peer, Received], Awaitable[None]]
 
 
 @dataclass
@@ -72,7 +72,7 @@ class Server:
         self.tasks.append(cast("asyncio.Task[None]", asyncio.current_task()))
         self.open.add(writer)
         self.idle.clear()
-        connection = Connection(reader, writer)
+        connection = Peer(reader, writer)
         try:
             while not writer.is_closing():
                 head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
@@ -113,23 +113,23 @@ def answer(status: int, body: Any = None, raw: bytes | None = None, /, **headers
 
 
 def always(*parts: bytes) -> Behaviour:
-    async def behave(connection: Connection, _: Received) -> None:
-        await connection.say(*parts)
+    async def behave(peer: Peer, _: Received) -> None:
+        await peer.say(*parts)
 
     return behave
 
 
-async def drop(connection: Connection, _: Received) -> None:
-    connection.drop()
+async def drop(peer: Peer, _: Received) -> None:
+    peer.drop()
 
 
-async def reset(connection: Connection, _: Received) -> None:
-    connection.reset()
+async def reset(peer: Peer, _: Received) -> None:
+    peer.reset()
 
 
 def then_drop(*parts: bytes) -> Behaviour:
-    async def behave(connection: Connection, _: Received) -> None:
-        await connection.say(*parts)
-        connection.drop()
+    async def behave(peer: Peer, _: Received) -> None:
+        await peer.say(*parts)
+        peer.drop()
 
     return behave

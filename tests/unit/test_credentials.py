@@ -12,7 +12,7 @@ import pytest
 from moorcheh_operator.api.status import JobStatus
 from moorcheh_operator.clock import Clock
 from moorcheh_operator.moorcheh.answers import JobReport, JobUnknown, NotSent, Refused, Unavailable
-from moorcheh_operator.moorcheh.client import Lane
+from moorcheh_operator.moorcheh.connection import Connection
 from moorcheh_operator.moorcheh.credentials import REDACTED, Credential, KeyFileError
 from tests.unit.servers import Behaviour, Server, always, answer, serving, then_drop
 
@@ -36,32 +36,38 @@ def rewrite(path: Path, content: bytes) -> None:
 
 
 @asynccontextmanager
-async def a_lane(behaviour: Behaviour, credential: Credential) -> AsyncIterator[tuple[Lane, Server]]:
+async def opened(behaviour: Behaviour, credential: Credential) -> AsyncIterator[tuple[Connection, Server]]:
     async with serving(behaviour) as server:
-        lane = Lane(httpx.URL(server.url), 5.0, Clock(), lambda *_: None, NO_TLS, credential)
+        connection = Connection(httpx.URL(server.url), 5.0, Clock(), lambda *_: None, NO_TLS, credential)
         try:
-            yield lane, server
+            yield connection, server
         finally:
-            await lane.aclose()
+            await connection.aclose()
 
 
 @pytest.mark.parametrize(
     ("header", "scheme", "sent"), [("X-Api-Key", "", KEY), ("Authorization", "Bearer", f"Bearer {KEY}")]
 )
 async def test_every_call_carries_it(key_file: Path, header: str, scheme: str, sent: str) -> None:
-    async with a_lane(always(answer(500)), Credential(str(key_file), header, scheme)) as (lane, server):
-        await lane.listing()
-        await lane.delete("documents", "uid/attempt")
-        await lane.job("documents", "job-1")
+    async with opened(always(answer(500)), Credential(str(key_file), header, scheme)) as (
+        connection,
+        server,
+    ):
+        await connection.listing()
+        await connection.delete("documents", "uid/attempt")
+        await connection.job("documents", "job-1")
 
         assert [request.headers[header] for request in server.received] == [sent] * 3
 
 
 async def test_a_new_key_is_sent_from_the_next_call_on(key_file: Path) -> None:
-    async with a_lane(always(answer(500)), Credential(str(key_file), "X-Api-Key")) as (lane, server):
-        await lane.listing()
+    async with opened(always(answer(500)), Credential(str(key_file), "X-Api-Key")) as (
+        connection,
+        server,
+    ):
+        await connection.listing()
         rewrite(key_file, b"another")
-        await lane.listing()
+        await connection.listing()
 
         assert [request.headers["X-Api-Key"] for request in server.received] == [KEY, "another"]
 
@@ -81,11 +87,14 @@ async def test_without_a_usable_key_nothing_is_sent_and_nothing_of_it_is_shown(
     key_file: Path, content: bytes
 ) -> None:
     rewrite(key_file, content)
-    async with a_lane(always(answer(200)), Credential(str(key_file), "X-Api-Key")) as (lane, server):
+    async with opened(always(answer(200)), Credential(str(key_file), "X-Api-Key")) as (
+        connection,
+        server,
+    ):
         answers = [
-            await lane.delete("documents", "uid/attempt"),
-            await lane.listing(),
-            await lane.job("documents", "job-1"),
+            await connection.delete("documents", "uid/attempt"),
+            await connection.listing(),
+            await connection.job("documents", "job-1"),
         ]
 
         assert server.received == []
@@ -114,14 +123,17 @@ ECHO = {"status": "failure", "message": f"key {KEY} is not known"}
 async def test_a_server_that_repeats_the_key_in_its_words_shows_it_to_nobody(
     key_file: Path, call: str, status: int, kind: type
 ) -> None:
-    async with a_lane(always(answer(status, ECHO)), Credential(str(key_file), "X-Api-Key")) as (lane, _):
+    async with opened(always(answer(status, ECHO)), Credential(str(key_file), "X-Api-Key")) as (
+        connection,
+        _,
+    ):
         match call:
             case "delete":
-                shown: object = await lane.delete("documents", "uid/attempt")
+                shown: object = await connection.delete("documents", "uid/attempt")
             case "listing":
-                shown = await lane.listing()
+                shown = await connection.listing()
             case _:
-                shown = await lane.job("documents", "job-1")
+                shown = await connection.job("documents", "job-1")
 
     assert type(shown) is kind
     assert REDACTED in str(shown)
@@ -130,24 +142,30 @@ async def test_a_server_that_repeats_the_key_in_its_words_shows_it_to_nobody(
 
 async def test_nor_in_a_job_s_words_nor_in_broken_http(key_file: Path) -> None:
     job = {"status": f"no {KEY}", "job_id": "job-1", "last_error": f"401 for {KEY}"}
-    async with a_lane(always(answer(200, job)), Credential(str(key_file), "X-Api-Key")) as (lane, _):
-        report = await lane.job("documents", "job-1")
+    async with opened(always(answer(200, job)), Credential(str(key_file), "X-Api-Key")) as (
+        connection,
+        _,
+    ):
+        report = await connection.job("documents", "job-1")
     assert isinstance(report, JobReport)
     assert (report.job.status, report.job.last_error) == (f"no {REDACTED}", f"401 for {REDACTED}")
 
-    async with a_lane(then_drop(f"{KEY} HTTP\r\n\r\n".encode()), Credential(str(key_file), "X-Api-Key")) as (
-        lane,
+    async with opened(then_drop(f"{KEY} HTTP\r\n\r\n".encode()), Credential(str(key_file), "X-Api-Key")) as (
+        connection,
         _,
     ):
-        assert KEY not in str(await lane.listing())
+        assert KEY not in str(await connection.listing())
 
 
 @pytest.mark.parametrize("key", ["e", "completed"])
 async def test_a_key_that_is_part_of_a_word_hides_no_job_s_end(key_file: Path, key: str) -> None:
     rewrite(key_file, key.encode())
     job = {"status": "Completed", "job_id": "job-1"}
-    async with a_lane(always(answer(200, job)), Credential(str(key_file), "X-Api-Key")) as (lane, _):
-        report = await lane.job("documents", "job-1")
+    async with opened(always(answer(200, job)), Credential(str(key_file), "X-Api-Key")) as (
+        connection,
+        _,
+    ):
+        report = await connection.job("documents", "job-1")
 
     assert isinstance(report, JobReport)
     assert report.job.state is JobStatus.COMPLETED
@@ -164,10 +182,13 @@ def test_of_two_keys_that_begin_alike_nothing_is_left(key_file: Path, keys: tupl
 
 
 async def test_a_call_that_is_held_back_has_no_code(key_file: Path) -> None:
-    async with a_lane(always(answer(202, {})), Credential(str(key_file), "X-Api-Key")) as (lane, _):
-        await lane.delete("documents", "uid/attempt")
-        assert lane.last_code == "202"
+    async with opened(always(answer(202, {})), Credential(str(key_file), "X-Api-Key")) as (
+        connection,
+        _,
+    ):
+        await connection.delete("documents", "uid/attempt")
+        assert connection.last_code == "202"
 
         rewrite(key_file, b"")
-        assert isinstance(await lane.delete("documents", "uid/attempt"), NotSent)
-        assert lane.last_code is None
+        assert isinstance(await connection.delete("documents", "uid/attempt"), NotSent)
+        assert connection.last_code is None

@@ -1,7 +1,7 @@
 """Whatever a server answers and whatever a name is: bounded, without control characters, and never "absent".
 
-Over httpx' own mock transport, which is the wire as far as a lane can see. What needs real bytes on a real
-socket (redirects, endless bodies, broken HTTP) is in test_moorcheh.py.
+Over httpx' own mock transport, which is the wire as far as a connection can see. What needs real bytes on a
+real socket (redirects, endless bodies, broken HTTP) is in test_moorcheh.py.
 """
 
 from __future__ import annotations
@@ -19,7 +19,8 @@ from moorcheh_operator.api.texts import MAX_TEXT
 from moorcheh_operator.clock import Clock
 from moorcheh_operator.lifecycle.access import access
 from moorcheh_operator.moorcheh.answers import Accepted, JobReport, JobUnknown, Listing, NotSent, Unavailable
-from moorcheh_operator.moorcheh.client import JOB_ID, MAX_COUNT, NAME, Lane
+from moorcheh_operator.moorcheh.connection import NAME, Connection
+from moorcheh_operator.moorcheh.parsing import JOB_ID, MAX_COUNT
 from moorcheh_operator.servers.definitions import Definition, From
 from tests.unit.builders import a_request
 
@@ -63,10 +64,10 @@ class Wire:
         self._answer = status, body, headers
         self.asked: list[httpx.Request] = []
 
-    def lane(self) -> Lane:
-        lane = Lane(httpx.URL("http://moorcheh"), 5.0, Clock(), lambda *_: None, NO_TLS)
-        lane._transport = httpx.MockTransport(self._handle)  # noqa: SLF001 - the wire, where it meets the lane
-        return lane
+    def connection(self) -> Connection:
+        connection = Connection(httpx.URL("http://moorcheh"), 5.0, Clock(), lambda *_: None, NO_TLS)
+        connection._transport = httpx.MockTransport(self._handle)  # noqa: SLF001 - the wire, where it meets the connection
+        return connection
 
     def _handle(self, request: httpx.Request) -> httpx.Response:
         self.asked.append(request)
@@ -85,7 +86,7 @@ def shown_well(*texts: object) -> None:
 @given(statuses, bodies, headers)
 async def test_whatever_a_server_answers_to_a_delete(status: int, body: bytes, more: dict[str, str]) -> None:
     wire = Wire(status, body, more)
-    said = await wire.lane().delete("documents", "uid/attempt")
+    said = await wire.connection().delete("documents", "uid/attempt")
 
     assert [request.url.path for request in wire.asked] == ["/namespaces/documents"]
     shown_well(getattr(said, "error", None))
@@ -98,14 +99,14 @@ async def test_whatever_a_server_answers_to_a_delete(status: int, body: bytes, m
 async def test_rule_3_a_delete_connects_within_what_is_left_of_its_time() -> None:
     """TCP and TLS may take that long each."""
     wire = Wire(202, b'{"job_id": "job-1"}', {})
-    await wire.lane().delete("documents", "uid/attempt", leave_by=Clock().ticks() + 1.0)
+    await wire.connection().delete("documents", "uid/attempt", leave_by=Clock().ticks() + 1.0)
 
     assert 0 < wire.asked[0].extensions["timeout"]["connect"] <= 0.5
 
 
 @given(statuses, bodies, headers)
 async def test_whatever_a_server_answers_to_a_poll(status: int, body: bytes, more: dict[str, str]) -> None:
-    said = await Wire(status, body, more).lane().job("documents", "job-1")
+    said = await Wire(status, body, more).connection().job("documents", "job-1")
 
     match said:
         case JobReport(job):
@@ -121,7 +122,7 @@ async def test_whatever_a_server_answers_to_a_poll(status: int, body: bytes, mor
 async def test_whatever_a_server_lists_it_is_a_list_or_no_answer(
     status: int, body: bytes, more: dict[str, str]
 ) -> None:
-    said = await Wire(status, body, more).lane().listing()
+    said = await Wire(status, body, more).connection().listing()
 
     match said:
         case Listing(entries):
@@ -137,7 +138,7 @@ async def test_whatever_a_server_lists_it_is_a_list_or_no_answer(
 @given(some.text(max_size=300) | some.from_regex(r"[A-Za-z0-9_.%/\\-]{1,20}"))
 async def test_whatever_the_name_only_its_own_path_is_asked_for(name: str) -> None:
     wire = Wire(202, b'{"job_id": "job-1"}', {})
-    said = await wire.lane().delete(name, "uid/attempt")
+    said = await wire.connection().delete(name, "uid/attempt")
 
     if NAME.fullmatch(name):
         assert [request.url.raw_path for request in wire.asked] == [f"/namespaces/{name}".encode()]
@@ -148,7 +149,7 @@ async def test_whatever_the_name_only_its_own_path_is_asked_for(name: str) -> No
 @given(some.text(max_size=300))
 async def test_whatever_the_job_id_only_its_own_path_is_asked_for(job_id: str) -> None:
     wire = Wire(200, b"{}", {})
-    await wire.lane().job("documents", job_id)
+    await wire.connection().job("documents", job_id)
 
     for request in wire.asked:
         assert re.fullmatch(rb"/namespaces/documents/delete-jobs/[A-Za-z0-9_-]{1,128}", request.url.raw_path)

@@ -28,10 +28,12 @@ from moorcheh_operator.moorcheh.answers import (
     Unavailable,
     Unclear,
 )
-from moorcheh_operator.moorcheh.client import MAX_BODY, MAX_COUNT, Lane, Moorcheh
+from moorcheh_operator.moorcheh.client import Moorcheh
+from moorcheh_operator.moorcheh.connection import MAX_BODY, Connection
+from moorcheh_operator.moorcheh.parsing import MAX_COUNT
 from tests.unit.servers import (
     Behaviour,
-    Connection,
+    Peer,
     Received,
     Server,
     always,
@@ -66,27 +68,32 @@ class Calls:
 
 
 @asynccontextmanager
-async def a_lane(url: str, *, timeout: float = TIMEOUT, clock: Clock | None = None) -> AsyncIterator[Lane]:  # noqa: ASYNC109 - it is the lane's
-    lane = Lane(httpx.URL(url), timeout, clock or Clock(), Calls(), NO_TLS)
+async def opened(
+    url: str,
+    *,
+    timeout: float = TIMEOUT,  # noqa: ASYNC109 - it is the connection's
+    clock: Clock | None = None,
+) -> AsyncIterator[Connection]:
+    connection = Connection(httpx.URL(url), timeout, clock or Clock(), Calls(), NO_TLS)
     try:
-        yield lane
+        yield connection
     finally:
-        await lane.aclose()
+        await connection.aclose()
 
 
 async def deleting(behaviour: Behaviour, *, timeout: float = TIMEOUT) -> tuple[SendAnswer, Server]:  # noqa: ASYNC109
-    async with serving(behaviour) as server, a_lane(server.url, timeout=timeout) as lane:
-        return await lane.delete("documents", REQUEST_ID), server
+    async with serving(behaviour) as server, opened(server.url, timeout=timeout) as connection:
+        return await connection.delete("documents", REQUEST_ID), server
 
 
 async def listing(behaviour: Behaviour, *, timeout: float = TIMEOUT) -> LookUpAnswer:  # noqa: ASYNC109
-    async with serving(behaviour) as server, a_lane(server.url, timeout=timeout) as lane:
-        return await lane.listing()
+    async with serving(behaviour) as server, opened(server.url, timeout=timeout) as connection:
+        return await connection.listing()
 
 
 async def polling(behaviour: Behaviour, *, timeout: float = TIMEOUT) -> PollAnswer:  # noqa: ASYNC109
-    async with serving(behaviour) as server, a_lane(server.url, timeout=timeout) as lane:
-        return await lane.job("documents", "job-1")
+    async with serving(behaviour) as server, opened(server.url, timeout=timeout) as connection:
+        return await connection.job("documents", "job-1")
 
 
 def failure(words: str) -> dict[str, str]:
@@ -189,15 +196,15 @@ async def test_rule_4_half_an_answer_is_unclear(behaviour: Behaviour, expected: 
     assert not actual.settled
 
 
-async def silence(connection: Connection, _: Received) -> None:
-    await connection.reader.read()
+async def silence(peer: Peer, _: Received) -> None:
+    await peer.reader.read()
 
 
-async def trickle(connection: Connection, _: Received) -> None:
+async def trickle(peer: Peer, _: Received) -> None:
     """A byte every now and then: no single read ever times out."""
-    await connection.say(b"HTTP/1.1 202 Accepted\r\nContent-Length: 9000\r\n\r\n")
-    while not connection.writer.is_closing():
-        await connection.say(b" ")
+    await peer.say(b"HTTP/1.1 202 Accepted\r\nContent-Length: 9000\r\n\r\n")
+    while not peer.writer.is_closing():
+        await peer.say(b" ")
         await asyncio.sleep(SHORT / 20)
 
 
@@ -215,8 +222,8 @@ async def test_rule_4_no_answer_in_time_is_unclear(behaviour: Behaviour) -> None
 async def test_rule_4_a_closed_port_is_surely_not_sent() -> None:
     async with serving(drop) as server:
         url = server.url
-    async with a_lane(url) as lane:
-        actual = await lane.delete("documents", REQUEST_ID)
+    async with opened(url) as connection:
+        actual = await connection.delete("documents", REQUEST_ID)
 
     assert isinstance(actual, NotSent)
     assert actual.error.startswith("ConnectError")
@@ -224,28 +231,28 @@ async def test_rule_4_a_closed_port_is_surely_not_sent() -> None:
 
 async def test_rule_3_a_delete_that_can_no_longer_leave_in_time_is_surely_not_sent() -> None:
     clock = Clock()
-    async with serving(drop) as server, a_lane(server.url, clock=clock) as lane:
-        actual = await lane.delete("documents", REQUEST_ID, leave_by=clock.ticks())
+    async with serving(drop) as server, opened(server.url, clock=clock) as connection:
+        actual = await connection.delete("documents", REQUEST_ID, leave_by=clock.ticks())
 
     assert isinstance(actual, NotSent)
     assert server.received == []
 
 
 async def test_rule_4_a_host_without_an_address_is_surely_not_sent() -> None:
-    async with a_lane("http://nowhere.invalid") as lane:
-        assert isinstance(await lane.delete("documents", REQUEST_ID), NotSent)
+    async with opened("http://nowhere.invalid") as connection:
+        assert isinstance(await connection.delete("documents", REQUEST_ID), NotSent)
 
 
 async def test_rule_4_cancelled_means_cancelled() -> None:
     """The caller then knows nothing, which is what rule 5 is for."""
     arrived = asyncio.Event()
 
-    async def hang(connection: Connection, _: Received) -> None:
+    async def hang(peer: Peer, _: Received) -> None:
         arrived.set()
-        await connection.reader.read()
+        await peer.reader.read()
 
-    async with serving(hang) as server, a_lane(server.url) as lane:
-        sending = asyncio.create_task(lane.delete("documents", REQUEST_ID))
+    async with serving(hang) as server, opened(server.url) as connection:
+        sending = asyncio.create_task(connection.delete("documents", REQUEST_ID))
         await arrived.wait()
         sending.cancel()
         with pytest.raises(asyncio.CancelledError):
@@ -330,7 +337,7 @@ REDIRECT = answer(307, None, Location="/namespaces/documents")
         pytest.param(reset, id="resets"),
         pytest.param(then_drop(b"HTTP/1.1 202 Accepted\r\nContent-Le"), id="half-answers"),
         pytest.param(then_drop(answer(503, failure("try again"), Retry_After="0")), id="asks-to-try-again"),
-        pytest.param(always(answer(408, None, Connection="close")), id="timed-out"),
+        pytest.param(always(answer(408, None, Peer="close")), id="timed-out"),
         pytest.param(always(REDIRECT), id="redirects"),
         pytest.param(always(answer(303, None, Location="/elsewhere")), id="redirects-with-another-method"),
         pytest.param(
@@ -346,16 +353,16 @@ async def test_rule_3_exactly_one_delete_leaves(behaviour: Behaviour, *, warm: b
     once by hand with aiohttp 3.14.5 and this server: dropped 2 DELETEs, reset 2, half a head 2, redirect 10.
     """
 
-    async def behave(connection: Connection, request: Received) -> None:
+    async def behave(peer: Peer, request: Received) -> None:
         if request.method == "DELETE":
-            await behaviour(connection, request)
+            await behaviour(peer, request)
         else:
-            await connection.say(answer(200, {"namespaces": []}))
+            await peer.say(answer(200, {"namespaces": []}))
 
-    async with serving(behave) as server, a_lane(server.url) as lane:
+    async with serving(behave) as server, opened(server.url) as connection:
         if warm:
-            await lane.listing()
-        await lane.delete("documents", REQUEST_ID)
+            await connection.listing()
+        await connection.delete("documents", REQUEST_ID)
 
         assert len(server.deletes) == 1
         assert len(server.received) == 1 + warm
@@ -367,16 +374,19 @@ async def test_rule_5_a_delete_that_was_given_up_is_not_delivered_any_more(*, ca
     arrived, over = asyncio.Event(), asyncio.Event()
     ends: list[bytes | ConnectionResetError] = []
 
-    async def hang(connection: Connection, _: Received) -> None:
+    async def hang(peer: Peer, _: Received) -> None:
         arrived.set()
         try:
-            ends.append(await connection.reader.read())
+            ends.append(await peer.reader.read())
         except ConnectionResetError as error:
             ends.append(error)
         over.set()
 
-    async with serving(hang) as server, a_lane(server.url, timeout=30.0 if cancelled else SHORT) as lane:
-        sending = asyncio.create_task(lane.delete("documents", REQUEST_ID))
+    async with (
+        serving(hang) as server,
+        opened(server.url, timeout=30.0 if cancelled else SHORT) as connection,
+    ):
+        sending = asyncio.create_task(connection.delete("documents", REQUEST_ID))
         await arrived.wait()
         if cancelled:
             sending.cancel()
@@ -390,18 +400,18 @@ async def test_rule_5_a_delete_that_was_given_up_is_not_delivered_any_more(*, ca
 async def test_rule_3_a_connection_that_died_meanwhile_costs_no_second_delete() -> None:
     """The server closes the idle connection; the DELETE leaves on a new one, once."""
 
-    async def behave(connection: Connection, request: Received) -> None:
+    async def behave(peer: Peer, request: Received) -> None:
         if request.method == "GET":
-            await connection.say(answer(200, {"namespaces": []}))
-            connection.drop()
+            await peer.say(answer(200, {"namespaces": []}))
+            peer.drop()
         else:
-            await connection.say(answer(202, DELETED))
+            await peer.say(answer(202, DELETED))
 
-    async with serving(behave) as server, a_lane(server.url) as lane:
-        await lane.listing()
+    async with serving(behave) as server, opened(server.url) as connection:
+        await connection.listing()
         await server.until_idle()
 
-        assert await lane.delete("documents", REQUEST_ID) == Accepted("job-1")
+        assert await connection.delete("documents", REQUEST_ID) == Accepted("job-1")
         assert len(server.deletes) == 1
         assert server.connections == 2
 
@@ -429,16 +439,16 @@ HOSTILE_NAMES = [
 
 @pytest.mark.parametrize("name", [pytest.param(name, id=ascii(name)[:20]) for name in HOSTILE_NAMES])
 async def test_rule_13_a_hostile_name_never_reaches_the_wire(name: str) -> None:
-    async with serving(always(answer(202, DELETED))) as server, a_lane(server.url) as lane:
-        assert isinstance(await lane.delete(name, REQUEST_ID), NotSent)
-        assert isinstance(await lane.job(name, "job-1"), Unavailable)
+    async with serving(always(answer(202, DELETED))) as server, opened(server.url) as connection:
+        assert isinstance(await connection.delete(name, REQUEST_ID), NotSent)
+        assert isinstance(await connection.job(name, "job-1"), Unavailable)
         assert server.received == []
 
 
 @pytest.mark.parametrize("job_id", ["..", ".", "", "a/b", "%2e%2e", "a\n", "a b", "ä", "a" * 129])
 async def test_rule_13_a_hostile_job_id_never_reaches_the_wire(job_id: str) -> None:
-    async with serving(always(answer(200, {}))) as server, a_lane(server.url) as lane:
-        assert isinstance(await lane.job("documents", job_id), Unavailable)
+    async with serving(always(answer(200, {}))) as server, opened(server.url) as connection:
+        assert isinstance(await connection.job("documents", job_id), Unavailable)
         assert server.received == []
 
 
@@ -452,18 +462,18 @@ async def test_rule_13_a_hostile_job_id_never_reaches_the_wire(job_id: str) -> N
     ],
 )
 async def test_a_base_url_may_have_a_path(prefix: str, expected: str) -> None:
-    async with serving(always(answer(202, DELETED))) as server, a_lane(server.url + prefix) as lane:
-        await lane.delete("documents", REQUEST_ID)
+    async with serving(always(answer(202, DELETED))) as server, opened(server.url + prefix) as connection:
+        await connection.delete("documents", REQUEST_ID)
 
         assert [request.target for request in server.received] == [expected]
 
 
 @pytest.mark.parametrize("prefix", ["/?x=1", "/a?x=1", "?x=1"])
 async def test_rule_13_a_base_url_with_a_query_sends_nothing(prefix: str) -> None:
-    async with serving(always(answer(202, DELETED))) as server, a_lane(server.url + prefix) as lane:
-        assert isinstance(await lane.delete("documents", REQUEST_ID), NotSent)
-        assert isinstance(await lane.listing(), Unavailable)
-        assert isinstance(await lane.job("documents", "job-1"), Unavailable)
+    async with serving(always(answer(202, DELETED))) as server, opened(server.url + prefix) as connection:
+        assert isinstance(await connection.delete("documents", REQUEST_ID), NotSent)
+        assert isinstance(await connection.listing(), Unavailable)
+        assert isinstance(await connection.job("documents", "job-1"), Unavailable)
         assert server.received == []
 
 
@@ -712,8 +722,8 @@ async def test_rule_13_nor_does_a_broken_one(behaviour: Behaviour) -> None:
 
 
 async def test_the_poll_names_namespace_and_job() -> None:
-    async with serving(always(answer(200, REPORT))) as server, a_lane(server.url) as lane:
-        await lane.job("documents", "job-1")
+    async with serving(always(answer(200, REPORT))) as server, opened(server.url) as connection:
+        await connection.job("documents", "job-1")
 
         (request,) = server.received
         assert (request.method, request.target) == ("GET", "/namespaces/documents/delete-jobs/job-1")
@@ -726,8 +736,8 @@ async def test_the_date_of_an_answer_teaches_the_clock() -> None:
     clock = Clock(monotonic=lambda: 100.0)
     clock.cluster.observe("Mon, 23 Nov 2026 12:00:00 GMT", 100.0, 100.0)
     behaviour = always(answer(200, listed(), Date="Mon, 23 Nov 2026 13:00:00 GMT"))
-    async with serving(behaviour) as server, a_lane(server.url, clock=clock) as lane:
-        found = await lane.listing()
+    async with serving(behaviour) as server, opened(server.url, clock=clock) as connection:
+        found = await connection.listing()
 
     assert found == Listing({}, skew=timedelta(hours=-1))
 
@@ -738,9 +748,9 @@ async def test_without_a_readable_date_clocks_are_taken_as_equal(headers: dict[s
     clock.cluster.observe("Mon, 23 Nov 2026 12:00:00 GMT", 100.0, 100.0)
     async with (
         serving(always(answer(200, listed(), **headers))) as server,
-        a_lane(server.url, clock=clock) as lane,
+        opened(server.url, clock=clock) as connection,
     ):
-        found = await lane.listing()
+        found = await connection.listing()
 
     assert found == Listing({}, skew=timedelta())
 
@@ -748,18 +758,18 @@ async def test_without_a_readable_date_clocks_are_taken_as_equal(headers: dict[s
 async def test_each_call_is_observed() -> None:
     calls = Calls()
 
-    async def behave(connection: Connection, request: Received) -> None:
+    async def behave(peer: Peer, request: Received) -> None:
         if request.method == "DELETE":
-            connection.drop()
+            peer.drop()
         else:
-            await connection.say(answer(503))
+            await peer.say(answer(503))
 
     async with serving(behave) as server:
-        lane = Lane(httpx.URL(server.url), TIMEOUT, Clock(), calls, NO_TLS)
-        await lane.listing()
-        await lane.job("documents", "job-1")
-        await lane.delete("documents", REQUEST_ID)
-        await lane.aclose()
+        connection = Connection(httpx.URL(server.url), TIMEOUT, Clock(), calls, NO_TLS)
+        await connection.listing()
+        await connection.job("documents", "job-1")
+        await connection.delete("documents", REQUEST_ID)
+        await connection.aclose()
 
     assert calls.seen == [("list", "503"), ("job", "503"), ("delete", "RemoteProtocolError")]
 
@@ -776,7 +786,7 @@ class Gate:
     most: int = 0
     asked: int = 0
 
-    async def __call__(self, connection: Connection, _: Received) -> None:
+    async def __call__(self, peer: Peer, _: Received) -> None:
         self.asked += 1
         self.at_once += 1
         self.most = max(self.most, self.at_once)
@@ -784,7 +794,7 @@ class Gate:
         await self.waiting.put(release)
         await release.wait()
         self.at_once -= 1
-        await connection.say(answer(200, listed({"namespace_name": f"listing-{number}"})))
+        await peer.say(answer(200, listed({"namespace_name": f"listing-{number}"})))
 
 
 @asynccontextmanager
@@ -870,8 +880,8 @@ async def test_a_listing_nobody_waits_for_any_more_blocks_nothing() -> None:
 async def test_a_failed_look_up_is_an_answer_and_the_next_one_is_new() -> None:
     answers = iter([answer(503), answer(200, listed())])
 
-    async def behave(connection: Connection, _: Received) -> None:
-        await connection.say(next(answers))
+    async def behave(peer: Peer, _: Received) -> None:
+        await peer.say(next(answers))
 
     async with a_moorcheh(behave) as moorcheh:
         _, first, _ = await moorcheh.look_up()
@@ -893,7 +903,7 @@ async def test_closing_ends_what_is_under_way() -> None:
     assert all(isinstance(result, asyncio.CancelledError) for result in results)
 
 
-async def test_sixteen_lanes_and_the_look_up_has_one_of_its_own() -> None:
+async def test_sixteen_connections_and_the_look_up_has_one_of_its_own() -> None:
     async with a_moorcheh(always(answer(200, listed()))) as moorcheh:
         held = [await moorcheh.acquire() for _ in range(16)]
         more = asyncio.create_task(moorcheh.acquire())
@@ -904,7 +914,7 @@ async def test_sixteen_lanes_and_the_look_up_has_one_of_its_own() -> None:
         assert await more is held[0]
 
 
-async def test_a_polls_lane_is_given_back_whatever_happens() -> None:
+async def test_a_polls_connection_is_given_back_whatever_happens() -> None:
     async with a_moorcheh(drop) as moorcheh:
         answers = [type(await moorcheh.job("documents", "job-1")) for _ in range(20)]
         cut_off = [asyncio.create_task(moorcheh.job("documents", "job-1")) for _ in range(20)]
@@ -935,7 +945,7 @@ def test_a_text_without_a_ca_never_means_the_usual_ones(text: str) -> None:
         Moorcheh.at("https://moorcheh", TIMEOUT, Clock(), authorities=text)
 
 
-async def test_one_that_retires_gives_a_lane_to_everyone_who_waits_for_it() -> None:
+async def test_one_that_retires_gives_a_connection_to_everyone_who_waits_for_it() -> None:
     async with serving(always(answer(202, DELETED))) as server:
         moorcheh = a_narrow_moorcheh(server)
         held = await moorcheh.acquire()
@@ -945,9 +955,9 @@ async def test_one_that_retires_gives_a_lane_to_everyone_who_waits_for_it() -> N
         await asyncio.sleep(0)
         moorcheh.release(held)
         # Before the one that was woken has its turn: asyncio's queue then puts it behind all others.
-        lane = await moorcheh.acquire()
+        connection = await moorcheh.acquire()
         await asyncio.sleep(0)
-        moorcheh.release(lane)
+        moorcheh.release(connection)
 
         while waiting:
             done, waiting = await asyncio.wait(waiting, timeout=TIMEOUT, return_when=asyncio.FIRST_COMPLETED)
@@ -975,7 +985,7 @@ async def test_one_that_retires_waits_for_polls_and_look_ups_and_for_nobody_who_
         for release in gates:
             assert not retiring.done()
             release.set()
-        (await gate.waiting.get()).set()  # the poll that had to wait for the one lane
+        (await gate.waiting.get()).set()  # the poll that had to wait for the one connection
         await asyncio.wait_for(retiring, TIMEOUT)
 
         assert isinstance((await look)[1], Listing)
@@ -985,4 +995,4 @@ async def test_one_that_retires_waits_for_polls_and_look_ups_and_for_nobody_who_
 
 def a_narrow_moorcheh(server: Server) -> Moorcheh:
     clock = Clock()
-    return Moorcheh(lambda: Lane(httpx.URL(server.url), TIMEOUT, clock, Calls(), NO_TLS), clock, 1, 1)
+    return Moorcheh(lambda: Connection(httpx.URL(server.url), TIMEOUT, clock, Calls(), NO_TLS), clock, 1, 1)

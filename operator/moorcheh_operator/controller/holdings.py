@@ -6,9 +6,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from moorcheh_operator.clock import Clock
-from moorcheh_operator.moorcheh.client import Lane, Moorcheh
+from moorcheh_operator.moorcheh.client import Moorcheh
+from moorcheh_operator.moorcheh.connection import Connection
 
-from .connections import Connection
+from .live_servers import LiveServer
 from .slots import Seniority
 
 
@@ -16,7 +17,7 @@ from .slots import Seniority
 class Held:
     """A connection for a DELETE, from before the look-up to the answer, and whose it is."""
 
-    lane: Lane
+    connection: Connection
     moorcheh: Moorcheh
     since: float  # ticks
 
@@ -25,10 +26,10 @@ class Holdings:
     def __init__(self, seniority: Seniority, clock: Clock) -> None:
         self._seniority = seniority
         self._clock = clock
-        self.server: Connection | None = None  # None: there is none for it
+        self.server: LiveServer | None = None  # None: there is none for it
         self.held: Held | None = None
 
-    def move(self, server: Connection | None) -> bool:
+    def move(self, server: LiveServer | None) -> bool:
         """False: it is there already. Its slot, or its place in the queue for one, is given up."""
         if server is self.server:
             return False
@@ -56,5 +57,5 @@ class Holdings:
     def let_go(self) -> None:
         """The connection, if there is one."""
         if self.held is not None:
-            self.held.moorcheh.release(self.held.lane)
+            self.held.moorcheh.release(self.held.connection)
             self.held = None

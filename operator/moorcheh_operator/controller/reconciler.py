@@ -29,9 +29,9 @@ from moorcheh_operator.lifecycle.ownership import follows_job
 from moorcheh_operator.lifecycle.placement import place, url_of
 from moorcheh_operator.metrics import Metrics
 
-from .connections import Connection, Connections
 from .events import Events
 from .expirations import Expirations
+from .live_servers import LiveServer, LiveServers
 from .relist import RELIST_SECONDS, Relist
 from .reporting import Reporter
 from .shared import Shared
@@ -48,7 +48,7 @@ class Reconciler:
     def __init__(
         self,
         cluster: Cluster,
-        connections: Connections,
+        servers: LiveServers,
         clock: Clock,
         namespaces: tuple[str, ...],
         metrics: Metrics,
@@ -57,18 +57,18 @@ class Reconciler:
     ) -> None:
         """`own_namespace`: the operator's, for servers that take requests from there alone."""
         self._cluster = cluster
-        self._connections = connections
+        self._servers = servers
         self._clock = clock
         self._metrics = metrics
         self._started = clock.ticks()
         self._labels = Labels(cluster, clock)
         self._targets = Targets(
-            self._wake, lambda: clock.now().time, lambda request: place(request, connections.servers)
+            self._wake, lambda: clock.now().time, lambda request: place(request, servers.defined)
         )
         self._events = Events(cluster)
         self._shared = Shared(
             cluster,
-            connections,
+            servers,
             clock,
             self._labels,
             self._targets,
@@ -120,9 +120,9 @@ class Reconciler:
             if not (request.spec.suspend or request.withdrawn or request.status.phase in ENDED)
         ]
         self._metrics.oldest.set(max(ages, default=0.0))
-        limits = [connection.slots.limit for connection in self._connections.all]
+        limits = [server.slots.limit for server in self._servers.all]
         self._metrics.job_slots.set(sum(limits) if all(limits) else 0)
-        self._metrics.job_slots_used.set(sum(each.slots.used for each in self._connections.all))
+        self._metrics.job_slots_used.set(sum(each.slots.used for each in self._servers.all))
         self._metrics.leader.set(self._shared.leads())
         age = self.list_age
         self._metrics.list_age.set(self._clock.ticks() - self._started if age is None else age)
@@ -202,15 +202,15 @@ class Reconciler:
         return self._shared.leads() and not self._shared.stopping and self._shared.listed
 
     def _is_wanted(self, server: str, name: str) -> bool:
-        return self._targets.is_wanted((url_of(server, self._connections.servers), name))
+        return self._targets.is_wanted((url_of(server, self._servers.defined), name))
 
-    def _servers_in_use(self) -> list[Connection]:
+    def _servers_in_use(self) -> list[LiveServer]:
         """Also of those whose tasks have not begun."""
         tasks = self._tasks.values()
         urls = {url for task in tasks if (url := seen_at(task.request)) is not None}
         return [
             *(task.server for task in tasks if task.server is not None),
-            *(server for url in urls if (server := self._connections.at(url)) is not None),
+            *(server for url in urls if (server := self._servers.at(url)) is not None),
         ]
 
     def _listed(self, started: float) -> None:
@@ -218,7 +218,7 @@ class Reconciler:
             logger.info("first list complete: %d requests are unfinished", len(self._tasks))
         self._targets.forget_ends(self._clock.now().time - ENDS_KEPT)
         self._labels.forget(started)
-        self._connections.leave(self._servers_in_use())
+        self._servers.leave(self._servers_in_use())
         self._left = {uid: left for uid, left in self._left.items() if left[1] > started - RELIST_SECONDS}
         self._shared.listed = True
         for task in self._tasks.values():

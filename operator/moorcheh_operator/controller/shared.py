@@ -13,7 +13,7 @@ from moorcheh_operator.lifecycle import placement
 from moorcheh_operator.lifecycle.access import Access, access
 from moorcheh_operator.lifecycle.placement import Place
 
-from .connections import Connections
+from .live_servers import LiveServers
 from .reporting import Reporter
 from .targets import Targets
 
@@ -21,7 +21,7 @@ from .targets import Targets
 @dataclass(slots=True, eq=False)
 class Shared:
     cluster: Cluster
-    connections: Connections
+    servers: LiveServers
     clock: Clock
     labels: Labels
     targets: Targets
@@ -32,9 +32,9 @@ class Shared:
     stopping: bool = False  # nothing more is claimed; what was sent is recorded
 
     def place(self, request: Request) -> Place:
-        return placement.place(request, self.connections.servers)
+        return placement.place(request, self.servers.defined)
 
     def access(self, request: Request) -> Access:
         """By what the servers file says now."""
-        named = self.connections.servers.get(request.spec.server)
+        named = self.servers.defined.get(request.spec.server)
         return access(request, named, self.own_namespace, self.labels.of(request.namespace))

@@ -45,10 +45,10 @@ from moorcheh_operator.lifecycle.steps import (
 )
 from moorcheh_operator.lifecycle.submitting import SEND_WINDOW, claim, own_send
 from moorcheh_operator.moorcheh.answers import NotSent, PollAnswer, SendAnswer, Unavailable
-from moorcheh_operator.moorcheh.client import Lane
+from moorcheh_operator.moorcheh.connection import Connection
 
-from .connections import Connection
 from .holdings import Holdings
+from .live_servers import LiveServer
 from .relist import CRASH_SECONDS, RELIST_SECONDS
 from .shared import Shared
 from .stored import StoredRequest
@@ -81,7 +81,7 @@ class RequestTask:
         return self._stored.request
 
     @property
-    def server(self) -> Connection | None:
+    def server(self) -> LiveServer | None:
         return self._holdings.server
 
     def adopt(self, request: Request) -> None:
@@ -120,7 +120,7 @@ class RequestTask:
 
     async def _advance(self) -> bool:
         """One step. False: the task is over."""
-        if self._holdings.held is None and needs_labels(self.request, self._shared.connections.servers):
+        if self._holdings.held is None and needs_labels(self.request, self._shared.servers.defined):
             await self._shared.labels.refresh(self.request.namespace)
         step, now = self._decide()
         if not isinstance(step, Claim):
@@ -188,14 +188,14 @@ class RequestTask:
             if held is None or self._target_since is None
             else max(held.since, self._target_since),
         )
-        limits = self.server.limits if self.server else self._shared.connections.default_limits
+        limits = self.server.limits if self.server else self._shared.servers.default_limits
         return next_step(request, self.facts, now, limits), now
 
     def _place_anew(self, ticks: float) -> None:
         """By what the servers file says now. What was seen at another server counts for nothing."""
-        connections = self._shared.connections
-        url = working_at(self.request, self.facts, connections.servers)
-        if self._holdings.move(None if url is None else connections.at(url)):
+        servers = self._shared.servers
+        url = working_at(self.request, self.facts, servers.defined)
+        if self._holdings.move(None if url is None else servers.at(url)):
             # Its place in the old one's queue is gone, and nobody would wake it for a free slot.
             self.facts = dataclasses.replace(self.facts, slots_full=False)
         there = self._shared.place(self.request)
@@ -290,19 +290,19 @@ class RequestTask:
             # A machine that slept: the look-up was judged by a clock that had stood still (rule 8).
             sent = NotSent("the clocks moved between the look-up and the claim")
         else:
-            sent = await self._send_delete(held.lane, attempt_id, now)
+            sent = await self._send_delete(held.connection, attempt_id, now)
         self.facts = after_send(self.facts, Sent(attempt_id, sent, self._clock.ticks(), before))
 
     def _set_claiming(self, *, claiming: bool) -> None:
         self.facts = dataclasses.replace(self.facts, claiming=claiming)
         self._shared.targets.update(self)
 
-    async def _send_delete(self, lane: Lane, attempt_id: str, claimed: Now) -> SendAnswer:
+    async def _send_delete(self, connection: Connection, attempt_id: str, claimed: Now) -> SendAnswer:
         request = self.request
         started = self._clock.ticks()
         leave_by = claimed.ticks + SEND_WINDOW
-        answer = await lane.delete(request.spec.namespace_name, f"{request.uid}/{attempt_id}", leave_by)
-        self._shared.reporter.deleted(request, answer, lane.last_code, self._clock.ticks() - started)
+        answer = await connection.delete(request.spec.namespace_name, f"{request.uid}/{attempt_id}", leave_by)
+        self._shared.reporter.deleted(request, answer, connection.last_code, self._clock.ticks() - started)
         return answer
 
     # The object

@@ -18,7 +18,7 @@ from moorcheh_operator.clock import Clock
 from moorcheh_operator.cluster import kubeconfig
 from moorcheh_operator.cluster.client import Cluster, ClusterError
 from moorcheh_operator.cluster.leader_election import Elector
-from moorcheh_operator.controller.connections import Connections
+from moorcheh_operator.controller.live_servers import LiveServers
 from moorcheh_operator.controller.reconciler import Reconciler
 from moorcheh_operator.metrics import Metrics
 from moorcheh_operator.moorcheh.client import Moorcheh
@@ -43,9 +43,9 @@ async def serve(settings: Settings) -> None:
     """Until SIGTERM or SIGINT. Raises `CannotStartError` where there is no use in going on."""
     clock, metrics = Clock(), Metrics()
     async with AsyncExitStack() as stack:
-        connections = Connections(clock, settings.defaults, functools.partial(_client, metrics))
-        stack.push_async_callback(connections.aclose)
-        file = _first_servers(settings, connections)
+        servers = LiveServers(clock, settings.defaults, functools.partial(_client, metrics))
+        stack.push_async_callback(servers.aclose)
+        file = _first_servers(settings, servers)
         try:
             configuration = await kubeconfig.load()
             cluster = Cluster(configuration, clock, metrics.count_api_call)
@@ -59,7 +59,7 @@ async def serve(settings: Settings) -> None:
         elector = _elector(settings, lease_cluster, clock)
         reconciler = Reconciler(
             cluster,
-            connections,
+            servers,
             clock,
             settings.watch_namespaces,
             metrics,
@@ -78,30 +78,30 @@ async def serve(settings: Settings) -> None:
             host, port = settings.http_address
             raise CannotStartError(f"--http-address {host}:{port} can't be served: {error}") from error
         stack.push_async_callback(probes.stop)
-        shown = ", ".join(f"{each.name} at {each.url}" for each in connections.servers.definitions)
+        shown = ", ".join(f"{each.name} at {each.url}" for each in servers.defined.definitions)
         logger.info("moorcheh-operator %s serves %s", __version__, shown)
 
         def changed(loaded: Loaded) -> None:
-            connections.apply(loaded.servers, loaded.authorities)
+            servers.apply(loaded.servers, loaded.authorities)
             reconciler.servers_changed()
 
         if file is not None:
             reread = asyncio.create_task(file.watch(changed, metrics.servers_file_good.set), name="servers")
             stack.callback(reread.cancel)
-        await _run_kopf(configuration, settings, connections, reconciler, elector)
+        await _run_kopf(configuration, settings, servers, reconciler, elector)
 
 
-def _first_servers(settings: Settings, connections: Connections) -> ServersFile | None:
+def _first_servers(settings: Settings, servers: LiveServers) -> ServersFile | None:
     """None: there is no file, and the one server stays what it is."""
     if settings.servers_file is None:
         try:
-            connections.apply(single(settings.moorcheh_base_url or ""))
+            servers.apply(single(settings.moorcheh_base_url or ""))
         except ValueError as error:
             raise CannotStartError(f"--moorcheh-base-url: {error}") from error
         return None
     file = ServersFile(settings.servers_file)
     try:
-        file.look(lambda loaded: connections.apply(loaded.servers, loaded.authorities))
+        file.look(lambda loaded: servers.apply(loaded.servers, loaded.authorities))
     except ServersError as error:
         raise CannotStartError(f"--servers-file {settings.servers_file}: {error}") from error
     return file
@@ -138,7 +138,7 @@ def _elector(settings: Settings, cluster: Cluster, clock: Clock) -> Elector | No
 async def _run_kopf(
     configuration: client.Configuration,
     settings: Settings,
-    connections: Connections,
+    servers: LiveServers,
     reconciler: Reconciler,
     elector: Elector | None,
 ) -> None:
@@ -153,7 +153,7 @@ async def _run_kopf(
 
     async def stop() -> None:
         logger.info("stopping: answers under way are recorded first")
-        await reconciler.drain(connections.longest_timeout + DRAIN_EXTRA)
+        await reconciler.drain(servers.longest_timeout + DRAIN_EXTRA)
         for task in election:
             task.cancel()
         await asyncio.gather(*election, return_exceptions=True)

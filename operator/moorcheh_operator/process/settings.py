@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-from moorcheh_operator.controller.connections import Defaults
+from moorcheh_operator.controller.live_servers import Defaults
 
 
 class LeaderElection(StrEnum):

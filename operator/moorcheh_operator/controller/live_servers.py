@@ -44,7 +44,7 @@ class _Client:
 
 
 @dataclass(slots=True, eq=False)
-class Connection:
+class LiveServer:
     url: str
     moorcheh: Moorcheh
     clock: Clock
@@ -54,17 +54,17 @@ class Connection:
     listed: bool = True  # the servers file names it
 
 
-class Connections:
+class LiveServers:
     def __init__(self, clock: Clock, defaults: Defaults, make: Make) -> None:
-        self.servers = Servers()
+        self.defined = Servers()
         self._clock = clock
         self._defaults = defaults
         self._make = make
-        self._by_url: dict[str, Connection] = {}
+        self._by_url: dict[str, LiveServer] = {}
         self._leaving: set[asyncio.Task[None]] = set()
 
     @property
-    def all(self) -> Collection[Connection]:
+    def all(self) -> Collection[LiveServer]:
         return self._by_url.values()
 
     @property
@@ -75,7 +75,7 @@ class Connections:
     def longest_timeout(self) -> float:
         return max((each.limits.request_timeout for each in self.all), default=self._defaults.timeout)
 
-    def at(self, url: str) -> Connection | None:
+    def at(self, url: str) -> LiveServer | None:
         return self._by_url.get(url)
 
     def apply(self, servers: Servers, authorities: Mapping[str, str] | None = None) -> None:
@@ -89,14 +89,14 @@ class Connections:
         ]
         for each, client in zip(servers.definitions, clients, strict=True):
             self._apply(each, client)
-        self.servers = servers
+        self.defined = servers
         urls = {each.url for each in servers.definitions}
-        for url, connection in self._by_url.items():
-            if connection.listed and url not in urls:
+        for url, server in self._by_url.items():
+            if server.listed and url not in urls:
                 logger.warning(
                     "%s is no server any more; what is under way there is followed to its end", url
                 )
-            connection.listed = url in urls
+            server.listed = url in urls
 
     def _client(self, definition: Definition, pem: str | None) -> _Client:
         timeout = definition.timeout if definition.timeout is not None else self._defaults.timeout
@@ -112,7 +112,7 @@ class Connections:
         jobs = self._defaults.max_running_jobs if jobs is None else jobs
         known = self._by_url.get(definition.url)
         if known is None:
-            self._by_url[definition.url] = Connection(
+            self._by_url[definition.url] = LiveServer(
                 definition.url,
                 client.moorcheh,
                 client.clock,
@@ -128,12 +128,12 @@ class Connections:
             known.limits = Limits(max(client.timeout, known.limits.request_timeout), self._defaults.verify)
         known.slots.resize(jobs)
 
-    def leave(self, in_use: Collection[Connection]) -> None:
+    def leave(self, in_use: Collection[LiveServer]) -> None:
         """Close those that are neither in the file nor in use."""
-        for connection in [each for each in self.all if not each.listed and each not in in_use]:
-            logger.info("nothing is under way at %s any more; it is left", connection.url)
-            del self._by_url[connection.url]
-            self._retire(connection.moorcheh)
+        for server in [each for each in self.all if not each.listed and each not in in_use]:
+            logger.info("nothing is under way at %s any more; it is left", server.url)
+            del self._by_url[server.url]
+            self._retire(server.moorcheh)
 
     def _retire(self, moorcheh: Moorcheh) -> None:
         task = asyncio.create_task(moorcheh.retire(), name="a server is left")
@@ -144,5 +144,5 @@ class Connections:
         for task in list(self._leaving):
             task.cancel()
         await asyncio.gather(*self._leaving, return_exceptions=True)
-        for connection in self.all:
-            await connection.moorcheh.aclose()
+        for server in self.all:
+            await server.moorcheh.aclose()

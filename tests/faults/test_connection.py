@@ -1,4 +1,4 @@
-"""A lane is one connection: one that a call leaves behind unusable fails every call after it, for good.
+"""A connection is one connection: one that a call leaves behind unusable fails every call after it, for good.
 
 Found by row 19: after a freeze two requests stayed `PollFailing` for ever, and DELETEs that were claimed
 never left. A call that is cut off while httpcore gives its connection back leaves it "active", and the pool,
@@ -21,8 +21,8 @@ import pytest
 
 from moorcheh_operator.clock import Clock
 from moorcheh_operator.moorcheh.answers import Accepted, Listing, Unavailable, Unclear
-from moorcheh_operator.moorcheh.client import Lane
-from tests.unit.servers import Connection, Received, Server, answer, serving
+from moorcheh_operator.moorcheh.connection import Connection
+from tests.unit.servers import Peer, Received, Server, answer, serving
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -55,34 +55,34 @@ class StandsStill(httpx.AsyncBaseTransport):
 
 
 @asynccontextmanager
-async def a_lane_that_is_cut_off(at: int) -> AsyncIterator[tuple[Lane, Server]]:
+async def a_connection_that_is_cut_off(at: int) -> AsyncIterator[tuple[Connection, Server]]:
     """When the n-th answer has come, the process stands still until the call's time is over."""
 
-    async def behave(connection: Connection, request: Received) -> None:
-        await connection.say(ANSWERS[request.method])
+    async def behave(peer: Peer, request: Received) -> None:
+        await peer.say(ANSWERS[request.method])
 
     async with serving(behave) as server:
         tls = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-        lane = Lane(httpx.URL(server.url), TIMEOUT, Clock(), lambda *_: None, tls)
-        lane._transport = StandsStill(lane._transport, at)  # noqa: SLF001 - a moment within the library
-        yield lane, server
-        await lane.aclose()
+        connection = Connection(httpx.URL(server.url), TIMEOUT, Clock(), lambda *_: None, tls)
+        connection._transport = StandsStill(connection._transport, at)  # noqa: SLF001 - a moment within the library
+        yield connection, server
+        await connection.aclose()
 
 
 @pytest.mark.parametrize("at", [1, 2], ids=["new connection", "used connection"])
-async def test_a_lane_that_was_cut_off_while_its_call_ended_still_works(at: int) -> None:
+async def test_a_connection_that_was_cut_off_while_its_call_ended_still_works(at: int) -> None:
     """The look-up would otherwise fail until the operator is started again."""
-    async with a_lane_that_is_cut_off(at) as (lane, _):
-        answers = [type(await lane.listing()) for _ in range(at + 3)]
+    async with a_connection_that_is_cut_off(at) as (connection, _):
+        answers = [type(await connection.listing()) for _ in range(at + 3)]
 
         assert answers == [Listing] * (at - 1) + [Unavailable] + [Listing] * 3
 
 
 async def test_a_delete_that_was_cut_off_left_once_and_the_next_one_leaves_too() -> None:
     """The first one's outcome is unclear, the second one's is not."""
-    async with a_lane_that_is_cut_off(1) as (lane, server):
-        first = await lane.delete("docs", "uid/attempt-1")
-        second = await lane.delete("docs", "uid/attempt-2")
+    async with a_connection_that_is_cut_off(1) as (connection, server):
+        first = await connection.delete("docs", "uid/attempt-1")
+        second = await connection.delete("docs", "uid/attempt-2")
         sent = [request.headers["X-Request-Id"] for request in server.received]
 
         assert isinstance(first, Unclear)
@@ -93,10 +93,11 @@ async def test_a_delete_that_was_cut_off_left_once_and_the_next_one_leaves_too()
 SENDS_ONE = """
 import asyncio, ssl, sys, httpx
 from moorcheh_operator.clock import Clock
-from moorcheh_operator.moorcheh.client import Lane
+from moorcheh_operator.moorcheh.connection import Connection
 
-lane = Lane(httpx.URL(sys.argv[1]), 60.0, Clock(), lambda *_: None, ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT))
-asyncio.run(lane.delete("docs", "uid/attempt-1"))
+tls = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+connection = Connection(httpx.URL(sys.argv[1]), 60.0, Clock(), lambda *_: None, tls)
+asyncio.run(connection.delete("docs", "uid/attempt-1"))
 """
 
 
@@ -105,10 +106,10 @@ async def test_the_kernel_delivers_nothing_more_for_a_process_that_was_killed() 
     arrived, over = asyncio.Event(), asyncio.Event()
     ends: list[type] = []
 
-    async def hang(connection: Connection, _: Received) -> None:
+    async def hang(peer: Peer, _: Received) -> None:
         arrived.set()
         try:
-            ends.append(type(await connection.reader.read()))
+            ends.append(type(await peer.reader.read()))
         except ConnectionResetError as error:
             ends.append(type(error))
         over.set()

@@ -10,8 +10,9 @@ import httpx
 import pytest
 
 from moorcheh_operator.clock import Clock
-from moorcheh_operator.controller.connections import Connections, Defaults
-from moorcheh_operator.moorcheh.client import Lane, Moorcheh
+from moorcheh_operator.controller.live_servers import Defaults, LiveServers
+from moorcheh_operator.moorcheh.client import Moorcheh
+from moorcheh_operator.moorcheh.connection import Connection
 from moorcheh_operator.servers.definitions import Definition, Servers
 
 if TYPE_CHECKING:
@@ -26,24 +27,24 @@ def make(definition: Definition, timeout: float, _: str | None, clock: Clock) ->
     if definition == BROKEN:
         raise httpx.InvalidURL("no host")
     url = httpx.URL(definition.url)
-    return Moorcheh(lambda: Lane(url, timeout, clock, lambda *_: None, NO_TLS), clock, 1, 1)
+    return Moorcheh(lambda: Connection(url, timeout, clock, lambda *_: None, NO_TLS), clock, 1, 1)
 
 
 @asynccontextmanager
-async def some_connections(*definitions: Definition) -> AsyncIterator[Connections]:
-    connections = Connections(Clock(), Defaults(), make)
+async def some_servers(*definitions: Definition) -> AsyncIterator[LiveServers]:
+    servers = LiveServers(Clock(), Defaults(), make)
     try:
-        connections.apply(Servers(definitions))
-        yield connections
+        servers.apply(Servers(definitions))
+        yield servers
     finally:
-        await connections.aclose()
+        await servers.aclose()
 
 
-def shown(connections: Connections) -> list[object]:
+def shown(servers: LiveServers) -> list[object]:
     """All that a change may change."""
     return [
-        connections.servers,
-        *((each.url, each.moorcheh, each.limits, each.slots.limit, each.listed) for each in connections.all),
+        servers.defined,
+        *((each.url, each.moorcheh, each.limits, each.slots.limit, each.listed) for each in servers.all),
     ]
 
 
@@ -60,25 +61,25 @@ CHANGES = {
     "change", [pytest.param(definitions, id=name) for name, definitions in CHANGES.items()]
 )
 async def test_a_change_is_applied_whole_or_not_at_all(change: tuple[Definition, ...]) -> None:
-    async with some_connections(A, B) as connections:
-        before = shown(connections)
+    async with some_servers(A, B) as servers:
+        before = shown(servers)
 
         with pytest.raises(httpx.InvalidURL):
-            connections.apply(Servers((*change, BROKEN)))
-        assert shown(connections) == before
+            servers.apply(Servers((*change, BROKEN)))
+        assert shown(servers) == before
 
-        connections.apply(Servers(change))
-        assert shown(connections) != before
-        assert connections.servers == Servers(change)
+        servers.apply(Servers(change))
+        assert shown(servers) != before
+        assert servers.defined == Servers(change)
 
 
 async def test_a_server_that_stays_as_it_is_keeps_its_client_and_its_clock() -> None:
-    async with some_connections(A, B) as connections:
-        a, b = connections.all
+    async with some_servers(A, B) as servers:
+        a, b = servers.all
         clients = a.moorcheh, b.moorcheh
         clocks = a.clock, b.clock
 
-        connections.apply(Servers((A, Definition("b", B.url, timeout=1.0))))
+        servers.apply(Servers((A, Definition("b", B.url, timeout=1.0))))
 
         assert a.moorcheh is clients[0]
         assert b.moorcheh is not clients[1]
@@ -87,19 +88,19 @@ async def test_a_server_that_stays_as_it_is_keeps_its_client_and_its_clock() -> 
 
 
 async def test_a_ca_that_was_not_read_never_means_the_usual_ones() -> None:
-    async with some_connections() as connections:
+    async with some_servers() as servers:
         with pytest.raises(KeyError):
-            connections.apply(Servers((Definition("a", "https://a", ca_file="/ca"),)), {"/other": "PEM"})
-        assert not connections.all
+            servers.apply(Servers((Definition("a", "https://a", ca_file="/ca"),)), {"/other": "PEM"})
+        assert not servers.all
 
 
 async def test_a_server_that_left_the_file_is_left_only_once_nothing_is_under_way_there() -> None:
-    async with some_connections(A, B) as connections:
-        a, b = connections.all
-        connections.apply(Servers((A,)))
+    async with some_servers(A, B) as servers:
+        a, b = servers.all
+        servers.apply(Servers((A,)))
 
-        connections.leave([b])
-        assert list(connections.all) == [a, b]
+        servers.leave([b])
+        assert list(servers.all) == [a, b]
 
-        connections.leave([])
-        assert list(connections.all) == [a]
+        servers.leave([])
+        assert list(servers.all) == [a]

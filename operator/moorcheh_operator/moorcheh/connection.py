@@ -1,0 +1,228 @@
+"""One HTTP connection to a Moorcheh server. Every failure becomes one of the answers of `answers.py`.
+
+A DELETE leaves at most once: httpx sends it once, redirects are off, nothing here tries again (aiohttp and
+httpx-aiohttp resend a DELETE by themselves when the connection drops). Answers are untrusted: bodies are
+capped, and the final path is compared with the one that was meant (docs/safety.md, rule 13).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import socket
+import ssl
+import struct
+from collections.abc import Callable
+from math import inf
+from urllib.parse import quote
+
+import httpx
+
+from moorcheh_operator import __version__
+from moorcheh_operator.api.texts import plain_text
+from moorcheh_operator.clock import Clock
+
+from .answers import JobUnknown, Listing, LookUpAnswer, NotSent, PollAnswer, SendAnswer, Unavailable, Unclear
+from .credentials import Credential, KeyFileError
+from .parsing import JOB_ID, Response, job_answer, listing_entries, send_answer
+
+MAX_BODY = 64 * 1024  # bytes
+MAX_LISTING = 64 * 1024 * 1024  # bytes
+CONNECT_SECONDS = 3.0
+KEEPALIVE_SECONDS = 2.0  # uvicorn and Node close an idle connection after 5
+# close(), as the kernel does it for a process that is killed too, resets the connection and forgets what has
+# not been acknowledged (socket(7), SO_LINGER). Without it the kernel goes on sending a DELETE that has been
+# given up, minutes later if the network was gone meanwhile: after the settle time, on whatever has the name.
+NO_LATE_DELIVERY = (socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+HEADERS = {
+    "Accept": "application/json",
+    "Accept-Encoding": "identity",
+    "User-Agent": f"moorcheh-operator/{__version__}",
+}
+NAME = re.compile(r"[A-Za-z0-9_-]{1,255}")
+Observer = Callable[[str, str, float], None]
+"""Told of each call: operation, status code or error name, duration in seconds."""
+
+
+class _BodyTooLargeError(Exception):
+    pass
+
+
+class _HeldBackError(Exception):
+    """The request never left: it had no key to send, or its final path was not the one that was meant (`..`
+    and `.` collapse).
+    """
+
+
+class Connection:
+    """One HTTP connection to the server, used by one caller at a time.
+
+    A client of one connection costs a third of the CPU of a shared pool, which scans all its connections for
+    each request (encode/httpcore#1035).
+    """
+
+    def __init__(
+        self,
+        base_url: httpx.URL,
+        timeout: float,
+        clock: Clock,
+        observer: Observer,
+        tls: ssl.SSLContext,
+        credential: Credential | None = None,
+    ) -> None:
+        self._base = base_url
+        self._clock = clock
+        self._observer = observer
+        self._timeout = timeout
+        self._tls = tls
+        self._credential = credential
+        self.last_code: str | None = None  # status code or error name of the last call; None: it never left
+        self._transport: httpx.AsyncBaseTransport = self._fresh_transport()
+
+    def _fresh_transport(self) -> httpx.AsyncBaseTransport:
+        """httpx without its client: a transport follows no redirect, keeps no cookie and reads no proxy from
+        the environment, at three quarters of a client's CPU.
+        """
+        return httpx.AsyncHTTPTransport(
+            verify=self._tls,
+            limits=httpx.Limits(
+                max_connections=1,
+                max_keepalive_connections=1,
+                # Sooner than any server's: a DELETE that meets the server's close is one nobody knows of.
+                keepalive_expiry=KEEPALIVE_SECONDS,
+            ),
+            trust_env=False,
+            retries=0,
+            socket_options=[NO_LATE_DELIVERY],
+        )
+
+    async def aclose(self) -> None:
+        await self._transport.aclose()
+
+    async def delete(self, name: str, request_id: str, leave_by: float = inf) -> SendAnswer:
+        """Send `DELETE /namespaces/{name}`, once. `request_id` is `<uid>/<attempt.id>`; `leave_by`: the ticks
+        at which a connection must be there, or it is not sent.
+        """
+        path = ["namespaces", name]
+        try:
+            response = await self._send("delete", "DELETE", path, request_id=request_id, leave_by=leave_by)
+        except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, _HeldBackError) as error:
+            return NotSent(self._words(error))
+        except (httpx.HTTPError, httpx.InvalidURL, _BodyTooLargeError, TimeoutError) as error:
+            return Unclear(self._words(error))
+        return send_answer(response)
+
+    async def listing(self) -> LookUpAnswer:
+        try:
+            response = await self._send("list", "GET", ["namespaces"], limit=MAX_LISTING)
+        except (
+            httpx.HTTPError,
+            httpx.InvalidURL,
+            _BodyTooLargeError,
+            _HeldBackError,
+            TimeoutError,
+        ) as error:
+            return Unavailable(self._words(error))
+        if response.status != httpx.codes.OK:
+            return Unavailable(response.describe())
+        entries = listing_entries(response.json())
+        if isinstance(entries, str):
+            return Unavailable(entries)
+        return Listing(entries, self._clock.skew())
+
+    async def job(self, name: str, job_id: str) -> PollAnswer:
+        if not JOB_ID.fullmatch(job_id):
+            return Unavailable("the recorded job id can't be put into a URL")
+        try:
+            response = await self._send("job", "GET", ["namespaces", name, "delete-jobs", job_id])
+        except (
+            httpx.HTTPError,
+            httpx.InvalidURL,
+            _BodyTooLargeError,
+            _HeldBackError,
+            TimeoutError,
+        ) as error:
+            return Unavailable(self._words(error))
+        if response.status == httpx.codes.NOT_FOUND and response.message is not None:
+            return JobUnknown(response.describe())
+        if response.status != httpx.codes.OK:
+            return Unavailable(response.describe())
+        return job_answer(response.json(), name, job_id, self._shown)
+
+    async def _send(
+        self,
+        operation: str,
+        method: str,
+        path: list[str],
+        *,
+        request_id: str = "",
+        limit: int = MAX_BODY,
+        leave_by: float = inf,
+    ) -> Response:
+        """Raises httpx' errors as they are, `TimeoutError` for an answer that trickles, and our two."""
+        self.last_code = None
+        if any(not NAME.fullmatch(name) for name in path[1:2]):
+            raise _HeldBackError("the namespace's name can't be put into a URL")
+        raw_path = self._base.raw_path.rstrip(b"/") + "".join(
+            "/" + quote(part, safe="") for part in path
+        ).encode("ascii")
+        # Half: httpcore grants it to TCP, and to TLS once more.
+        connect = min(CONNECT_SECONDS, self._timeout / 2, (leave_by - self._clock.ticks()) / 2)
+        if connect <= 0:
+            raise _HeldBackError("too much time has passed since the claim")
+        timeout = httpx.Timeout(self._timeout, connect=connect, pool=None)
+        request = httpx.Request(
+            method,
+            self._base.copy_with(raw_path=raw_path),
+            headers=HEADERS | self._key() | ({"X-Request-Id": request_id} if request_id else {}),
+            extensions={"timeout": timeout.as_dict()},
+        )
+        if request.url.raw_path != raw_path or request.url.query:
+            raise _HeldBackError(f"{request.url.raw_path!r} is not the path that was meant")
+        started = self._clock.ticks()
+        result = "error"
+        try:
+            # httpx' read timeout is one of each read; this bounds the whole call.
+            async with asyncio.timeout(self._timeout):
+                response = await self._transport.handle_async_request(request)
+                answered = self._clock.ticks()
+                try:
+                    body = await _read(response, limit)
+                finally:
+                    await response.aclose()
+            result = str(response.status_code)
+        except BaseException as error:
+            result = type(error).__name__
+            # A call that is cancelled while httpcore takes its connection back leaves it open and in use for
+            # ever: its bytes might still be delivered, and nothing would leave through it any more.
+            old, self._transport = self._transport, self._fresh_transport()
+            await old.aclose()
+            raise
+        finally:
+            self.last_code = result
+            self._observer(operation, result, self._clock.ticks() - started)
+        self._clock.moorcheh.observe(response.headers.get("Date"), started, answered)
+        return Response(response.status_code, response.headers, body, self._shown)
+
+    def _key(self) -> dict[str, str]:
+        try:
+            return self._credential.headers() if self._credential else {}
+        except KeyFileError as error:
+            raise _HeldBackError(str(error)) from error
+
+    def _shown(self, words: str) -> str:
+        return self._credential.redact(words) if self._credential else words
+
+    def _words(self, error: Exception) -> str:
+        name = "" if isinstance(error, _HeldBackError) else type(error).__name__
+        return plain_text(self._shown(": ".join(word for word in (name, str(error)) if word)))
+
+
+async def _read(response: httpx.Response, limit: int) -> bytes:
+    """As it came: no encoding was asked for, and a bomb would unpack into far more than `limit`."""
+    body = bytearray()
+    async for chunk in response.aiter_raw():
+        body += chunk
+        if len(body) > limit:
+            raise _BodyTooLargeError(f"the answer is larger than {limit} bytes")
+    return bytes(body)

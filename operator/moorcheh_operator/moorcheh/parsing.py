@@ -1,0 +1,181 @@
+"""What a response says. Pure.
+
+Answers are untrusted: JSON types are checked, texts cut, ids matched (docs/safety.md, rule 13).
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
+from typing import Any
+
+import httpx
+
+from moorcheh_operator.api.status import Job, JobStatus
+from moorcheh_operator.api.texts import plain_text
+
+from .answers import (
+    Accepted,
+    Entry,
+    JobReport,
+    PollAnswer,
+    Refused,
+    Rejected,
+    SendAnswer,
+    Unavailable,
+    Unclear,
+)
+
+MAX_COUNT = 2**63 - 1
+MAX_RETRY_AFTER = 60.0  # seconds
+JOB_ID = re.compile(r"[A-Za-z0-9_-]{1,128}")
+
+
+@dataclass(frozen=True, slots=True)
+class Response:
+    status: int
+    headers: httpx.Headers
+    body: bytes
+    shown: Callable[[str], str]  # the server's words without the key that it was sent
+
+    def json(self) -> Any:
+        """None where the body is no JSON."""
+        try:
+            return json.loads(self.body)
+        except (ValueError, RecursionError):
+            return None
+
+    @property
+    def message(self) -> str | None:
+        """The words of the server's own JSON error."""
+        match self.json():
+            case {"message": str(message)}:
+                return plain_text(self.shown(message))
+            case _:
+                return None
+
+    def describe(self) -> str:
+        return f"HTTP {self.status}" + (f": {self.message}" if self.message else "")
+
+
+def send_answer(response: Response) -> SendAnswer:
+    words = response.describe()
+    match response.status:
+        case 401 | 403 | 429:
+            return Refused(words, _retry_after(response))
+        case 400 | 422:
+            return Rejected(words)
+        case status if 200 <= status < 300:
+            match response.json():
+                case {"job_id": str(job_id)} if JOB_ID.fullmatch(job_id):
+                    return Accepted(job_id)
+                case _:
+                    return Unclear(f"{words} without a usable job id", settled=True)
+        case 404 | 409:
+            return Unclear(words, settled=response.message is not None)
+        case _:
+            return Unclear(words)
+
+
+def _retry_after(response: Response) -> float | None:
+    """Seconds; either form of RFC 9110 section 10.2.3, at most a minute."""
+    value = response.headers.get("Retry-After", "")
+    try:
+        if value.isascii() and value.isdigit():
+            return min(float(value), MAX_RETRY_AFTER)
+        until, sent = parsedate_to_datetime(value), parsedate_to_datetime(response.headers["Date"])
+        return min(max((until - sent).total_seconds(), 0.0), MAX_RETRY_AFTER)
+    except (ValueError, KeyError, TypeError, OverflowError):
+        return None
+
+
+class _Entries(Mapping[str, Entry]):
+    """The entries of a listing by name. One is read when it is asked for: of thousands a few are."""
+
+    def __init__(self, items: dict[str, dict[str, Any]]) -> None:
+        self._items = items
+
+    def __getitem__(self, name: str) -> Entry:
+        item = self._items[name]
+        return Entry(
+            item_count=_first(map(_known, (item.get(key) for key in ("item_count", "itemCount", "items")))),
+            creation_time=_first(map(_time_text, (item.get(key) for key in ("created_at", "createdAt")))),
+        )
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._items)
+
+    def __len__(self) -> int:
+        return len(self._items)
+
+
+def listing_entries(body: Any) -> _Entries | str:
+    """The listing by name, or what is wrong with it: an unusable one must never read as "absent"."""
+    if not isinstance(body, dict) or not isinstance(body.get("namespaces"), list):
+        return "the listing is not the JSON that was expected"
+    items: dict[str, dict[str, Any]] = {}
+    for item in body["namespaces"]:
+        name = item.get("namespace_name", item.get("name")) if isinstance(item, dict) else None
+        if not isinstance(name, str) or not name:
+            return "the listing has an entry without a name"
+        if name in items:
+            return "the listing has a name twice"
+        items[name] = item
+    return _Entries(items)
+
+
+def _first(values: Any) -> Any:
+    return next((value for value in values if value is not None), None)
+
+
+def _count(value: object) -> int | None:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    if isinstance(value, float) and not value.is_integer():
+        return None
+    return min(max(int(value), 0), MAX_COUNT)
+
+
+def _known(value: object) -> int | None:
+    """A count that a precondition may rest on: less than nothing is no count, and surely not "empty"."""
+    negative = isinstance(value, int | float) and value < 0
+    return None if negative else _count(value)
+
+
+def _time_text(value: object) -> str | None:
+    """A time as the server wrote it; one that is too long to be a time is none."""
+    if not isinstance(value, str) or not 0 < len(value) <= 64 or not value.isprintable():
+        return None
+    return value
+
+
+def _state_text(status: str, shown: Callable[[str], str]) -> str:
+    """A word that ends a job stays what it is, also where the key is a part of it."""
+    words = plain_text(status)
+    return words if words.lower() in list(JobStatus) else plain_text(shown(status))
+
+
+def job_answer(body: Any, name: str, job_id: str, shown: Callable[[str], str]) -> PollAnswer:
+    match body:
+        case {"status": str(status)} if 0 < len(status) <= 64:
+            pass
+        case _:
+            return Unavailable("the job's answer is not the JSON that was expected")
+    if body.get("job_id", job_id) != job_id or body.get("namespace_name", name) != name:
+        return Unavailable("the server answered with another job")
+    last_error = body.get("last_error")
+    return JobReport(
+        Job(
+            id=job_id,
+            status=_state_text(status, shown),
+            total_items=_count(body.get("total_items")),
+            deleted_items=_count(body.get("deleted_items")),
+            last_error=plain_text(shown(last_error)) if isinstance(last_error, str) and last_error else None,
+            start_time=_time_text(body.get("started_at")),
+            update_time=_time_text(body.get("updated_at")),
+            finish_time=_time_text(body.get("finished_at")),
+        )
+    )
