@@ -76,7 +76,7 @@ async def serve(settings: Settings) -> None:
             await probes.start(*settings.http_address)
         except OSError as error:
             host, port = settings.http_address
-            raise CannotStartError(f"--http-address {host}:{port} can't be served: {error}") from error
+            raise CannotStartError(f"--http-address {host or ''}:{port} can't be served: {error}") from error
         stack.push_async_callback(probes.stop)
         shown = ", ".join(f"{each.name} at {each.url}" for each in servers.defined.definitions)
         logger.info("moorcheh-operator %s serves %s", __version__, shown)

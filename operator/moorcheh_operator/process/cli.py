@@ -4,42 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import gc
-import re
 
 import click
 
 from moorcheh_operator import __version__
-from moorcheh_operator.servers.definitions import DNS_LABEL, address
 
-from . import logs
+from . import logs, options
 from .settings import LeaderElection, LogFormat, Settings
 
 GC_THRESHOLDS = (20_000, 20, 20)  # Python's own: 700, 10, 10
-
-
-def _base_url(_: click.Context, __: click.Parameter, value: str | None) -> str | None:
-    try:
-        return address(value) if value else None
-    except ValueError as error:
-        raise click.BadParameter(str(error)) from error
-
-
-def _namespace(_: click.Context, __: click.Parameter, value: str) -> str:
-    if value and not DNS_LABEL.fullmatch(value):
-        raise click.BadParameter(f"{value!r} is no name of a Kubernetes namespace")
-    return value
-
-
-def _namespaces(context: click.Context, parameter: click.Parameter, value: str) -> tuple[str, ...]:
-    names = dict.fromkeys(name for name in re.split(r"[,\s]+", value) if name)
-    return tuple(_namespace(context, parameter, name) for name in names)
-
-
-def _address(_: click.Context, __: click.Parameter, value: str) -> tuple[str, int]:
-    host, _colon, port = value.rpartition(":")
-    if not port.isascii() or not port.isdigit() or int(port) > 65535:
-        raise click.BadParameter(f"{value!r} must look like 0.0.0.0:8080 or :8080")
-    return host.strip("[]") or "0.0.0.0", int(port)  # noqa: S104 - the kubelet comes from outside
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -52,7 +25,7 @@ def main() -> None:
 @click.option(
     "--moorcheh-base-url",
     envvar="MOORCHEH_BASE_URL",
-    callback=_base_url,
+    type=options.URL,
     metavar="URL",
     show_envvar=True,
     help="The Moorcheh server, for example http://moorcheh:8080. Use no proxy that resends requests. "
@@ -68,7 +41,7 @@ def main() -> None:
 @click.option(
     "--moorcheh-timeout-seconds",
     envvar="MOORCHEH_TIMEOUT_SECONDS",
-    type=click.FloatRange(min=0.5, max=300),
+    type=options.seconds(0.5, 300),
     default=30.0,
     show_default=True,
     show_envvar=True,
@@ -77,7 +50,7 @@ def main() -> None:
 @click.option(
     "--moorcheh-verify-seconds",
     envvar="MOORCHEH_VERIFY_SECONDS",
-    type=click.FloatRange(min=0, max=86400),
+    type=options.seconds(0, 86400),
     default=600.0,
     show_default=True,
     show_envvar=True,
@@ -86,7 +59,7 @@ def main() -> None:
 @click.option(
     "--moorcheh-max-running-jobs",
     envvar="MOORCHEH_MAX_RUNNING_JOBS",
-    type=click.IntRange(min=0),
+    type=options.count(100_000),
     default=10,
     show_default=True,
     show_envvar=True,
@@ -95,8 +68,8 @@ def main() -> None:
 @click.option(
     "--watch-namespaces",
     envvar="WATCH_NAMESPACES",
+    type=options.NAMESPACES,
     default="",
-    callback=_namespaces,
     metavar="NAMES",
     show_envvar=True,
     help="Kubernetes namespaces to serve, separated by commas.  [default: all]",
@@ -113,8 +86,8 @@ def main() -> None:
 @click.option(
     "--lease-namespace",
     envvar="LEASE_NAMESPACE",
+    type=options.NAMESPACE,
     default="",
-    callback=_namespace,
     metavar="NAME",
     show_envvar=True,
     help="Where the replicas' Lease is.  [default: the Pod's own namespace]",
@@ -122,12 +95,13 @@ def main() -> None:
 @click.option(
     "--http-address",
     envvar="HTTP_ADDRESS",
+    type=options.LISTEN,
     default=":8080",
-    callback=_address,
     metavar="HOST:PORT",
     show_default=True,
     show_envvar=True,
-    help="Where to serve /healthz, /readyz and /metrics; port 0: any free one.",
+    help="Where to serve /healthz, /readyz and /metrics. Without a host: at all addresses, IPv4 and IPv6; "
+    "port 0: any free one.",
 )
 @click.option(
     "--log-format",
@@ -148,7 +122,7 @@ def run(
     watch_namespaces: tuple[str, ...],
     leader_election: str,
     lease_namespace: str,
-    http_address: tuple[str, int],
+    http_address: options.Listen,
     log_format: str,
 ) -> None:
     """Carry out the NamespaceDeletions of a cluster until stopped.

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import errno
+import socket
 import time
 from collections import deque
 from collections.abc import Callable
@@ -40,15 +42,18 @@ class Probes:
         self._started = time.monotonic()
         self._meter: asyncio.Task[None] | None = None
 
-    async def start(self, host: str, port: int) -> None:
-        """Raises `OSError` where the address can't be had."""
+    async def start(self, host: str | None, port: int) -> None:
+        """Without a host: at all addresses. Raises `OSError` where the address can't be had."""
         app = web.Application()
-        app.router.add_get("/healthz", lambda _: _answer(self.unhealthy()))
-        app.router.add_get("/readyz", lambda _: _answer(self.unready(), self._notice()))
+        app.router.add_get("/healthz", self._healthz)
+        app.router.add_get("/readyz", self._readyz)
         app.router.add_get("/metrics", self._scrape)
         self._runner = web.AppRunner(app, access_log=None)
         await self._runner.setup()
-        await web.TCPSite(self._runner, host, port).start()
+        if host is None:
+            await web.SockSite(self._runner, _everywhere(port)).start()
+        else:
+            await web.TCPSite(self._runner, host, port).start()
         self._meter = asyncio.create_task(self._measure_lag(), name="loop lag")
 
     async def stop(self) -> None:
@@ -72,6 +77,12 @@ class Probes:
             return "the first list of requests is not complete"
         return self.unhealthy()
 
+    async def _healthz(self, _: web.Request) -> web.Response:
+        return _answer(self.unhealthy())
+
+    async def _readyz(self, _: web.Request) -> web.Response:
+        return _answer(self.unready(), self._notice())
+
     async def _scrape(self, _: web.Request) -> web.Response:
         self._measure()
         body = generate_latest(self._metrics.registry)
@@ -86,6 +97,16 @@ class Probes:
             self._metrics.loop_lag.set(max(self._lags))
 
 
-async def _answer(trouble: str | None, notice: str | None = None) -> web.Response:
+def _answer(trouble: str | None, notice: str | None = None) -> web.Response:
     lines = [trouble or "ok", *([notice] if notice else [])]
     return web.Response(text="\n".join(lines) + "\n", status=503 if trouble else 200)
+
+
+def _everywhere(port: int) -> socket.socket:
+    """For IPv4 and IPv6, as far as the machine has them: a cluster may have either alone."""
+    try:
+        return socket.create_server(("", port), family=socket.AF_INET6, dualstack_ipv6=True)
+    except (OSError, ValueError) as error:
+        if isinstance(error, OSError) and error.errno == errno.EADDRINUSE:
+            raise
+        return socket.create_server(("", port))

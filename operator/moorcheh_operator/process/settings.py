@@ -31,7 +31,7 @@ class Settings:
     watch_namespaces: tuple[str, ...] = ()  # empty: all
     leader_election: LeaderElection = LeaderElection.AUTO
     lease_namespace: str = ""  # empty: the Pod's own
-    http_address: tuple[str, int] = ("0.0.0.0", 8080)  # noqa: S104 - the kubelet and Prometheus come from outside
+    http_address: tuple[str | None, int] = (None, 8080)  # without a host: all addresses
     log_format: LogFormat = LogFormat.TEXT
 
     @property
