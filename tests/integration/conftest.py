@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import httpx
 import pytest
 
+from dev.controlplane.controllers import LOG as CONTROLLERS_LOG
 from tests.dev.waiting import until
 from tests.integration.life import API, World, client_options
 
@@ -24,6 +25,13 @@ def installed(control_plane: ControlPlane) -> ControlPlane:
     """The worker's control plane with the CRD and the operator's own rights, as the manifests give them."""
     install(control_plane)
     return control_plane
+
+
+@pytest.fixture(scope="session")
+def installed_cluster(cluster: ControlPlane) -> ControlPlane:
+    """The same, with Kubernetes' own controllers at work."""
+    install(cluster)
+    return cluster
 
 
 def install(plane: ControlPlane) -> None:
@@ -45,6 +53,11 @@ def _worlds(item: pytest.Item) -> list[World]:
     return [fixture for fixture in fixtures if isinstance(fixture, World)]
 
 
+def _controllers_log(plane: ControlPlane) -> str:
+    log = plane.data / CONTROLLERS_LOG
+    return "\n".join(log.read_text().splitlines()[-20:]) if log.exists() else "(it was not started)"
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_call(item: pytest.Item) -> Generator[None, None, None]:
     """After each test, in every world that it used, the invariants hold."""
@@ -61,4 +74,5 @@ def pytest_runtest_makereport(
     if report.failed:
         for world in _worlds(item):
             report.sections.append(("the operator's log", world.log()))
+            report.sections.append(("kube-controller-manager's log", _controllers_log(world.plane)))
     return report
