@@ -14,7 +14,6 @@ from xdist.scheduler import LoadScopeScheduling  # type: ignore[import-untyped]
 
 from dev.controlplane import (
     AssetsError,
-    ControllerManager,
     ControlPlane,
     prepare,
     prepare_controller_manager,
@@ -90,14 +89,4 @@ def controller_manager(assets: Assets) -> Path:
 def control_plane(assets: Assets) -> Iterator[ControlPlane]:
     """One a worker, started by the first test that asks."""
     with ControlPlane(assets=assets) as plane:
-        yield plane
-
-
-@pytest.fixture(scope="session")
-def cluster(assets: Assets, controller_manager: Path) -> Iterator[ControlPlane]:
-    """Another one, on which Kubernetes' own controllers are at work: namespaces end, roles are filled.
-
-    Not the `control_plane`, where they would react to each write of each test, and be counted with it.
-    """
-    with ControlPlane(assets=assets) as plane, ControllerManager(plane, controller_manager):
         yield plane

@@ -8,14 +8,15 @@ from typing import TYPE_CHECKING
 import httpx
 import pytest
 
+from dev.controlplane import ControllerManager, ControlPlane
 from dev.controlplane.controllers import LOG as CONTROLLERS_LOG
 from tests.dev.waiting import until
 from tests.integration.life import API, World, client_options
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
+    from collections.abc import Generator, Iterator
 
-    from dev.controlplane import ControlPlane
+    from dev.controlplane import Assets
 
 BASE = Path(__file__).parents[2] / "manifests" / "base"
 
@@ -28,10 +29,15 @@ def installed(control_plane: ControlPlane) -> ControlPlane:
 
 
 @pytest.fixture(scope="session")
-def installed_cluster(cluster: ControlPlane) -> ControlPlane:
-    """The same, with Kubernetes' own controllers at work."""
-    install(cluster)
-    return cluster
+def installed_cluster(assets: Assets, controller_manager: Path) -> Iterator[ControlPlane]:
+    """Another one, one a worker too, on which Kubernetes' own controllers are at work: namespaces end.
+
+    Not the `control_plane`, where they would react to each write of each test, and be counted with it.
+    """
+    with ControlPlane(assets=assets) as plane:
+        install(plane)  # first: what comes later the garbage collector sees within 30 s
+        with ControllerManager(plane, controller_manager):
+            yield plane
 
 
 def install(plane: ControlPlane) -> None:
