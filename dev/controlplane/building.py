@@ -41,7 +41,7 @@ SERVERS = Build(
 )
 CONTROLLER_MANAGER = Build(
     f"kube-controller-manager {VERSION}",
-    "2 minutes after a build of the others, else up to 6",
+    "1 to 2 minutes after a build of the others, else 4 to 8",
     {"kube-controller-manager": "k8s.io/kubernetes/cmd/kube-controller-manager"},
 )
 
