@@ -32,7 +32,7 @@ format: $(VENV)/.installed  ## let ruff format and mend what it can
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-control-plane: $(VENV)/.installed  ## find, download or build kube-apiserver, etcd and kubectl
+control-plane: $(VENV)/.installed  ## find, download or build what the tests run on: kube-apiserver, etcd, …
 	@$(BIN)/python -m dev.controlplane assets
 
 test: control-plane  ## every test but the long ones, on a real kube-apiserver

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import signal
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,7 +12,12 @@ import pytest
 from hypothesis import HealthCheck, settings
 from xdist.scheduler import LoadScopeScheduling  # type: ignore[import-untyped]
 
-from dev.controlplane import ControlPlane, prepare
+from dev.controlplane import (
+    AssetsError,
+    ControlPlane,
+    prepare,
+    prepare_controller_manager,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -34,10 +39,14 @@ settings.load_profile("timeless")
 
 def pytest_collection_finish(session: pytest.Session) -> None:
     """Find or make the control plane's programs before a test's time runs; a first build takes minutes."""
-    if any({"assets", "control_plane"} & set(getattr(item, "fixturenames", ())) for item in session.items):
+    fixtures = {name for item in session.items for name in getattr(item, "fixturenames", ())}
+    if "assets" in fixtures:
         capture = session.config.pluginmanager.getplugin("capturemanager")
         with capture.global_and_fixture_disabled() if capture else nullcontext():
-            prepare()
+            found = prepare()
+            if "controller_manager" in fixtures:
+                with suppress(AssetsError):  # the tests that need it are skipped, and say this
+                    prepare_controller_manager(found)
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -68,7 +77,16 @@ def assets() -> Assets:
 
 
 @pytest.fixture(scope="session")
-def control_plane() -> Iterator[ControlPlane]:
+def controller_manager(assets: Assets) -> Path:
+    """kube-controller-manager, for tests that start their own."""
+    try:
+        return prepare_controller_manager(assets)
+    except AssetsError as error:
+        pytest.skip(str(error))
+
+
+@pytest.fixture(scope="session")
+def control_plane(assets: Assets) -> Iterator[ControlPlane]:
     """One a worker, started by the first test that asks."""
-    with ControlPlane() as plane:
+    with ControlPlane(assets=assets) as plane:
         yield plane

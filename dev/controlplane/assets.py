@@ -1,4 +1,7 @@
-"""kube-apiserver, etcd and kubectl for this machine: found, downloaded or built, in that order."""
+"""kube-apiserver, etcd and kubectl for this machine: found, downloaded or built, in that order.
+
+And kube-controller-manager, for those who need it: no archive has it, and the demo does without.
+"""
 
 from __future__ import annotations
 
@@ -9,12 +12,12 @@ import re
 import shutil
 import subprocess
 import sys
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dev.controlplane.building import build
+from dev.controlplane.building import CONTROLLER_MANAGER, SERVERS, build
 from dev.controlplane.downloading import RELEASES, Release, download
 from dev.controlplane.errors import AssetsError, UnusableError
 from dev.controlplane.progress import Progress
@@ -88,6 +91,44 @@ def prepare(
         return _make(cache, environment, releases, shown)
 
 
+def prepare_controller_manager(
+    assets: Assets, *, environment: Mapping[str, str] = os.environ, progress: Progress | None = None
+) -> Path:
+    """Find or build kube-controller-manager for these programs; AssetsError, with the reason, without it."""
+    [name] = CONTROLLER_MANAGER.packages
+    chosen = environment.get("KUBEBUILDER_ASSETS")
+    if chosen and (Path(chosen) / name).exists():
+        try:
+            return _running(Path(chosen) / name)
+        except UnusableError as error:
+            msg = f"KUBEBUILDER_ASSETS={chosen} can't be used: {error}."
+            raise AssetsError(msg) from error
+    if assets.version != VERSION:
+        msg = (
+            f"No {name} {assets.version} in {assets.folder}, "
+            f"and the one that is built here is of Kubernetes {VERSION}."
+        )
+        raise AssetsError(msg)
+    cache = cache_folder(environment)
+    with suppress(UnusableError):
+        return _running(cache / name)
+    with progress or Progress() as shown, _lock(cache, shown):
+        with suppress(UnusableError):
+            return _running(cache / name)  # another process may have made it meanwhile
+        with scratch_folder(f".{cache.name}-", cache.parent) as scratch:
+            try:
+                made = build(CONTROLLER_MANAGER, scratch, environment, shown)
+                _running(made / name)
+            except UnusableError as error:
+                msg = (
+                    f"No {name}, which can only be built: {error}. "
+                    f"Put one into {assets.folder}, or install Go 1.26 or newer."
+                )
+                raise AssetsError(msg) from error
+            _move(made, cache)
+    return cache / name
+
+
 def _chosen(folder: Path, progress: Progress | None) -> Assets:
     """What the user points at is used or refused, never passed over in silence."""
     try:
@@ -111,11 +152,9 @@ def _make(
         return _checked(cache, f"the cache, {cache}")  # another process may have made them meanwhile
     except UnusableError as error:
         tried.append(f"the cache: {error}")
-    for half_done in cache.parent.glob(f".{cache.name}-*"):
-        shutil.rmtree(half_done, ignore_errors=True)
     ways: dict[str, Callable[[Path], Path]] = {
         "downloaded": lambda folder: download(folder, releases.get(target()), progress),
-        "built": lambda folder: build(folder, environment, progress),
+        "built": lambda folder: build(SERVERS, folder, environment, progress),
     }
     for origin, way in ways.items():
         with scratch_folder(f".{cache.name}-", cache.parent) as scratch:
@@ -126,10 +165,16 @@ def _make(
                 progress.say(f"Not {origin}: {error}")
                 tried.append(f"not {origin}: {error}")
                 continue
-            shutil.rmtree(cache, ignore_errors=True)
-            made.rename(cache)
+            _move(made, cache)
         return _checked(cache, f"the cache, {origin} just now, {cache}")
     raise AssetsError(_no_way(cache, tried))
+
+
+def _move(made: Path, cache: Path) -> None:
+    """What else is in the cache stays; a program that runs is none the worse for being replaced."""
+    cache.mkdir(exist_ok=True)
+    for program in made.iterdir():
+        program.replace(cache / program.name)
 
 
 def _no_way(cache: Path, tried: list[str]) -> str:
@@ -165,6 +210,11 @@ def _checked(folder: Path, origin: str) -> Assets:
     return Assets(folder, origin, version[0])
 
 
+def _running(program: Path) -> Path:
+    _answer(program, "--version")
+    return program
+
+
 def _answer(program: Path, *arguments: str) -> str:
     if not os.access(program, os.X_OK):
         msg = f"no {program.name} in {program.parent}"
@@ -197,4 +247,6 @@ def _lock(cache: Path, progress: Progress) -> Iterator[None]:
         except BlockingIOError:
             progress.say("Another process is making the control plane's programs; waiting for it.")
             fcntl.flock(file, fcntl.LOCK_EX)
+        for half_done in cache.parent.glob(f".{cache.name}-*"):
+            shutil.rmtree(half_done, ignore_errors=True)
         yield

@@ -5,12 +5,19 @@ from __future__ import annotations
 import sys
 import threading
 import time
+from contextlib import nullcontext
 
 import click
 
-from dev.controlplane.assets import prepare
-from dev.controlplane.errors import ControlPlaneError
+from dev.controlplane.assets import prepare, prepare_controller_manager
+from dev.controlplane.controllers import CONTROLLERS, ControllerManager
+from dev.controlplane.errors import AssetsError, ControlPlaneError
 from dev.controlplane.server import ControlPlane
+
+_AT_WORK = f"At work: {', '.join(CONTROLLERS)}."
+_NO_CONTROLLERS = (
+    "No controller manager: a namespace is never finalized, a Deployment makes no Pods. See --controllers."
+)
 
 
 class _Commands(click.Group):
@@ -34,19 +41,28 @@ def assets() -> None:
 
     In this order: KUBEBUILDER_ASSETS, the cache folder, the envtest archive (its checksum is checked),
     a build with Go. CACHE or XDG_CACHE_HOME moves the cache folder from ~/.cache.
+
+    kube-controller-manager, which no archive has, is found or built. The tests that need it are skipped
+    where that can't be.
     """
     found = prepare()
     click.echo(f"Kubernetes {found.version} from {found.origin}", err=True)
+    try:
+        prepare_controller_manager(found)
+    except AssetsError as error:
+        click.echo(f"{error}\nThe tests that need it are skipped.", err=True)
     click.echo(found.folder)
 
 
 @main.command()
-def up() -> None:
+@click.option("--controllers", is_flag=True, help="With kube-controller-manager: namespaces end, roles fill.")
+def up(*, controllers: bool) -> None:
     """Start an empty control plane and print how to use it; Ctrl-C ends it and forgets all."""
     found = prepare()
     click.echo(f"Kubernetes {found.version} from {found.origin}", err=True)
+    program = prepare_controller_manager(found) if controllers else None
     begun = time.monotonic()
-    with ControlPlane(assets=found) as plane:
+    with ControlPlane(assets=found) as plane, ControllerManager(plane, program) if program else nullcontext():
         click.echo(
             f"Up at {plane.url} after {time.monotonic() - begun:.1f} s. In another terminal:\n", err=True
         )
@@ -55,7 +71,7 @@ def up() -> None:
         click.echo(
             f"\nThe operator's own identity: KUBECONFIG={plane.kubeconfig_for('operator')}\n"
             f"Logs: {plane.apiserver.output}\n"
-            "No controller manager: a namespace is never finalized, a Deployment makes no Pods.\n"
+            f"{_AT_WORK if controllers else _NO_CONTROLLERS}\n"
             "Ctrl-C ends it.",
             err=True,
         )

@@ -12,10 +12,13 @@ if TYPE_CHECKING:
 ADMIN = "admin"
 OPERATOR = "system:serviceaccount:moorcheh-system:moorcheh-operator"
 """What RBAC sees when the operator runs in a cluster as its own service account."""
+CONTROLLER_MANAGER = "system:kube-controller-manager"
+"""Its controllers then have a service account each, and the rights that Kubernetes gives each of them."""
 
 GROUPS: dict[str, tuple[str, ...]] = {
     ADMIN: ("system:masters",),
     OPERATOR: ("system:serviceaccounts", "system:serviceaccounts:moorcheh-system", "system:authenticated"),
+    CONTROLLER_MANAGER: ("system:authenticated",),
 }
 
 

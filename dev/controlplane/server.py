@@ -6,28 +6,21 @@ import base64
 import os
 import re
 import secrets
-import ssl
 import subprocess
-import time
-import urllib.request
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from functools import cached_property
 from typing import TYPE_CHECKING, Self
 
 from dev.controlplane.assets import Assets, prepare
-from dev.controlplane.errors import KubectlError, StartError
+from dev.controlplane.errors import KubectlError
 from dev.controlplane.identities import ADMIN, GROUPS, OPERATOR, kubeconfig, token_file, write_secret
+from dev.controlplane.readiness import get, opener, wait_until_up
 from dev.processes import Process, free_port, scratch_folder
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    import urllib.request
+    from collections.abc import Iterable, Mapping
     from pathlib import Path
-
-START_SECONDS = 60.0
-"""The bound for each program to come up; they take some 4 s together, more on a busy machine."""
-
-_LOOK_SECONDS = 0.05
-_ANSWER_SECONDS = 10.0
 
 
 class ControlPlane:
@@ -136,7 +129,7 @@ class ControlPlane:
                 "--advertise-address=127.0.0.1",  # a machine without a network has no other to find
                 f"--secure-port={self._port}",
                 f"--cert-dir={certificates}",
-                # Needed to start, though nobody asks for a token: the key that it makes for serving will do.
+                # For the tokens of controllers, if there are any. The key that it makes for serving will do.
                 f"--service-account-key-file={certificates / 'apiserver.key'}",
                 f"--service-account-signing-key-file={certificates / 'apiserver.key'}",
                 "--service-account-issuer=https://kubernetes.default.svc",
@@ -144,7 +137,7 @@ class ControlPlane:
                 "--endpoint-reconciler-type=none",
                 f"--token-auth-file={self.data / 'tokens.csv'}",
                 "--authorization-mode=RBAC",
-                "--disable-admission-plugins=ServiceAccount",  # without a controller manager there are none
+                "--disable-admission-plugins=ServiceAccount",  # nothing makes a `default` in each namespace
                 # Tests send in bursts what a cluster's users send in minutes.
                 "--enable-priority-and-fairness=false",
                 "--max-requests-inflight=3000",
@@ -153,8 +146,8 @@ class ControlPlane:
             ],
             output=self.data / "kube-apiserver.log",
         )
-        self._until_up(self.apiserver, lambda: self._get("/readyz") == "ok")
-        self._until_up(self.apiserver, lambda: self._get("/api/v1/namespaces/default") != "")
+        wait_until_up(self.apiserver, lambda: self._get("/readyz") == "ok")
+        wait_until_up(self.apiserver, lambda: self._get("/api/v1/namespaces/default") != "")
 
     def metrics(self) -> str:
         """The API server's /metrics, as text."""
@@ -194,39 +187,13 @@ class ControlPlane:
         self._undo.callback(self.etcd.stop)
 
         def healthy() -> bool:
-            return _get(_opener(), f"{url}/health") != ""
+            return get(opener(), f"{url}/health") != ""
 
-        self._until_up(self.etcd, healthy)
+        wait_until_up(self.etcd, healthy)
 
     def _get(self, path: str) -> str:
-        return _get(self._https, self.url + path, {"Authorization": f"Bearer {self.admin_token}"})
+        return get(self._https, self.url + path, {"Authorization": f"Bearer {self.admin_token}"})
 
     @cached_property
     def _https(self) -> urllib.request.OpenerDirector:
-        """Believes the API server's own certificate only."""
-        context = ssl.create_default_context(cafile=str(self.ca_file))
-        return _opener(urllib.request.HTTPSHandler(context=context))
-
-    def _until_up(self, process: Process, ready: Callable[[], bool]) -> None:
-        until = time.monotonic() + START_SECONDS
-        while process.running and time.monotonic() < until:
-            with suppress(OSError):  # nothing listens yet, no certificate yet, 403 or 500 until it is ready
-                if ready():
-                    return
-            time.sleep(_LOOK_SECONDS)
-        ended = process.returncode
-        what = f"isn't ready after {START_SECONDS:.0f} s" if ended is None else f"ended (exit {ended})"
-        msg = f"{process.name} {what}. Its last lines:\n{process.tail()}"
-        raise StartError(msg)
-
-
-def _opener(*handlers: urllib.request.BaseHandler) -> urllib.request.OpenerDirector:
-    """Goes straight to loopback, whatever proxy the environment names."""
-    return urllib.request.build_opener(urllib.request.ProxyHandler({}), *handlers)
-
-
-def _get(opener: urllib.request.OpenerDirector, url: str, headers: dict[str, str] | None = None) -> str:
-    """The answer's text; OSError for every answer but 2xx."""
-    asked = urllib.request.Request(url, headers=headers or {})  # noqa: S310 - loopback
-    with opener.open(asked, timeout=_ANSWER_SECONDS) as answer:
-        return str(answer.read(), "utf-8")
+        return opener(self.ca_file)

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from dev.controlplane import AssetsError, building, prepare
+from dev.controlplane import AssetsError, building, prepare, prepare_controller_manager
 from dev.controlplane.assets import cache_folder, target
 from dev.controlplane.downloading import CONNECT_SECONDS, RELEASES, Release
 from dev.controlplane.version import VERSION
@@ -27,20 +27,26 @@ from tests.dev.waiting import until
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from dev.controlplane import Assets
+
 ROOT = Path(__file__).parents[2]
 PROGRAMS = ("kube-apiserver", "etcd", "kubectl")
 
-# Builds programs that tell a version, and writes a line to `builds` each time.
+# Builds programs that tell a version, and writes a line with their names to `builds` each time.
 GO = f"""#!/bin/sh
 case $1 in
 list) echo one; echo two;;
 build)
-    echo build >>"$HOME/builds"
     while [ "$1" != -o ]; do shift; done
-    for program in kube-apiserver kubectl server; do
-        printf '#!/bin/sh\\necho Kubernetes {VERSION}\\n' >"$2/$program"
-        chmod +x "$2/$program"
-    done;;
+    folder=$2 built=
+    shift 2
+    for package; do
+        program=${{package%/v3}}
+        program=${{program##*/}} built="$built $program"
+        printf '#!/bin/sh\\necho Kubernetes {VERSION}\\n' >"$folder/$program"
+        chmod +x "$folder/$program"
+    done
+    echo $built >>"$HOME/builds";;
 esac
 """
 
@@ -98,6 +104,12 @@ def with_go(environment: dict[str, str]) -> dict[str, str]:
     return {**environment, "PATH": f"{environment['PATH']}:/usr/bin:/bin"}
 
 
+def builds(environment: dict[str, str]) -> list[str]:
+    """The names of what was built, a line for each build."""
+    told = Path(environment["HOME"]) / "builds"
+    return told.read_text().splitlines() if told.exists() else []
+
+
 def test_kubebuilder_assets_come_first(environment: dict[str, str], tmp_path: Path) -> None:
     mine = programs(tmp_path / "mine")
     programs(cache_folder(environment))
@@ -143,7 +155,7 @@ def test_the_cache_comes_next(with_go: dict[str, str]) -> None:
     cache = programs(cache_folder(with_go))
 
     assert cache == prepare(environment=with_go, releases={}).folder
-    assert not (Path(with_go["HOME"]) / "builds").exists()
+    assert builds(with_go) == []
 
 
 def test_the_cache_may_be_moved() -> None:
@@ -240,7 +252,7 @@ def test_two_at_once_build_once(with_go: dict[str, str]) -> None:
         one.join()
 
     assert [cache_folder(with_go)] * 2 == [assets.folder for assets in found]
-    assert (Path(with_go["HOME"]) / "builds").read_text() == "build\n"
+    assert builds(with_go) == ["kube-apiserver kubectl server"]
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
@@ -259,6 +271,118 @@ def test_an_interrupted_build_leaves_nothing_half_done(
 
     kept = cache_folder(environment).parent
     assert until(lambda: [path.suffix for path in kept.iterdir()] == [".lock"])
+
+
+# kube-controller-manager
+
+
+def test_only_what_is_missing_is_built(with_go: dict[str, str]) -> None:
+    """In a cache from a time without it, and once."""
+    cache = programs(cache_folder(with_go))
+    found = prepare(environment=with_go, releases={})
+
+    first = prepare_controller_manager(found, environment=with_go)
+    again = prepare_controller_manager(found, environment=with_go)
+
+    assert first == again == cache / "kube-controller-manager"
+    assert builds(with_go) == ["kube-controller-manager"]
+
+
+def test_who_does_not_ask_for_it_does_not_wait_for_it(with_go: dict[str, str]) -> None:
+    found = prepare(environment=with_go, releases={})
+
+    assert not (found.folder / "kube-controller-manager").exists()
+
+
+def test_it_stays_when_the_others_are_made_anew(with_go: dict[str, str]) -> None:
+    cache = programs(cache_folder(with_go))
+    program(cache / "kube-controller-manager", "#!/bin/sh\n")
+    program(cache / "etcd", "#!/bin/sh\nexit 1\n")
+
+    prepare_controller_manager(prepare(environment=with_go, releases={}), environment=with_go)
+
+    assert builds(with_go) == ["kube-apiserver kubectl server"]
+
+
+def test_one_that_does_not_run_is_built_anew(with_go: dict[str, str]) -> None:
+    cache = programs(cache_folder(with_go))
+    program(cache / "kube-controller-manager", "#!/bin/sh\nexit 1\n")
+
+    prepare_controller_manager(prepare(environment=with_go, releases={}), environment=with_go)
+
+    assert builds(with_go) == ["kube-controller-manager"]
+
+
+@pytest.mark.parametrize("brought", [True, False])
+def test_kubebuilder_assets_may_bring_it(with_go: dict[str, str], tmp_path: Path, *, brought: bool) -> None:
+    """Without it, it is built into the cache: the folder is not ours."""
+    mine = programs(tmp_path / "mine")
+    if brought:
+        program(mine / "kube-controller-manager", "#!/bin/sh\n")
+    environment = {**with_go, "KUBEBUILDER_ASSETS": str(mine)}
+
+    found = prepare_controller_manager(prepare(environment=environment), environment=environment)
+
+    assert found.parent == (mine if brought else cache_folder(with_go))
+    assert builds(with_go) == ([] if brought else ["kube-controller-manager"])
+
+
+@pytest.mark.parametrize(
+    ("version", "script", "words"),
+    [
+        pytest.param(VERSION, None, "No kube-controller-manager.* no `go` in PATH.* install Go", id="no Go"),
+        pytest.param(VERSION, "#!/bin/sh\nexit 3\n", r"KUBEBUILDER_ASSETS.*\(exit 3\)", id="does not run"),
+        pytest.param("v1.33.1", None, f"No kube-controller-manager v1.33.1 .* {VERSION}", id="other version"),
+    ],
+)
+def test_where_there_is_none_the_reason_is_told(
+    version: str, script: str | None, words: str, environment: dict[str, str], tmp_path: Path
+) -> None:
+    mine = programs(tmp_path / "mine", version)
+    if script:
+        program(mine / "kube-controller-manager", script)
+    environment = {**environment, "KUBEBUILDER_ASSETS": str(mine)}
+
+    with pytest.raises(AssetsError, match=words):
+        prepare_controller_manager(prepare(environment=environment), environment=environment)
+
+
+def test_without_it_the_command_says_what_is_skipped_and_goes_on(environment: dict[str, str]) -> None:
+    cache = programs(cache_folder(environment))
+
+    told = subprocess.run(
+        [sys.executable, "-m", "dev.controlplane", "assets"],
+        cwd=ROOT,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+
+    assert told.stdout == f"{cache}\n"
+    assert "No kube-controller-manager" in told.stderr
+    assert "The tests that need it are skipped." in told.stderr
+
+
+def test_without_it_the_tests_that_need_it_are_skipped_and_say_why(
+    assets: Assets, environment: dict[str, str], tmp_path: Path
+) -> None:
+    mine = tmp_path / "mine"
+    mine.mkdir()
+    for name in PROGRAMS:
+        (mine / name).symlink_to(assets.folder / name)
+
+    ran = subprocess.run(
+        [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "tests/integration/test_terminating.py"],
+        cwd=ROOT,
+        env={**environment, "KUBEBUILDER_ASSETS": str(mine)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+
+    assert "No kube-controller-manager, which can only be built: no `go` in PATH" in ran.stdout
+    assert " passed" not in ran.stdout
 
 
 def test_the_build_is_of_the_version_that_is_named() -> None:

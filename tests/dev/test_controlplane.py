@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from dev.controlplane import ControlPlane, KubectlError, StartError
+from dev.controlplane import ControllerManager, ControlPlane, KubectlError, StartError
 from dev.processes import alive
 from tests.dev.waiting import until
 
@@ -86,6 +86,30 @@ def test_a_failed_start_shows_the_log(control_plane: ControlPlane) -> None:
         pass
 
 
+def test_controllers_work_when_they_are_entered_and_end_before_the_plane(
+    control_plane: ControlPlane, controller_manager: Path
+) -> None:
+    """What they are told to leave undone stays undone: no Pod is collected, no namespace gets an account."""
+    with ControlPlane(assets=control_plane.assets) as plane:
+        with ControllerManager(plane, controller_manager) as controllers:
+            plane.kubectl("create", "namespace", "short")
+            plane.kubectl("delete", "namespace", "short", "--timeout=60s")
+            accounts = plane.kubectl("get", "serviceaccounts", "-n", "default", "-o", "name")
+
+        assert not alive(controllers.process.pid)
+        assert accounts == ""
+        assert plane.denials() == 0
+        assert "default" in plane.kubectl("get", "namespaces")
+
+
+def test_controllers_that_fail_to_start_show_their_log(control_plane: ControlPlane) -> None:
+    with (
+        pytest.raises(StartError, match=r"(?s)kubectl ended \(exit 1\).*unknown flag: --use-service-acc"),
+        ControllerManager(control_plane, control_plane.assets.kubectl),
+    ):
+        pass
+
+
 def test_a_killed_test_run_leaves_no_control_plane(control_plane: ControlPlane) -> None:
     program = """
 import threading
@@ -107,10 +131,25 @@ with ControlPlane() as plane:
     assert until(lambda: not Path(data).exists())
 
 
-def test_up_prints_what_to_paste_and_runs_until_ctrl_c(control_plane: ControlPlane) -> None:
+@pytest.mark.parametrize(
+    ("options", "also"),
+    [
+        pytest.param([], "", id="alone"),
+        pytest.param(
+            ["--controllers"],
+            "kubectl create namespace brief\nkubectl delete namespace brief --timeout=60s",
+            id="with-controllers",
+        ),
+    ],
+)
+def test_up_prints_what_to_paste_and_runs_until_ctrl_c(
+    control_plane: ControlPlane, request: pytest.FixtureRequest, options: list[str], also: str
+) -> None:
     environment = {**os.environ, "KUBEBUILDER_ASSETS": str(control_plane.assets.folder)}
+    if options:
+        request.getfixturevalue("controller_manager")
     with subprocess.Popen(
-        [sys.executable, "-m", "dev.controlplane", "up"],
+        [sys.executable, "-m", "dev.controlplane", "up", *options],
         cwd=ROOT,
         env=environment,
         stdout=subprocess.PIPE,
@@ -123,7 +162,11 @@ def test_up_prints_what_to_paste_and_runs_until_ctrl_c(control_plane: ControlPla
         pasted = subprocess.run(
             ["bash", "-O", "expand_aliases"],
             input="".join(
-                [*lines, "kubectl get namespaces -o name\nkubectl config view -o jsonpath={..server}"]
+                [
+                    *lines,
+                    f"set -e\n{also}\n",
+                    "kubectl get namespaces -o name\nkubectl config view -o jsonpath={..server}",
+                ]
             ),
             capture_output=True,
             text=True,

@@ -8,13 +8,15 @@ from typing import TYPE_CHECKING
 import httpx
 import pytest
 
+from dev.controlplane import ControllerManager, ControlPlane
+from dev.controlplane.controllers import LOG as CONTROLLERS_LOG
 from tests.dev.waiting import until
 from tests.integration.life import API, World, client_options
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
+    from collections.abc import Generator, Iterator
 
-    from dev.controlplane import ControlPlane
+    from dev.controlplane import Assets
 
 BASE = Path(__file__).parents[2] / "manifests" / "base"
 
@@ -24,6 +26,18 @@ def installed(control_plane: ControlPlane) -> ControlPlane:
     """The worker's control plane with the CRD and the operator's own rights, as the manifests give them."""
     install(control_plane)
     return control_plane
+
+
+@pytest.fixture(scope="session")
+def installed_cluster(assets: Assets, controller_manager: Path) -> Iterator[ControlPlane]:
+    """Another one, one a worker too, on which Kubernetes' own controllers are at work: namespaces end.
+
+    Not the `control_plane`, where they would react to each write of each test, and be counted with it.
+    """
+    with ControlPlane(assets=assets) as plane:
+        install(plane)  # first: what comes later the garbage collector sees within 30 s
+        with ControllerManager(plane, controller_manager):
+            yield plane
 
 
 def install(plane: ControlPlane) -> None:
@@ -45,6 +59,11 @@ def _worlds(item: pytest.Item) -> list[World]:
     return [fixture for fixture in fixtures if isinstance(fixture, World)]
 
 
+def _controllers_log(plane: ControlPlane) -> str:
+    log = plane.data / CONTROLLERS_LOG
+    return "\n".join(log.read_text().splitlines()[-20:]) if log.exists() else "(it was not started)"
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_call(item: pytest.Item) -> Generator[None, None, None]:
     """After each test, in every world that it used, the invariants hold."""
@@ -61,4 +80,5 @@ def pytest_runtest_makereport(
     if report.failed:
         for world in _worlds(item):
             report.sections.append(("the operator's log", world.log()))
+            report.sections.append(("kube-controller-manager's log", _controllers_log(world.plane)))
     return report

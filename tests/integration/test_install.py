@@ -1,7 +1,7 @@
 """From an empty cluster to an empty cluster, with the commands of docs/install.md and the real kubectl.
 
-The operator's process plays the Pod that the Deployment asks for; dev.namespaces plays the one controller
-without which no namespace would ever be gone.
+Kubernetes' own controllers are at work. The operator's process plays the Pod that the Deployment asks for, as
+there is no node to run it.
 """
 
 from __future__ import annotations
@@ -14,11 +14,9 @@ from typing import TYPE_CHECKING
 import httpx
 import pytest
 
-from dev.controlplane import ControlPlane, KubectlError
+from dev.controlplane import ControllerManager, ControlPlane, KubectlError
 from dev.moorcheh.standin import StandIn
-from dev.namespaces import NamespaceController
 from dev.operator_process import OperatorProcess
-from tests.dev.waiting import until
 from tests.integration.conftest import install
 from tests.integration.life import API, OPTIONS, client_options
 
@@ -31,9 +29,9 @@ SYSTEM = "moorcheh-system"
 
 
 @pytest.fixture(scope="module")
-def plane() -> Iterator[ControlPlane]:
+def plane(controller_manager: Path) -> Iterator[ControlPlane]:
     """A fresh one: what is uninstalled here must not be missed elsewhere."""
-    with ControlPlane() as plane, NamespaceController(plane):
+    with ControlPlane() as plane, ControllerManager(plane, controller_manager):
         yield plane
 
 
@@ -155,23 +153,3 @@ def test_a_namespace_full_of_requests_under_way_can_be_deleted(
     assert len(sent) == len(set(sent)), "no second DELETE"
     assert {"team-suspended"} < moorcheh.namespaces().keys(), "nothing that waited was sent"
     plane.kubectl("delete", "nsdel", "--all")
-
-
-def test_the_namespace_controller_waits_for_what_has_a_finalizer(plane: ControlPlane) -> None:
-    """Or the tests above would prove nothing."""
-    plane.kubectl("create", "namespace", "held")
-    body = {
-        "apiVersion": "v1",
-        "kind": "ConfigMap",
-        "metadata": {"name": "held", "finalizers": ["example.com/held"]},
-    }
-    plane.kubectl("create", "-n", "held", "-f", "-", input=json.dumps(body))
-
-    with pytest.raises(KubectlError, match="timed out"):
-        plane.kubectl("delete", "namespace", "held", "--timeout=2s")
-
-    plane.kubectl(
-        "patch", "configmap", "held", "-n", "held", "--type=merge", "-p", '{"metadata":{"finalizers":null}}'
-    )
-    gone = until(lambda: "held" not in plane.kubectl("get", "namespaces", "-o", "name"), within=30)
-    assert gone
