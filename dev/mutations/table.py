@@ -1027,7 +1027,7 @@ LISTS = [
         "11",
         "an object with a deletionTimestamp counts as deleted",
         "api/request.py",
-        'withdrawn=bool(metadata.get("deletionTimestamp")),',
+        "withdrawn=metadata.deletion_timestamp is not None,",
         "withdrawn=False,",
     ),
 ]

@@ -12,6 +12,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 import yaml
 from hypothesis import given
@@ -92,7 +93,7 @@ def test_a_new_attempt_starts_the_pace_anew() -> None:
     pace = Pace()
     pace.note(job(0), ticks=100.0)
     pace.note(job(500), ticks=105.0)
-    pace.note(dataclasses.replace(job(600), id="job-2"), ticks=110.0)
+    pace.note(msgspec.structs.replace(job(600), id="job-2"), ticks=110.0)
 
     assert pace.rate is None
 

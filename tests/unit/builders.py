@@ -6,14 +6,15 @@ ten past twelve, which is tick 1000 of this process.
 
 from __future__ import annotations
 
-import dataclasses
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from msgspec.structs import fields
+
 from moorcheh_operator.api.conditions import with_conditions
 from moorcheh_operator.api.request import Request
-from moorcheh_operator.api.spec import IfAbsent, Preconditions, Spec
+from moorcheh_operator.api.spec import DEFAULT_SERVER, IfAbsent, Preconditions, ServerRef, Spec
 from moorcheh_operator.api.status import Attempt, Job, Phase, Reason, Status, Target
 from moorcheh_operator.clock import Now
 from moorcheh_operator.lifecycle.facts import Facts, Look, Sent, Trouble
@@ -67,9 +68,9 @@ def later(seconds: float) -> Now:
     return Now(NOW.time + timedelta(seconds=seconds), NOW.ticks + seconds)
 
 
-def a_spec(**fields: Any) -> Spec:
-    bounds = Preconditions(fields.pop("created_before", None), fields.pop("max_items", None))
-    return Spec("documents", preconditions=bounds, **fields)
+def a_spec(*, server: str = DEFAULT_SERVER, **others: Any) -> Spec:
+    bounds = Preconditions(others.pop("created_before", None), others.pop("max_items", None))
+    return Spec("documents", ServerRef(server), preconditions=bounds, **others)
 
 
 def a_status(phase: Phase | None, reason: str | None = None, **fields: Any) -> Status:
@@ -233,9 +234,9 @@ class Shown:
 
 
 OTHER_FIELDS = tuple(
-    field.name
-    for field in dataclasses.fields(Status)
-    if field.name not in {"observed_generation", "phase", "reason", "message", "conditions"}
+    each.name
+    for each in fields(Status)
+    if each.name not in {"observed_generation", "phase", "reason", "message", "conditions"}
 )
 
 

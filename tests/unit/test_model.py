@@ -8,12 +8,13 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as some
 
 from moorcheh_operator.api.request import MalformedRequestError, Request, parse
-from moorcheh_operator.api.spec import IfAbsent, Preconditions, Spec
+from moorcheh_operator.api.spec import IfAbsent, Preconditions, ServerRef, Spec
 from moorcheh_operator.api.status import (
     Attempt,
     Condition,
@@ -79,7 +80,7 @@ def test_every_field_of_the_spec_is_read() -> None:
 
     assert parse(an_object(spec=spec)).spec == Spec(
         "documents",
-        server="archive",
+        server_ref=ServerRef("archive"),
         suspend=True,
         if_absent=IfAbsent.FAIL,
         preconditions=Preconditions(NOON, 0),
@@ -169,8 +170,17 @@ def test_an_object_that_can_t_be_read_is_told(spoil: Callable[[dict[str, Any]], 
     body = copy.deepcopy(an_object())
     spoil(body)
 
-    with pytest.raises(MalformedRequestError):
+    with pytest.raises(MalformedRequestError) as raised:
         parse(body)
+
+    assert len(str(raised.value)) < 150
+
+
+def test_the_field_that_can_t_be_read_is_named_and_not_its_value() -> None:
+    with pytest.raises(
+        MalformedRequestError, match=r"^Expected `int.*`, got `str` - at `\$\.spec\.backoffLimit`$"
+    ):
+        parse(an_object(spec={"namespaceName": "documents", "backoffLimit": "hunter2"}))
 
 
 @pytest.mark.parametrize("body", [{}, {"metadata": {}}, {"metadata": "x", "spec": {}}])
@@ -274,6 +284,24 @@ def applied(patch: Any, target: Any) -> Any:
 @given(statuses, statuses)
 def test_the_patch_turns_one_status_into_another(old: Status, new: Status) -> None:
     assert applied(merge_patch(old, new), render(old)) == render(new)
+
+
+def test_what_another_version_wrote_is_neither_in_the_way_nor_lost() -> None:
+    """An upgrade that is taken back: the status has fields that this version has never heard of."""
+    stored = {
+        "observedGeneration": 1,
+        "phase": "Running",
+        "attempt": {"number": 1, "id": "a", "startTime": "2026-11-23T12:00:00Z", "zone": "eu"},
+        "job": {"id": "job-1", "status": "running", "speed": 7},
+        "cost": {"sum": 3},
+        "conditions": [],
+    }
+    seen = parse(an_object(status=copy.deepcopy(stored))).status
+    job = Job("job-1", "running", deleted_items=5)
+
+    written = applied(merge_patch(seen, msgspec.structs.replace(seen, job=job, message="Words.")), stored)
+
+    assert written == stored | {"job": stored["job"] | {"deletedItems": 5}, "message": "Words."}  # type: ignore[operator]
 
 
 @given(statuses)

@@ -634,7 +634,7 @@ REPORTED = Job(
 
 
 def changed(**fields: Any) -> Job:
-    return Job(**{name: fields.get(name, getattr(REPORTED, name)) for name in Job.__slots__})
+    return Job(**{name: fields.get(name, getattr(REPORTED, name)) for name in Job.__struct_fields__})
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import msgspec
 import pytest
 
 from moorcheh_operator.api.request import Request
@@ -20,7 +21,7 @@ GONE = Servers()
 
 
 def seen_at(url: str | None, phase: Phase = Phase.PENDING) -> Request:
-    return a_request(phase, target=replace(TARGET, server=url))
+    return a_request(phase, target=msgspec.structs.replace(TARGET, server=url))
 
 
 ROWS: list[tuple[str, Request, Servers, str, str | None]] = [

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
+from msgspec.structs import replace
 
 from moorcheh_operator.api.request import Request
 from moorcheh_operator.api.status import Attempt, Job, Phase
@@ -246,13 +246,13 @@ def test_a_job_that_is_only_followed_is_over(facts: Facts, *, expected: bool) ->
         pytest.param(None, JOB, id="not-polled"),
         pytest.param(FAILING, JOB, id="failing"),
         pytest.param(
-            JobReport(dataclasses.replace(JOB, deleted_items=70)),
-            dataclasses.replace(JOB, deleted_items=70),
+            JobReport(replace(JOB, deleted_items=70)),
+            replace(JOB, deleted_items=70),
             id="more",
         ),
-        pytest.param(JobReport(dataclasses.replace(JOB, deleted_items=3)), JOB, id="never-fewer"),
-        pytest.param(JobReport(dataclasses.replace(JOB, deleted_items=None)), JOB, id="not-told"),
-        pytest.param(JobReport(dataclasses.replace(JOB, id="job-2")), JOB, id="another-job"),
+        pytest.param(JobReport(replace(JOB, deleted_items=3)), JOB, id="never-fewer"),
+        pytest.param(JobReport(replace(JOB, deleted_items=None)), JOB, id="not-told"),
+        pytest.param(JobReport(replace(JOB, id="job-2")), JOB, id="another-job"),
     ],
 )
 def test_what_is_shown_of_a_job(answer: PollAnswer | None, expected: Job) -> None:

@@ -7,6 +7,7 @@ import random
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 from hypothesis import given, settings
 from hypothesis import strategies as some
 
@@ -263,7 +264,7 @@ def test_an_end_is_final(seed: int) -> None:
     for request, facts in drawn(seed):
         step = next_step(request, facts, NOW, LIMITS)
         if isinstance(step, Record) and request.status.phase in {Phase.SUCCEEDED, Phase.FAILED}:
-            followed = dataclasses.replace(
+            followed = msgspec.structs.replace(
                 step.status,
                 observed_generation=request.status.observed_generation,
                 conditions=request.status.conditions,

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
+import msgspec
+
 from moorcheh_operator.api.request import Request
 from moorcheh_operator.api.status import Phase
 from moorcheh_operator.controller.slots import Seniority, Slots
@@ -95,7 +97,7 @@ class Worked:
 
 def member(age: int, phase: Phase | None = None, target: str = "docs") -> Worked:
     request = a_request(phase, uid=f"uid-{age}", made=MADE - timedelta(minutes=age))
-    return Worked(replace(request, spec=replace(request.spec, namespace_name=target)))
+    return Worked(replace(request, spec=msgspec.structs.replace(request.spec, namespace_name=target)))
 
 
 def test_the_oldest_has_the_target_and_the_next_one_is_woken_when_it_goes() -> None:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Iterator
 from datetime import datetime
 from typing import assert_never
+
+from msgspec.structs import replace
 
 from .status import Condition, Phase, Status
 
@@ -16,7 +17,7 @@ def with_conditions(status: Status, previous: Status, now: datetime) -> Status:
     A condition's transition time changes only with its value, as `metav1.Condition` has it.
     """
     if status.phase is None:
-        return dataclasses.replace(status, conditions=())
+        return replace(status, conditions=())
     before = {condition.type: condition for condition in previous.conditions}
 
     def condition(kind: str, value: str) -> Condition:
@@ -30,9 +31,7 @@ def with_conditions(status: Status, previous: Status, now: datetime) -> Status:
             observed_generation=status.observed_generation,
         )
 
-    return dataclasses.replace(
-        status, conditions=tuple(condition(kind, value) for kind, value in _values(status.phase))
-    )
+    return replace(status, conditions=tuple(condition(kind, value) for kind, value in _values(status.phase)))
 
 
 def _values(phase: Phase) -> Iterator[tuple[str, str]]:

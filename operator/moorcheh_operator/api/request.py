@@ -9,9 +9,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from .spec import Spec, parse_spec
-from .status import Status, parse_status
-from .times import JsonObject, required_time
+from msgspec import Struct, ValidationError, convert
+
+from .spec import Spec
+from .status import Status
+from .times import JsonObject, Time
 
 GROUP = "moorcheh.ai"
 VERSION = "v1alpha1"
@@ -57,25 +59,47 @@ def identity(body: JsonObject) -> tuple[str | None, str | None]:
     return metadata.get("uid"), metadata.get("resourceVersion")
 
 
+class _Metadata(Struct, rename="camel"):
+    namespace: str
+    name: str
+    uid: str
+    resource_version: str
+    creation_timestamp: Time
+    generation: int = 0
+    deletion_timestamp: str | None = None
+    labels: dict[str, str] | None = None
+    annotations: dict[str, str] | None = None
+
+
+class _Object(Struct):
+    metadata: _Metadata
+    spec: Spec
+    status: Status | None = None
+
+
 def parse(body: JsonObject) -> Request:
-    """Raises `MalformedRequestError` naming the first field that can't be read."""
+    """What it does not know is left aside. Raises `MalformedRequestError` naming the first field that can't
+    be read, and not its value.
+    """
     try:
-        metadata = body["metadata"]
-        return Request(
-            namespace=metadata["namespace"],
-            name=metadata["name"],
-            uid=metadata["uid"],
-            resource_version=metadata["resourceVersion"],
-            generation=int(metadata.get("generation", 0)),
-            creation_time=required_time(metadata, "creationTimestamp"),
-            spec=parse_spec(body["spec"]),
-            status=parse_status(body.get("status") or {}),
-            withdrawn=bool(metadata.get("deletionTimestamp")),
-            restored=RESTORED_LABEL in (metadata.get("labels") or {}),
-            recreated_by=_recreated_by(metadata.get("labels") or {}, metadata.get("annotations") or {}),
-        )
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
-        raise MalformedRequestError(f"{type(error).__name__}: {error}") from error
+        found = convert(body, _Object)
+    except ValidationError as error:
+        raise MalformedRequestError(str(error)) from error
+    metadata = found.metadata
+    labels, annotations = metadata.labels or {}, metadata.annotations or {}
+    return Request(
+        namespace=metadata.namespace,
+        name=metadata.name,
+        uid=metadata.uid,
+        resource_version=metadata.resource_version,
+        generation=metadata.generation,
+        creation_time=metadata.creation_timestamp,
+        spec=found.spec,
+        status=found.status or Status(),
+        withdrawn=metadata.deletion_timestamp is not None,
+        restored=RESTORED_LABEL in labels,
+        recreated_by=_recreated_by(labels, annotations),
+    )
 
 
 def _recreated_by(labels: JsonObject, annotations: JsonObject) -> str | None:

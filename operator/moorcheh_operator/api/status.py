@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import dataclasses
-from dataclasses import dataclass
-from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from .spec import typed
-from .times import JsonObject, parse_time, render_time, required_time
+from msgspec import Struct, to_builtins
+
+from .times import JsonObject, Time
 
 
 class Phase(StrEnum):
@@ -72,8 +70,7 @@ class JobStatus(StrEnum):
     FAILED = "failed"
 
 
-@dataclass(frozen=True, slots=True)
-class Target:
+class Target(Struct, frozen=True, rename="camel", omit_defaults=True):
     """What was looked up. `creation_time` is the server's own string, kept verbatim, and names the
     incarnation that this request is for: it stays when the namespace is found no more. `server` is the URL of
     the server that it was looked up at; attempt and job are at the same one.
@@ -82,19 +79,17 @@ class Target:
     found: bool
     item_count: int | None = None
     creation_time: str | None = None
-    observation_time: datetime | None = None
+    observation_time: Time | None = None
     server: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Attempt:
+class Attempt(Struct, frozen=True, rename="camel", omit_defaults=True):
     number: int
     id: str
-    start_time: datetime
+    start_time: Time
 
 
-@dataclass(frozen=True, slots=True)
-class Job:
+class Job(Struct, frozen=True, rename="camel", omit_defaults=True):
     """The server's job as it last reported it; times are its own strings, kept verbatim."""
 
     id: str
@@ -114,20 +109,18 @@ class Job:
             return JobStatus.RUNNING
 
 
-@dataclass(frozen=True, slots=True)
-class Condition:
+class Condition(Struct, frozen=True, rename="camel"):
     """A `metav1.Condition`."""
 
     type: str
     status: str
     reason: str
     message: str
-    last_transition_time: datetime
-    observed_generation: int
+    last_transition_time: Time
+    observed_generation: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Status:
+class Status(Struct, frozen=True, rename="camel", omit_defaults=True):
     observed_generation: int = -1
     phase: Phase | None = None
     reason: str | None = None
@@ -137,117 +130,36 @@ class Status:
     job: Job | None = None
     progress: str | None = None
     last_error: str | None = None
-    start_time: datetime | None = None
-    completion_time: datetime | None = None
+    start_time: Time | None = None
+    completion_time: Time | None = None
     conditions: tuple[Condition, ...] = ()
-
-
-def parse_status(status: JsonObject) -> Status:
-    target, attempt, job = status.get("target"), status.get("attempt"), status.get("job")
-    phase = status.get("phase")
-    return Status(
-        observed_generation=int(status.get("observedGeneration", -1)),
-        phase=Phase(phase) if phase else None,
-        reason=status.get("reason"),
-        message=status.get("message"),
-        target=Target(
-            found=bool(target.get("found")),
-            item_count=target.get("itemCount"),
-            creation_time=target.get("creationTime"),
-            observation_time=parse_time(target.get("observationTime")),
-            server=typed(target.get("server"), str | None),
-        )
-        if target
-        else None,
-        attempt=Attempt(
-            number=int(attempt["number"]), id=attempt["id"], start_time=required_time(attempt, "startTime")
-        )
-        if attempt
-        else None,
-        job=Job(
-            id=job["id"],
-            status=job.get("status"),
-            total_items=job.get("totalItems"),
-            deleted_items=job.get("deletedItems"),
-            last_error=job.get("lastError"),
-            start_time=job.get("startTime"),
-            update_time=job.get("updateTime"),
-            finish_time=job.get("finishTime"),
-        )
-        if job
-        else None,
-        progress=status.get("progress"),
-        last_error=status.get("lastError"),
-        start_time=parse_time(status.get("startTime")),
-        completion_time=parse_time(status.get("completionTime")),
-        conditions=tuple(
-            Condition(
-                type=condition["type"],
-                status=condition["status"],
-                reason=condition["reason"],
-                message=condition.get("message", ""),
-                last_transition_time=required_time(condition, "lastTransitionTime"),
-                observed_generation=int(condition.get("observedGeneration", 0)),
-            )
-            for condition in status.get("conditions") or ()
-        ),
-    )
 
 
 def render(status: Status) -> dict[str, Any]:
     """The status as the API server stores it; what is None is left out."""
-    body: dict[str, Any] = _render(status)
+    body: dict[str, Any] = to_builtins(status)
+    if "conditions" in body:
+        body["conditions"] = list(body["conditions"])
     return body
-
-
-def _camel(name: str) -> str:
-    first, *rest = name.split("_")
-    return first + "".join(word.capitalize() for word in rest)
-
-
-_KEYS: dict[type, tuple[tuple[str, str], ...]] = {
-    kind: tuple((field.name, _camel(field.name)) for field in dataclasses.fields(kind))
-    for kind in (Status, Target, Attempt, Job, Condition)
-}
-"""The fields of each part of a status: their names here, and in the API."""
-
-
-def _render(value: object) -> Any:
-    match value:
-        case str() | int():  # first, as most are
-            return value
-        case datetime():
-            return render_time(value)
-        case tuple():
-            return [_render(item) for item in value]
-        case Status() | Target() | Attempt() | Job() | Condition():
-            fields = ((key, getattr(value, name)) for name, key in _KEYS[type(value)])
-            return {key: _render(field) for key, field in fields if field is not None and field != ()}
-        case _:
-            raise TypeError(f"{value!r} has no place in a status")
-
-
-_Part = Status | Target | Attempt | Job
 
 
 def merge_patch(old: Status, new: Status) -> dict[str, Any]:
     """The JSON merge patch (RFC 7386) of the status that turns `old` into `new`.
 
-    It is only right for an object whose status *is* `old`: send it with that object's resourceVersion.
+    It is only right for an object whose status *is* `old`: send it with that object's resourceVersion. What
+    another version of the operator has written beside these fields stays.
     """
-    return _difference(old, new)
+    return _difference(render(old), render(new))
 
 
-def _difference(old: _Part, new: _Part) -> dict[str, Any]:
-    patch: dict[str, Any] = {}
-    for name, key in _KEYS[type(new)]:
-        match getattr(old, name), getattr(new, name):
-            case before, after if before == after:
+def _difference(old: JsonObject, new: JsonObject) -> dict[str, Any]:
+    patch: dict[str, Any] = dict.fromkeys(old.keys() - new.keys())
+    for key, after in new.items():
+        match old.get(key), after:
+            case before, _ if before == after:
                 pass
-            case _, None | ():
-                patch[key] = None
-            case (Target() | Attempt() | Job()) as before, (Target() | Attempt() | Job()) as after:
+            case dict(before), dict():
                 patch[key] = _difference(before, after)
-            case _, after:
-                patch[key] = _render(after)
+            case _:
+                patch[key] = after
     return patch

@@ -5,11 +5,17 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Any
+from typing import Annotated, Any
+
+from msgspec import Meta
 
 JsonObject = Mapping[str, Any]
 
+Time = Annotated[datetime, Meta(tz=True)]
+"""As Kubernetes has it: RFC 3339, to the second, with a zone."""
+
 TO_THE_SECOND = re.compile(r"\d{4}-\d\d-\d\d.\d\d:\d\d:\d\d", re.ASCII)
+PLAUSIBLE_YEARS = range(1980, 2200)
 
 
 def parse_time(text: object) -> datetime | None:
@@ -24,17 +30,6 @@ def parse_time(text: object) -> datetime | None:
         return time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)
     except (ValueError, OverflowError):
         return None
-
-
-PLAUSIBLE_YEARS = range(1980, 2200)
-
-
-def required_time(body: JsonObject, key: str) -> datetime:
-    """Raises `ValueError` where there is none that can be read."""
-    time = parse_time(body[key])
-    if time is None:
-        raise ValueError(f"{key} is no time: {body[key]!r}")
-    return time
 
 
 def parse_birth(text: object) -> datetime | None:

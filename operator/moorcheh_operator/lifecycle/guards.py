@@ -5,13 +5,14 @@ docs/safety.md, rules 7 (bound to one incarnation), 8 (never newer than the requ
 
 from __future__ import annotations
 
-import dataclasses
 from datetime import datetime, timedelta
+
+from msgspec.structs import replace
 
 from moorcheh_operator.api.request import Request
 from moorcheh_operator.api.spec import IfAbsent
 from moorcheh_operator.api.status import Phase, Reason, Status, Target
-from moorcheh_operator.api.times import parse_birth
+from moorcheh_operator.api.times import parse_birth, render_time
 from moorcheh_operator.clock import Now
 from moorcheh_operator.moorcheh.answers import Entry
 
@@ -26,7 +27,7 @@ CLOCK_ERROR = timedelta(seconds=2)  # how far two clocks read from `Date` header
 def judge(request: Request, facts: Facts, look: Look, now: Now) -> Status | None:
     """How the request ends at this look, or None: the target may be deleted."""
     verdict = _verdict(request, facts, look, now)
-    return verdict and dataclasses.replace(verdict, target=seen_target(request, facts, look, now))
+    return verdict and replace(verdict, target=seen_target(request, facts, look, now))
 
 
 def _verdict(request: Request, facts: Facts, look: Look, now: Now) -> Status | None:
@@ -103,7 +104,7 @@ def _preconditions(
         if max(created, corrected) >= bounds.created_before:
             message = (
                 f"The namespace was created at {entry.creation_time}{_by_which_clock(skew)}, not before "
-                f"{bounds.created_before:%FT%TZ} (preconditions.createdBefore)."
+                f"{render_time(bounds.created_before)} (preconditions.createdBefore)."
             )
             return ended(request, now, Phase.FAILED, Reason.PRECONDITION_FAILED, message)
     if bounds.max_items is not None:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import dataclasses
 import zlib
+
+from msgspec.structs import replace
 
 from moorcheh_operator.api.request import Request
 from moorcheh_operator.api.status import Job, JobStatus
@@ -64,7 +65,7 @@ def reported(recorded: Job, facts: Facts) -> Job:
     if report is None or report.id != recorded.id:
         return recorded
     counts = [count for count in (recorded.deleted_items, report.deleted_items) if count is not None]
-    return dataclasses.replace(report, deleted_items=max(counts, default=None))
+    return replace(report, deleted_items=max(counts, default=None))
 
 
 def job_lost(facts: Facts) -> bool:

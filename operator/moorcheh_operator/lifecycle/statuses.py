@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import dataclasses
 from datetime import datetime
+
+from msgspec.structs import replace
 
 from moorcheh_operator.api.conditions import with_conditions
 from moorcheh_operator.api.request import Request
@@ -19,20 +20,20 @@ def next_status(
     request: Request, now: Now, phase: Phase, reason: Reason, message: str, **changes: object
 ) -> Status:
     """The request's status with these changes; everything else in it stays."""
-    status = dataclasses.replace(
+    status = replace(
         request.status,
         observed_generation=request.generation,
         phase=phase,
         reason=str(reason),
         message=plain_text(message),
-        **changes,  # type: ignore[arg-type]  # replace() checks the names, each caller its types
+        **changes,
     )
     return with_conditions(status, request.status, whole_seconds(now.time))
 
 
 def observed(request: Request, now: Now) -> Status:
     """The same status for the newest generation."""
-    status = dataclasses.replace(request.status, observed_generation=request.generation)
+    status = replace(request.status, observed_generation=request.generation)
     return with_conditions(status, request.status, whole_seconds(now.time))
 
 
@@ -132,9 +133,9 @@ def seen_target(request: Request, facts: Facts, look: Look, now: Now) -> Target:
         seen = Target(found=False, creation_time=named, server=look.server)
     else:
         seen = Target(True, look.entry.item_count, named or look.entry.creation_time, server=look.server)
-    if recorded is not None and dataclasses.replace(recorded, observation_time=None) == seen:
+    if recorded is not None and replace(recorded, observation_time=None) == seen:
         return recorded
-    return dataclasses.replace(seen, observation_time=whole_seconds(now.time))
+    return replace(seen, observation_time=whole_seconds(now.time))
 
 
 def whole_seconds(time: datetime) -> datetime:
@@ -145,11 +146,11 @@ def whole_seconds(time: datetime) -> datetime:
 def bare(status: Status) -> Status:
     """What must land of a status that the schema rejects for its texts: above all the job id (rule 2)."""
     message = "Details could not be recorded; see the operator's log."
-    return dataclasses.replace(
+    return replace(
         status,
         message=message,
         job=Job(id=status.job.id) if status.job else None,
         progress=None,
         last_error=None,
-        conditions=tuple(dataclasses.replace(condition, message=message) for condition in status.conditions),
+        conditions=tuple(replace(condition, message=message) for condition in status.conditions),
     )
