@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from moorcheh_operator.api.request import PLURAL
-from moorcheh_operator.servers.definitions import Definition, From, Servers, single
+from moorcheh_operator.servers.definitions import Allowed, Definition, From, Servers, single
 from tests.model.api_server import ApiServer, Json, Trouble, WriteFault
 from tests.model.bench import ENDED, URL, Bench
 from tests.model.moorcheh_server import SendFault
@@ -943,8 +943,8 @@ def test_one_name_on_two_servers_is_two_targets() -> None:
         bench.serve(
             Servers(
                 (
-                    Definition("default", URL, allowed_from=From.ALL),
-                    Definition("archive", ANOTHER, allowed_from=From.ALL),
+                    Definition("default", URL, allowed_namespaces=Allowed(From.ALL)),
+                    Definition("archive", ANOTHER, allowed_namespaces=Allowed(From.ALL)),
                 )
             )
         )
@@ -982,7 +982,9 @@ def test_a_refusal_stands_for_a_minute_with_whoever_leads_by_then(bench: Bench) 
     """A standby whose file is older has refused for long what the leader would have carried out."""
     leader, standby = bench.start(), bench.start()
     standby.leads = False
-    standby.servers.apply(Servers((Definition("default", URL, allowed_from=From.ALL, allowed_names=()),)))
+    standby.servers.apply(
+        Servers((Definition("default", URL, allowed_namespaces=Allowed(From.ALL), allowed_names=()),))
+    )
     bench.server.down_until = bench.loop.time() + 200.0
     name = bench.request("documents")
     bench.let_pass(100.0)

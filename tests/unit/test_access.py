@@ -15,15 +15,16 @@ from moorcheh_operator.lifecycle.facts import Facts, after_look, elsewhere
 from moorcheh_operator.lifecycle.ownership import claim_rank
 from moorcheh_operator.lifecycle.submitting import claim
 from moorcheh_operator.moorcheh.answers import Entry, Listing
-from moorcheh_operator.servers.definitions import Definition, From, Operator, Term
+from moorcheh_operator.servers.definitions import Allowed, Definition, From, Operator, Selector, Term
 from tests.unit.builders import BORN, NOW, TARGET, a_request, a_spec, ago, ready
 
 HERE, ELSEWHERE = "http://here", "http://elsewhere"
-TEAM_A = (Term("team", Operator.IN, frozenset({"a"})),)
+TEAM_A = Selector({"team": "a"})
+OWN = Allowed(From.SAME)
 
 
 def server(**fields: Any) -> Definition:
-    return Definition("default", HERE, **{"allowed_from": From.ALL} | fields)
+    return Definition("default", HERE, **{"allowed_namespaces": Allowed(From.ALL)} | fields)
 
 
 def seen_at(url: str | None, phase: Phase = Phase.PENDING) -> Request:
@@ -36,14 +37,38 @@ ROWS: list[tuple[str, Request, Definition | None, str | None, Any, type[Access],
     ("seen at this server", seen_at(HERE), server(), None, None, Open, ""),
     ("seen before servers had names", seen_at(None), server(), None, None, Open, ""),
     ("seen at another server", seen_at(ELSEWHERE), server(), None, None, NotFound, ELSEWHERE),
-    ("the operator's own namespace", a_request(), server(allowed_from=From.SAME), "team", None, Open, ""),
-    ("another namespace", a_request(), server(allowed_from=From.SAME), "other", None, Refusal, "NotAllowed"),
-    ("an operator without a namespace", a_request(), server(allowed_from=From.SAME), None, None, Refusal, ""),
+    (
+        "the operator's own namespace",
+        a_request(),
+        server(allowed_namespaces=OWN),
+        "team",
+        None,
+        Open,
+        "",
+    ),
+    (
+        "another namespace",
+        a_request(),
+        server(allowed_namespaces=OWN),
+        "other",
+        None,
+        Refusal,
+        "NotAllowed",
+    ),
+    (
+        "an operator without a namespace",
+        a_request(),
+        server(allowed_namespaces=OWN),
+        None,
+        None,
+        Refusal,
+        "",
+    ),
     ("the default is closed", a_request(), Definition("default", HERE), "other", None, Refusal, "NotAllowed"),
     (
         "the label is there",
         a_request(),
-        server(allowed_from=From.SELECTOR, selector=TEAM_A),
+        server(allowed_namespaces=Allowed(From.SELECTOR, TEAM_A)),
         None,
         {"team": "a"},
         Open,
@@ -52,7 +77,7 @@ ROWS: list[tuple[str, Request, Definition | None, str | None, Any, type[Access],
     (
         "the label is another",
         a_request(),
-        server(allowed_from=From.SELECTOR, selector=TEAM_A),
+        server(allowed_namespaces=Allowed(From.SELECTOR, TEAM_A)),
         None,
         {"team": "b"},
         Refusal,
@@ -61,7 +86,7 @@ ROWS: list[tuple[str, Request, Definition | None, str | None, Any, type[Access],
     (
         "no labels",
         a_request(),
-        server(allowed_from=From.SELECTOR, selector=TEAM_A),
+        server(allowed_namespaces=Allowed(From.SELECTOR, TEAM_A)),
         None,
         {},
         Refusal,
@@ -70,7 +95,7 @@ ROWS: list[tuple[str, Request, Definition | None, str | None, Any, type[Access],
     (
         "labels not read yet",
         a_request(),
-        server(allowed_from=From.SELECTOR, selector=TEAM_A),
+        server(allowed_namespaces=Allowed(From.SELECTOR, TEAM_A)),
         None,
         None,
         Undecided,
@@ -79,7 +104,7 @@ ROWS: list[tuple[str, Request, Definition | None, str | None, Any, type[Access],
     (
         "labels can't be read",
         a_request(),
-        server(allowed_from=From.SELECTOR, selector=TEAM_A),
+        server(allowed_namespaces=Allowed(From.SELECTOR, TEAM_A)),
         None,
         "HTTP 403",
         Undecided,
@@ -102,7 +127,7 @@ ROWS: list[tuple[str, Request, Definition | None, str | None, Any, type[Access],
     (
         "from elsewhere is said before what is protected, which is nobody's business there",
         a_request(),
-        server(allowed_from=From.SAME, protected_names=("*",)),
+        server(allowed_namespaces=OWN, protected_names=("*",)),
         None,
         None,
         Refusal,

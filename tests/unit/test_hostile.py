@@ -21,7 +21,7 @@ from moorcheh_operator.lifecycle.access import access
 from moorcheh_operator.moorcheh.answers import Accepted, JobReport, JobUnknown, Listing, NotSent, Unavailable
 from moorcheh_operator.moorcheh.connection import NAME, Connection
 from moorcheh_operator.moorcheh.parsing import JOB_ID, MAX_COUNT
-from moorcheh_operator.servers.definitions import Definition, From
+from moorcheh_operator.servers.definitions import Allowed, Definition, From
 from tests.unit.builders import a_request
 
 NO_TLS = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
@@ -161,7 +161,7 @@ async def test_whatever_the_job_id_only_its_own_path_is_asked_for(job_id: str) -
 )
 def test_a_glob_means_what_its_letters_say(name: str, glob: str) -> None:
     pattern = "".join({"*": ".*", "?": "."}.get(letter, re.escape(letter)) for letter in glob)
-    server = Definition("default", "http://a", allowed_from=From.ALL, protected_names=(glob,))
+    server = Definition("default", "http://a", allowed_namespaces=Allowed(From.ALL), protected_names=(glob,))
     request = a_request(spec=Spec(name))
 
     protected = getattr(access(request, server, None, None), "reason", None) == "Protected"

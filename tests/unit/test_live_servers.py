@@ -51,7 +51,7 @@ def shown(servers: LiveServers) -> list[object]:
 CHANGES = {
     "another beside it": (A, B, C),
     "less": (A,),
-    "another timeout": (Definition("a", A.url, timeout=99.0), B),
+    "another timeout": (Definition("a", A.url, timeout_seconds=99.0), B),
     "another key": (A, Definition("b", B.url, api_key_file="/key")),
     "other slots": (Definition("a", A.url, max_running_jobs=1), B),
 }
@@ -79,7 +79,7 @@ async def test_a_server_that_stays_as_it_is_keeps_its_client_and_its_clock() -> 
         clients = a.moorcheh, b.moorcheh
         clocks = a.clock, b.clock
 
-        servers.apply(Servers((A, Definition("b", B.url, timeout=1.0))))
+        servers.apply(Servers((A, Definition("b", B.url, timeout_seconds=1.0))))
 
         assert a.moorcheh is clients[0]
         assert b.moorcheh is not clients[1]

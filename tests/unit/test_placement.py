@@ -11,7 +11,7 @@ from moorcheh_operator.api.request import Request
 from moorcheh_operator.api.status import Phase
 from moorcheh_operator.lifecycle.facts import Facts
 from moorcheh_operator.lifecycle.placement import needs_labels, place, working_at
-from moorcheh_operator.servers.definitions import Definition, From, Servers
+from moorcheh_operator.servers.definitions import Allowed, Definition, From, Selector, Servers
 from tests.unit.builders import TARGET, a_request
 
 HERE, ELSEWHERE = "http://here", "http://elsewhere"
@@ -64,4 +64,7 @@ LABELS: list[tuple[str, Request, From, bool]] = [
 def test_labels_are_read_for_one_that_is_still_to_be_let_in(
     _: str, request_: Request, allowed: From, *, needed: bool
 ) -> None:
-    assert needs_labels(request_, Servers((Definition("default", HERE, allowed_from=allowed),))) is needed
+    selector = Selector({"team": "a"}) if allowed is From.SELECTOR else None
+    server = Definition("default", HERE, allowed_namespaces=Allowed(allowed, selector))
+
+    assert needs_labels(request_, Servers((server,))) is needed

@@ -17,15 +17,17 @@ from moorcheh_operator.clock import Clock
 from moorcheh_operator.moorcheh.client import Moorcheh
 from moorcheh_operator.process.application import CannotStartError, serve
 from moorcheh_operator.process.settings import Settings
+from moorcheh_operator.servers.addresses import address
 from moorcheh_operator.servers.definitions import (
     MAX_FILE,
+    Allowed,
     Definition,
     From,
     Operator,
+    Selector,
     Servers,
     ServersError,
     Term,
-    address,
     parse,
     single,
 )
@@ -62,13 +64,17 @@ def test_every_field_is_read() -> None:
             "https://archive.example/api",
             api_key_file="/keys/archive",
             ca_file="/keys/ca.pem",
-            timeout=2.5,
+            timeout_seconds=2.5,
             max_running_jobs=0,
-            allowed_from=From.SELECTOR,
-            selector=(
-                Term("team", Operator.IN, frozenset({"a"})),
-                Term("env", Operator.NOT_IN, frozenset({"prod", "live"})),
-                Term("example.com/new", Operator.DOES_NOT_EXIST),
+            allowed_namespaces=Allowed(
+                From.SELECTOR,
+                Selector(
+                    {"team": "a"},
+                    (
+                        Term("env", Operator.NOT_IN, frozenset({"prod", "live"})),
+                        Term("example.com/new", Operator.DOES_NOT_EXIST),
+                    ),
+                ),
             ),
             allowed_names=("logs-*",),
             protected_names=("logs-1?", "keep"),
@@ -82,7 +88,7 @@ def test_json_is_yaml() -> None:
 
 def test_the_one_server_of_the_environment_is_open_to_all() -> None:
     assert single("http://moorcheh:80/") == Servers(
-        (Definition("default", "http://moorcheh", allowed_from=From.ALL),)
+        (Definition("default", "http://moorcheh", allowed_namespaces=Allowed(From.ALL)),)
     )
 
 
@@ -147,7 +153,7 @@ WRONG = {
     "from nowhere": (file(allowedNamespaces={"from": "None"}), "servers[0].allowedNamespaces.from: must be"),
     "from a list": (file(allowedNamespaces={"from": ["All"]}), "servers[0].allowedNamespaces.from: must be"),
     "a selector for all": (
-        file(allowedNamespaces={"from": "All", "selector": {}}),
+        file(allowedNamespaces={"from": "All", "selector": {"matchLabels": {"a": "b"}}}),
         "servers[0].allowedNamespaces.selector: has no use",
     ),
     "no selector": (
@@ -156,7 +162,7 @@ WRONG = {
     ),
     "an empty selector": (selecting(), "selector: must have at least one term"),
     "labels that select none": (selecting(matchLabels={}), "selector: must have at least one term"),
-    "a label by YAML's yes": (selecting(matchLabels={"team": True}), "matchLabels: has a value"),
+    "a label by YAML's yes": (selecting(matchLabels={"team": True}), "matchLabels[...]: must be a text"),
     "a label that can't be": (selecting(matchLabels={"a b": "c"}), "matchLabels: has a key"),
     "another operator": (
         selecting(matchExpressions=[{"key": "a", "operator": "Gt", "values": ["1"]}]),
@@ -174,6 +180,7 @@ WRONG = {
     "an anchor": ("servers: &a []", "anchors are not taken"),
     "a bomb": ("a: &a [x]\nservers: [*a, *a]", "anchors are not taken"),
     "a merge": ("servers: [{<<: {name: a}, url: 'http://a'}]", "a key must be a text"),
+    "nothing as a value": ("servers: [{name: a, url: 'http://a', apiKeyFile: }]", "a field has no value"),
     "an object": ("servers: !!python/object/apply:os.system [ls]", "can't be read as YAML"),
     "two documents": ("servers: []\n---\nservers: []", "can't be read as YAML"),
     "half": ("servers: [{name: a", "can't be read as YAML"),

@@ -99,7 +99,9 @@ class LiveServers:
             server.listed = url in urls
 
     def _client(self, definition: Definition, pem: str | None) -> _Client:
-        timeout = definition.timeout if definition.timeout is not None else self._defaults.timeout
+        timeout = (
+            definition.timeout_seconds if definition.timeout_seconds is not None else self._defaults.timeout
+        )
         made_of = timeout, definition.name, definition.api_key_file, definition.bearer_token_file, pem
         known = self._by_url.get(definition.url)
         if known is not None and known.made_of == made_of:

@@ -78,7 +78,8 @@ def access(
             f'The target was looked up at {url}, and the server "{server.name}" is {server.url} by now: that '
             "is another one. Create a new request to delete a namespace there."
         )
-    match server.allowed_from:
+    source, selector = server.allowed_namespaces.from_, server.allowed_namespaces.selector
+    match source:
         case From.ALL:
             allowed = True
         case From.SAME:
@@ -89,9 +90,9 @@ def access(
                 return Undecided(
                     f"The server asks for the labels of this namespace, which can't be read: {why}"
                 )
-            allowed = all(term.holds(labels) for term in server.selector)
+            allowed = selector is not None and selector.holds(labels)
         case _:
-            assert_never(server.allowed_from)
+            assert_never(source)
     return _allowed(request, server) if allowed else _not_from_here(request, server)
 
 

@@ -43,4 +43,4 @@ def needs_labels(request: Request, servers: Servers) -> bool:
     """Whether it may is told by the labels of its Kubernetes namespace, and is still to be asked."""
     named = servers.get(request.spec.server)
     over = request.withdrawn or request.status.phase in ENDED or follows_job(request, Facts())
-    return named is not None and named.allowed_from is From.SELECTOR and not over
+    return named is not None and named.allowed_namespaces.from_ is From.SELECTOR and not over

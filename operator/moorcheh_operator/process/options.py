@@ -11,7 +11,8 @@ from typing import Any
 
 import click
 
-from moorcheh_operator.servers.definitions import DNS_LABEL, address
+from moorcheh_operator.servers.addresses import address
+from moorcheh_operator.servers.definitions import DNS_LABEL
 
 MAX_LENGTH = 2048  # characters of one value
 
