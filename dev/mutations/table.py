@@ -799,7 +799,7 @@ SERVERS = [
         "S",
         "a namespace is let in by its labels",
         "lifecycle/access.py",
-        "allowed = all(term.holds(labels) for term in server.selector)",
+        "allowed = selector is not None and selector.holds(labels)",
         "allowed = True",
     ),
     one(
