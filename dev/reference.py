@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -249,7 +250,7 @@ def _metrics() -> Iterator[tuple[str, str, str, str]]:
 
 
 def _options() -> Iterator[str]:
-    yield "## Options of `moorcheh-operator run`\n"
+    yield f"## Options of `moorcheh-operator run`\n\n{inspect.cleandoc(cli.run.help or '')}\n"
     yield _table(
         ("Option", "Environment", "Default", "Meaning"),
         (

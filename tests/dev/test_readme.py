@@ -1,4 +1,4 @@
-"""What README.md says that a machine can check."""
+"""What README.md and the pages of docs/ say that a machine can check."""
 
 from __future__ import annotations
 
@@ -6,35 +6,33 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import click
+import pytest
 import yaml
 
 from moorcheh_operator.api.status import Reason
-from moorcheh_operator.process import cli
 
 if TYPE_CHECKING:
     from dev.controlplane import ControlPlane
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()
+PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md"))]
 YAML_BLOCKS = re.findall(r"^```yaml\n(.*?)^```$", README, re.DOTALL | re.MULTILINE)
 
 
-def test_options_are_those_of_the_command() -> None:
-    """Every option has its line in the table, by its variable and its flag, and no line has none."""
-    command = cli.main.commands["run"]
-    options = [one for one in command.params if isinstance(one, click.Option) and one.envvar]
-
-    wanted = {(str(one.envvar), one.opts[0]) for one in options}
-
-    assert wanted == set(re.findall(r"^\| `([A-Z_]+)` \| `(--[a-z-]+)` \|", README, re.MULTILINE))
+def anchors(page: Path) -> set[str]:
+    """As GitHub makes them of the headings."""
+    headings = re.findall(r"^#+ (.*)$", page.read_text(), re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
 
-def test_links_lead_somewhere() -> None:
-    """Each relative link names a file or folder of the repository."""
-    links = re.findall(r"\]\((?!https?:)([^)#]+)\)", README)
-
-    assert [link for link in links if not (ROOT / link).exists()] == []
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_links_lead_somewhere(page: Path) -> None:
+    """Each relative link names a file or folder of the repository, and a heading of it that exists."""
+    for path, anchor in re.findall(r"\]\((?!https?:)([^)#]*)(?:#([^)]+))?\)", page.read_text()):
+        target = page.parent / path if path else page
+        assert target.exists(), path
+        assert not anchor or anchor in anchors(target), f"{path}#{anchor}"
 
 
 def test_install_overlay_renders(control_plane: ControlPlane, tmp_path: Path) -> None:
