@@ -45,7 +45,7 @@ def page(run: Run, profile: str) -> str:
     repeats = max((len(_repeats(run, key)) for key in medians), default=0)
     parts = [
         "# Performance",
-        "<!-- Written by `make bench`. By hand is benchmarks/profile.md, and nothing here. -->",
+        "<!-- Written by `make bench`. What is written by hand is in benchmarks/profile.md. -->",
         _introduction(repeats),
         "## The machine",
         _machine(run.machine),
@@ -94,11 +94,11 @@ def summary(found: Measurement) -> str:
 def _introduction(repeats: int) -> str:
     times = "once" if repeats == 1 else f"{repeats} times in turn; the medians are shown"
     return f"""\
-This operator beside what an engineer would pick instead, with the same load on the same machine, one after
-the other: [a kopf handler](../benchmarks/peers/kopf_handler.py) as kopf's documentation teaches it, which
-posts no Events, and [an operator in Go](../benchmarks/peers/controller_runtime) with controller-runtime,
-which does the same work for a request as ours: a claim before the DELETE, three status writes, two Events,
-16 workers. Neither looks a namespace up first, nor has any of the [safety rules](safety.md).
+This operator beside two that an engineer might write instead, under the same load on the same machine, one
+after the other. [A kopf handler](../benchmarks/peers/kopf_handler.py) is written as kopf's documentation
+teaches it, and posts no Events. [An operator in Go](../benchmarks/peers/controller_runtime) with
+controller-runtime does the same work for a request as ours: a claim before the DELETE, three status writes,
+two Events, 16 workers. Neither looks a namespace up first, nor has any of the [safety rules](safety.md).
 
 `make bench` measures it all and writes this page; `python -m benchmarks --help` tells how to measure any
 other operator. Each measurement has a control plane (etcd, kube-apiserver), a Moorcheh stand-in and an
@@ -125,10 +125,10 @@ def _legend() -> str:
     return """\
 Counts are for each request. Start: from the creation of a request to its DELETE at the server (for a
 backlog, from the operator's start). End: from the job's end at the server to the terminal status in a
-watch. CPU: user and system time of the operator's process, until it is at rest again, without its start.
-Writes: all PATCHes and PUTs of the request, by the API server's counters. API server CPU: what its process
-took for a request meanwhile, its creation and the watches included. Memory: the most that was resident
-(after an empty start)."""
+watch. p50 and p99: half of the requests, and 99 of 100, took at most that long. CPU: user and system time of
+the operator's process, until it is at rest again, without its start. Writes: all PATCHes and PUTs of the
+request, by the API server's counters. API server CPU: what its process took for a request meanwhile, its
+creation and the watches included. Memory: the most that was resident (after an empty start)."""
 
 
 def _figures(medians: Mapping[tuple[str, str], Measurement]) -> str:
