@@ -48,10 +48,10 @@ ENDS = {
         Reason.PROTECTED,
     ),
 }
-"""Each is a series from the start: a counter that is born as 1 has, for `increase`, never grown."""
+"""Each is a series from the start: where a counter first appears as 1, `increase` sees no growth."""
 
 NEVER_LEFT = frozenset({"ConnectError", "ConnectTimeout", "PoolTimeout"})
-"""What a DELETE ends with that surely was not sent."""
+"""The errors of a DELETE that was certainly not sent."""
 
 
 class Metrics:

@@ -92,7 +92,7 @@ class Elector:
                 async with asyncio.timeout(RETRY_SECONDS):
                     renewed = await self._try()
                 if renewed:
-                    self._tell(on_change)  # a lapse that ends here: who stood by meanwhile must be woken
+                    self._tell(on_change)  # a lapse may end here: tasks that stood by must be woken
                     self._valid_until = started + RENEW_SECONDS
                 self._trouble = None
             except (ClusterError, TimeoutError) as error:

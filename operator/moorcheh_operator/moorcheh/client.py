@@ -15,9 +15,10 @@ from .connection import Connection, Observer
 from .credentials import Credential
 from .pool import Pool
 
-DELETE_CONNECTIONS = 16  # claimers at the same time
-POLL_CONNECTIONS = 8  # of their own: a job's end must not wait behind a thousand starts; so has the look-up
-LISTING_REST = 0.25  # seconds at most between two listings; otherwise as long as the last one took
+DELETE_CONNECTIONS = 16  # requests at the same time, each from its look-up to the DELETE's answer
+# Not shared with DELETEs: a job's end must not wait behind a thousand starts. The look-up has its own, too.
+POLL_CONNECTIONS = 8
+LISTING_REST = 0.25  # seconds: the pause after a listing is as long as it took, and at most this
 
 
 class Moorcheh:
@@ -48,7 +49,7 @@ class Moorcheh:
         credential: Credential | None = None,
         authorities: str | None = None,
     ) -> Moorcheh:
-        """`timeout`: seconds for one answer. `authorities`: PEM of the CAs that may vouch for it; None: the
+        """`timeout`: seconds for one answer. `authorities`: PEM of the CAs that are trusted for it; None: the
         usual ones. Raises what httpx and ssl raise for those that can't be used, and `ValueError`.
         """
         url = httpx.URL(base_url)
@@ -79,7 +80,7 @@ class Moorcheh:
         await self.aclose()
 
     async def acquire(self) -> Connection:
-        """The HTTP slot of a claimer."""
+        """A connection for a DELETE, to be held from before the look-up until the answer."""
         return await self._deletes.acquire()
 
     def release(self, connection: Connection) -> None:
@@ -95,8 +96,8 @@ class Moorcheh:
     async def look_up(self) -> tuple[float, LookUpAnswer, float]:
         """A listing that starts after this call: (ticks when it was asked for, answer, ticks when it came).
 
-        One is in flight at a time, everyone who asked before it started gets its answer, and half of the time
-        none is: 2,000 requests do not mean 2,000 listings.
+        One is in flight at a time, and everyone who asked before it started gets its answer. Between two of
+        them there is a pause. So 2,000 requests do not mean 2,000 listings.
         """
         if self._next is None:
             self._next = asyncio.create_task(self._list_after(self._running))

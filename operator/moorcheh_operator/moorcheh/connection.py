@@ -88,7 +88,8 @@ class Connection:
             limits=httpx.Limits(
                 max_connections=1,
                 max_keepalive_connections=1,
-                # Sooner than any server's: a DELETE that meets the server's close is one nobody knows of.
+                # Shorter than a server's: of a DELETE that crosses with the server's close
+                # nobody knows whether it arrived.
                 keepalive_expiry=KEEPALIVE_SECONDS,
             ),
             trust_env=False,
@@ -159,14 +160,14 @@ class Connection:
         limit: int = MAX_BODY,
         leave_by: float = inf,
     ) -> Response:
-        """Raises httpx' errors as they are, `TimeoutError` for an answer that trickles, and our two."""
+        """Raises httpx' errors, `TimeoutError` for an answer that takes too long, and both of this file."""
         self.last_code = None
         if any(not NAME.fullmatch(name) for name in path[1:2]):
             raise _HeldBackError("the namespace's name can't be put into a URL")
         raw_path = self._base.raw_path.rstrip(b"/") + "".join(
             "/" + quote(part, safe="") for part in path
         ).encode("ascii")
-        # Half: httpcore grants it to TCP, and to TLS once more.
+        # Half of the time that is left: httpcore allows it for TCP, and once more for TLS.
         connect = min(CONNECT_SECONDS, self._timeout / 2, (leave_by - self._clock.ticks()) / 2)
         if connect <= 0:
             raise _HeldBackError("too much time has passed since the claim")
@@ -219,7 +220,7 @@ class Connection:
 
 
 async def _read(response: httpx.Response, limit: int) -> bytes:
-    """As it came: no encoding was asked for, and a bomb would unpack into far more than `limit`."""
+    """The raw bytes: no encoding was asked for, and a compressed body may unpack to far more than `limit`."""
     body = bytearray()
     async for chunk in response.aiter_raw():
         body += chunk

@@ -93,7 +93,7 @@ def _retry_after(response: Response) -> float | None:
 
 
 class _Entries(Mapping[str, Entry]):
-    """The entries of a listing by name. One is read when it is asked for: of thousands a few are."""
+    """The entries of a listing by name. One is parsed when it is asked for: few of thousands ever are."""
 
     def __init__(self, items: dict[str, dict[str, Any]]) -> None:
         self._items = items
@@ -140,7 +140,7 @@ def _count(value: object) -> int | None:
 
 
 def _known(value: object) -> int | None:
-    """A count that a precondition may rest on: less than nothing is no count, and surely not "empty"."""
+    """A count that a precondition may rest on. A negative one counts as missing, not as 0."""
     negative = isinstance(value, int | float) and value < 0
     return None if negative else _count(value)
 
@@ -153,7 +153,7 @@ def _time_text(value: object) -> str | None:
 
 
 def _state_text(status: str, shown: Callable[[str], str]) -> str:
-    """A word that ends a job stays what it is, also where the key is a part of it."""
+    """The job's state. A word that the operator acts on stays as it is, even if it holds the API key."""
     words = plain_text(status)
     return words if words.lower() in list(JobStatus) else plain_text(shown(status))
 

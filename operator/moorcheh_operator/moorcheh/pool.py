@@ -8,7 +8,7 @@ from .connection import Connection
 
 
 class Pool:
-    """Pool that callers share, one at a time each, and how many callers there are."""
+    """Each connection is used by one caller at a time; it is known how many callers there are."""
 
     def __init__(self, connections: list[Connection]) -> None:
         self.all = tuple(connections)

@@ -1,4 +1,4 @@
-"""Liveness, readiness and metrics over HTTP. Probes that mean something, never "the process exists"."""
+"""Liveness, readiness and metrics over HTTP. A probe fails where the operator can't do its work."""
 
 from __future__ import annotations
 

@@ -26,7 +26,7 @@ Signal = Callable[[], None]
 
 @dataclass(frozen=True, slots=True)
 class Hooks:
-    """What kopf's life drives."""
+    """What is called when kopf starts, when it stops, and for each event of its watch."""
 
     start: Signal
     stop: Callable[[], Awaitable[None]]

@@ -40,7 +40,7 @@ def address(url: str) -> str:
 
 
 def _host(authority: str) -> str:
-    """What the client would refuse as well, some of it no earlier than at each call, raises `ValueError`."""
+    """Raises `ValueError` for what the HTTP client would refuse too, some of it only when it is called."""
     match = AUTHORITY.fullmatch(authority)
     try:
         if match is None:

@@ -1,7 +1,7 @@
-"""The servers that requests may name, and who may use them for what: the words of SERVERS_FILE. Pure.
+"""The servers that requests may name, and who may use them for what: the fields of SERVERS_FILE. Pure.
 
-Read strictly: what is not understood to the last key is refused, with one line that names the field. No value
-is repeated in that line, as somebody may have put a secret where none belongs.
+Read strictly: an unknown key or an impossible value is refused, with one line that names the field. That line
+repeats no value, as somebody may have put a secret where none belongs.
 """
 
 from __future__ import annotations

@@ -37,8 +37,8 @@ class ServersFile:
         self.trouble: str | None = None  # what is wrong with it now, in one line
 
     def look(self, changed: Callable[[Loaded], None]) -> Loaded | None:
-        """What is new, once `changed` has taken it; None: nothing is. `ServersError` whatever goes wrong, and
-        then the next look tries again.
+        """What the file says now, if that is new and `changed` has taken it over; else None. Raises
+        `ServersError` whatever goes wrong; the next look then tries again.
         """
         try:
             loaded = self.read()
@@ -67,8 +67,8 @@ class ServersFile:
         return Loaded(servers, authorities)
 
     async def watch(self, changed: Callable[[Loaded], None], noted: Callable[[bool], None]) -> None:
-        """For ever: `changed` for each good file that is another one, `noted` after each look whether it is
-        good.
+        """For ever: `changed` is called for each new good file, and `noted` after each look with whether the
+        file is good.
         """
         while True:
             await asyncio.sleep(self._look_seconds)
