@@ -24,19 +24,19 @@ CRD: dict[str, Any] = yaml.safe_load((ROOT / "crds" / "namespacedeletions.yaml")
 
 REASONS: dict[Phase, dict[Reason, str]] = {
     Phase.PENDING: {
-        Reason.SERVER_NOT_FOUND: "no such server is known, or its name means another one by now",
+        Reason.SERVER_NOT_FOUND: "no such server is known, or its name now means another URL",
         Reason.SERVER_UNAVAILABLE: "Moorcheh can't be reached, or gave no listing that can be read",
         Reason.REFUSED: "Moorcheh answered the DELETE with 401, 403 or 429",
-        Reason.TARGET_BUSY: "another request has the same target",
+        Reason.TARGET_BUSY: "another request owns the same target",
         Reason.WAITING_FOR_SLOT: "as many jobs run as the operator allows",
         Reason.RETRYING: "an attempt failed at the server, and another one may follow",
-        Reason.NOT_ALLOWED: "what would end it as `Failed/NotAllowed` has to stand for a minute first",
-        Reason.PROTECTED: "what would end it as `Failed/Protected` has to stand for a minute first",
+        Reason.NOT_ALLOWED: "its server does not allow it; after a minute of that it has failed",
+        Reason.PROTECTED: "the name is protected on its server; after a minute of that it has failed",
     },
     Phase.SUSPENDED: {Reason.SUSPENDED: "held by `spec.suspend`; a live preview"},
     Phase.SUBMITTING: {
         Reason.SUBMITTING: "the attempt is recorded, its DELETE is on its way",
-        Reason.VERIFYING: "what became of the DELETE is not known; only looks, sends nothing",
+        Reason.VERIFYING: "what became of the DELETE is not known; the listing is read until it tells",
     },
     Phase.RUNNING: {
         Reason.JOB_RUNNING: "the server works on it",
@@ -45,7 +45,7 @@ REASONS: dict[Phase, dict[Reason, str]] = {
     Phase.SUCCEEDED: {
         Reason.DELETION_COMPLETED: "the server's job said so",
         Reason.ALREADY_ABSENT: "not there at the first look; nothing was sent",
-        Reason.VERIFIED_ABSENT: "gone by two looks, but no job was seen to end",
+        Reason.VERIFIED_ABSENT: "two looks agree that it is gone, but no job was seen to end",
         Reason.TARGET_REPLACED: "gone, and a newer one has its name, which was left alone",
     },
     Phase.FAILED: {
@@ -54,7 +54,7 @@ REASONS: dict[Phase, dict[Reason, str]] = {
         Reason.REJECTED: "Moorcheh answered the DELETE with 400 or 422",
         Reason.TARGET_ABSENT: "not there, and `spec.ifAbsent` is `Fail`",
         Reason.PRECONDITION_FAILED: "a precondition is not met",
-        Reason.PRECONDITION_UNVERIFIABLE: "the server does not say enough to tell the right namespace",
+        Reason.PRECONDITION_UNVERIFIABLE: "the server shows too little to check that it is the right one",
         Reason.TARGET_NEWER_THAN_REQUEST: "the namespace was created after the request",
         Reason.DEADLINE_EXCEEDED: "not ended within `spec.activeDeadlineSeconds`",
         Reason.OUTCOME_UNKNOWN: "a DELETE may have been sent, and nothing tells what became of it",
@@ -87,7 +87,7 @@ JSON_FIELDS = {
     "level": "INFO, WARNING or ERROR",
     "logger": "the module that says it",
     "message": "the sentence",
-    "exc_info": "the traceback of an error that nobody expected",
+    "exc_info": "the traceback of an unexpected error",
 }
 ANNOTATIONS = {
     REQUESTED_BY: "who ran `delete` or `retry`, as the API server knew the caller",
