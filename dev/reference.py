@@ -287,20 +287,23 @@ def _plugin() -> Iterator[str]:
             for each in command.params
             if isinstance(each, click.Option)
         ]
-        own = [f"`{option}`" for option in options if option not in _shared()]
+        shared = {"-s", *_shared(hidden=False), *_shared(hidden=True)}
+        own = [f"`{option}`" for option in options if option not in shared]
         rows.append((f"`{name}{argument}`", (command.help or "").split(chr(10))[0], ", ".join(own)))
     yield _table(("Command", "What it does", "Options"), rows)
-    yield f"Every command also takes `{'`, `'.join(_shared())}`.\n"
+    shown, others = ("`, `".join(_shared(hidden=hidden)) for hidden in (False, True))
+    yield (
+        f"Every command also takes `{shown}` and kubectl's other global flags, which are handed to kubectl "
+        f"as they are (`kubectl options` explains them): `{others}`. `delete` has a `--server` of its own: "
+        "kubectl's is `-s` there.\n"
+    )
     yield "What it notes on the requests that it makes, by its own word: the proof is the audit log.\n"
     yield _table(("Annotation", "Meaning"), ((f"`{name}`", words) for name, words in ANNOTATIONS.items()))
 
 
-def _shared() -> list[str]:
-    return [
-        "/".join(each.opts)
-        for each in plugin.group.params
-        if each.name in ("namespace", "kube_context", "kubeconfig")
-    ]
+def _shared(*, hidden: bool) -> list[str]:
+    flags = ["/".join(each.opts) for each in plugin.KUBECTL_FLAGS if each.hidden is hidden]
+    return sorted(flags, key=lambda names: names.rpartition("/")[2]) if hidden else flags
 
 
 if __name__ == "__main__":

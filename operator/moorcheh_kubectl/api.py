@@ -1,33 +1,29 @@
-"""The API server's calls, as whoever calls the plugin. Blocking; nothing is ever sent twice.
-
-The `kubernetes` package finds the cluster and the credentials as kubectl does. It is imported only when a
-call is made, so that help and usage errors need not wait for it.
-"""
+"""The API server's calls, as whoever calls the plugin. Blocking; nothing is ever sent twice."""
 
 from __future__ import annotations
 
+import contextlib
 import json
-import os
-import shlex
+import socket
 import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
-from urllib.parse import quote
+from http.client import HTTPConnection, HTTPException, HTTPResponse
+from typing import Any, Self
+from urllib.parse import quote, urlencode
 
 from moorcheh_operator.api.request import GROUP, KIND, PLURAL, VERSION, MalformedRequestError, Request, parse
 from moorcheh_operator.api.texts import plain_text
 from moorcheh_operator.clock import Clock
 
-if TYPE_CHECKING:
-    from kubernetes.client import ApiClient
+from .kubectl import Kubectl, KubectlError
+from .proxy import Proxy
 
-CONNECT_SECONDS, ANSWER_SECONDS = 5.0, 15.0
+ANSWER_SECONDS = 15.0
+FIRST_ANSWER_SECONDS = 300.0  # a credential plugin may ask a person to log in, by a browser perhaps
 WATCH_SECONDS = 300  # then the watch is renewed
 PAGE = 500
 MANAGER = "kubectl-moorcheh"
-SERVICE_ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 
 JsonObject = dict[str, Any]
 
@@ -43,6 +39,14 @@ class ApiError(Exception):
     def passing(self) -> bool:
         """Whether the same call may well succeed a little later."""
         return self.status is None or self.status == 429 or self.status >= 500
+
+
+class DisconnectedError(ApiError):
+    """There is no connection, and there won't be one."""
+
+    @property
+    def passing(self) -> bool:
+        return False
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,17 +87,19 @@ class Change:
 
 
 class Api:
-    """One cluster, one identity. `namespace` is the kubeconfig's, or `default`; the others are as given."""
+    """One cluster and one identity, by a connection of kubectl's. A context manager."""
 
-    def __init__(self, *, kubeconfig: str | None = None, context: str | None = None) -> None:
-        self.kubeconfig, self.context = kubeconfig, context
-        self._client, self.namespace = _connect(kubeconfig, context)
-        self.server: str = self._client.configuration.host
+    def __init__(self, kubectl: Kubectl) -> None:
+        self.kubectl = kubectl
         self.clock = Clock()
+        self._proxy = Proxy(kubectl)
+        self._answered = False
 
-    def kubectl(self, command: str, name: str, *, namespace: str | None = None) -> str:
-        """A command to paste, for this cluster."""
-        return kubectl(command, name, namespace=namespace, context=self.context, kubeconfig=self.kubeconfig)
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._proxy.close()
 
     # Requests
 
@@ -180,62 +186,54 @@ class Api:
         self, method: str, path: str, query: Mapping[str, str] | None = None, body: object = None
     ) -> JsonObject:
         """The answer's JSON; ApiError for every answer but 2xx."""
-        started = self.clock.ticks()
-        response = self._send(method, path, query or {}, body, (CONNECT_SECONDS, ANSWER_SECONDS))
-        try:
-            data = response.data
-        except Exception as error:  # urllib3's, of many kinds
-            raise self._unreachable(error) from error
-        self.clock.cluster.observe(response.headers.get("Date"), started, self.clock.ticks())
-        try:
-            parsed = json.loads(data)
-        except ValueError:
-            parsed = None
-        if not 200 <= response.status < 300:
-            raise self._refused(response.status, parsed)
+        sent = self.clock.ticks()
+        with self._sent(method, path, query or {}, body) as answer:
+            self.clock.cluster.observe(answer.getheader("Date"), sent, self.clock.ticks())
+            parsed = _json(answer)
         if not isinstance(parsed, dict):
-            raise ApiError(f"the API server's answer (HTTP {response.status}) is no JSON object")
+            raise ApiError(f"the API server's answer (HTTP {answer.status}) is no JSON object")
         return parsed
 
     def _lines(self, path: str, query: Mapping[str, str]) -> Iterator[bytes]:
-        response = self._send("GET", path, query, None, (CONNECT_SECONDS, WATCH_SECONDS + 60.0))
-        try:
-            if response.status != 200:
-                try:
-                    parsed = json.loads(response.data)
-                except ValueError:
-                    parsed = None
-                raise self._refused(response.status, parsed)
+        with self._sent("GET", path, query, None, WATCH_SECONDS + 60.0) as answer:
             rest = b""
-            for chunk in response.stream(amt=65536, decode_content=True):
+            while chunk := answer.read1(65536):
                 *lines, rest = (rest + chunk).split(b"\n")
                 yield from filter(None, lines)
-        except ApiError:
-            raise
-        except Exception as error:  # urllib3's, of many kinds
-            raise self._unreachable(error) from error
-        finally:
-            response.close()
 
-    def _send(
-        self, method: str, path: str, query: Mapping[str, str], body: object, timeout: tuple[float, float]
-    ) -> Any:
+    @contextlib.contextmanager
+    def _sent(
+        self,
+        method: str,
+        path: str,
+        query: Mapping[str, str],
+        body: object,
+        seconds: float | None = None,
+    ) -> Iterator[HTTPResponse]:
+        """Once, over a connection of its own. What reading the answer may raise is ApiError, too."""
+        if seconds is None:
+            usual = ANSWER_SECONDS if self._answered else FIRST_ANSWER_SECONDS
+            limit = self.kubectl.request_seconds
+            seconds = usual if limit is None else limit or None
         kind = "application/merge-patch+json" if method == "PATCH" else "application/json"
+        data = None if body is None else json.dumps(body)
+        headers = {"Accept": "application/json", "Content-Type": kind, "Connection": "close"}
         try:
-            call = self._client.param_serialize(
-                method,
-                path,
-                query_params=list(query.items()),
-                header_params={"Accept": "application/json", "Content-Type": kind},
-                body=body,
-                auth_settings=["BearerToken"],
-            )
-            return self._client.call_api(*call, _request_timeout=timeout).response
-        except Exception as error:  # urllib3's and the client's own, of many kinds
-            raise self._unreachable(error) from error
-
-    def _unreachable(self, error: Exception) -> ApiError:
-        return ApiError(f"the cluster at {self.server} gave no answer: {plain_text(_innermost(error))}")
+            with contextlib.closing(_Connection(self._proxy, seconds)) as connection:
+                connection.request(method, f"{path}?{urlencode(query)}" if query else path, data, headers)
+                answer = connection.getresponse()
+                self._answered = True
+                if not 200 <= answer.status < 300:
+                    raise self._refused(answer.status, _json(answer))
+                yield answer
+        except KubectlError as error:
+            raise DisconnectedError(str(error)) from error
+        except TimeoutError as error:
+            raise ApiError(f"the cluster gave no answer within {seconds:.0f} s") from error
+        except (OSError, HTTPException) as error:
+            raise ApiError(
+                f"the cluster gave no answer: {plain_text(str(error)) or type(error).__name__}"
+            ) from error
 
     def _refused(self, status: int, answer: object) -> ApiError:
         words = _words(answer)
@@ -244,57 +242,27 @@ class Api:
                 advice = (
                     "is the operator installed? The cluster has no NamespaceDeletions (moorcheh.ai/v1alpha1)"
                 )
-                return ApiError(f"{advice}: {self.kubectl('get crd', f'{PLURAL}.{GROUP}')}", status)
+                crd = self.kubectl.pasted("get crd", f"{PLURAL}.{GROUP}", namespace=None)
+                return ApiError(f"{advice}: {crd}", status)
             case 401:
-                return ApiError(f"the cluster at {self.server} does not know who you are: {words}", status)
+                return ApiError(f"the cluster does not know who you are: {words}", status)
             case 403:
                 return ApiError(f"you may not do that: {words}", status)
+            case _ if status >= 500 and isinstance(answer, str) and not answer.startswith("<"):
+                # kubectl's own words, as the API server's are JSON
+                return ApiError(f"the cluster gave no answer: {self.kubectl.without_secrets(answer)}")
             case _:
                 return ApiError(words or f"HTTP {status}", status)
 
 
-def kubectl(
-    command: str, name: str, *, namespace: str | None, context: str | None, kubeconfig: str | None
-) -> str:
-    """A command to paste into a shell; it must act on the same cluster as this one did."""
-    given = {"-n": namespace, "--context": context, "--kubeconfig": kubeconfig}
-    options = [part for option, value in given.items() if value for part in (option, value)]
-    return shlex.join(["kubectl", *command.split(), *options, name])
+class _Connection(HTTPConnection):
+    def __init__(self, proxy: Proxy, seconds: float | None) -> None:
+        super().__init__("localhost")
+        self._proxy, self._seconds = proxy, seconds
 
-
-def contexts(kubeconfig: str | None) -> list[str]:
-    from kubernetes import config  # noqa: PLC0415 - slow to import
-
-    found, _ = config.list_kube_config_contexts(config_file=kubeconfig)
-    return [context["name"] for context in found]
-
-
-def _connect(kubeconfig: str | None, context: str | None) -> tuple[ApiClient, str]:
-    from kubernetes import client, config  # noqa: PLC0415 - slow to import
-
-    configuration = client.Configuration()
-    configuration.retries = False  # of urllib3: nothing is sent twice, and no redirect is followed
-    try:
-        if _in_cluster(kubeconfig, context):
-            config.load_incluster_config(client_configuration=configuration)
-            namespace = (SERVICE_ACCOUNT / "namespace").read_text().strip()
-        else:
-            config.load_kube_config(kubeconfig, context, client_configuration=configuration)
-            every, current = config.list_kube_config_contexts(config_file=kubeconfig)
-            chosen = next((each for each in every if each["name"] == context), current)
-            namespace = chosen["context"].get("namespace") or "default"
-    except Exception as error:  # the library lets KeyError, OSError and YAML's errors through
-        raise ApiError(
-            f"no usable kubeconfig ({plain_text(str(error))}): see --kubeconfig and --context"
-        ) from error
-    return client.ApiClient(configuration), namespace
-
-
-def _in_cluster(kubeconfig: str | None, context: str | None) -> bool:
-    """As kubectl has it: the Pod's service account, where no kubeconfig is."""
-    if kubeconfig or context or os.environ.get("KUBECONFIG"):
-        return False
-    return (SERVICE_ACCOUNT / "token").exists() and not (Path.home() / ".kube" / "config").exists()
+    def connect(self) -> None:
+        self.sock: socket.socket = self._proxy.connect()
+        self.sock.settimeout(self._seconds)
 
 
 def _path(namespace: str | None, name: str | None = None) -> str:
@@ -303,15 +271,18 @@ def _path(namespace: str | None, name: str | None = None) -> str:
     return f"/apis/{GROUP}/{VERSION}{middle}/{PLURAL}{end}"
 
 
+def _json(answer: HTTPResponse) -> object:
+    """Its text where it is none."""
+    data = answer.read()
+    try:
+        return json.loads(data)
+    except ValueError:
+        return data.decode(errors="replace")
+
+
 def _words(answer: object) -> str:
     match answer:
         case {"message": str(message)}:
             return plain_text(message)
         case _:
             return ""
-
-
-def _innermost(error: BaseException) -> str:
-    while (inner := error.__cause__ or error.__context__) is not None:
-        error = inner
-    return str(error) or type(error).__name__

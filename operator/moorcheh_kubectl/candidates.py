@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from . import api as kubernetes_api
+from .api import Api
+from .kubectl import Flags, Kubectl
 
 
 class Candidates:
     """None where they can't be had: Tab must not complain."""
 
-    def __init__(self, kubeconfig: str | None, context: str | None, namespace: str | None) -> None:
-        self._kubeconfig = kubeconfig
-        self._context = context
+    def __init__(self, flags: Flags, namespace: str | None) -> None:
+        self._kubectl = Kubectl(flags)
         self._namespace = namespace
 
     def of(self, ask: Callable[[Candidates], list[str]]) -> list[str]:
@@ -21,16 +21,14 @@ class Candidates:
         except Exception:  # noqa: BLE001 - a completion has nowhere to say what is wrong
             return []
 
-    def contexts(self) -> list[str]:
-        return kubernetes_api.contexts(self._kubeconfig)
+    def in_kubeconfig(self, what: str) -> list[str]:
+        return self._kubectl.names(what)
 
     def namespaces(self) -> list[str]:
-        return self._api().namespaces()
+        with Api(self._kubectl) as api:
+            return api.namespaces()
 
     def requests(self, phases: Sequence[str]) -> list[str]:
-        api = self._api()
-        found, _ = api.requests(self._namespace or api.namespace)
+        with Api(self._kubectl) as api:
+            found, _ = api.requests(self._namespace or self._kubectl.default_namespace()())
         return [seen.request.name for seen in found if not phases or seen.request.status.phase in phases]
-
-    def _api(self) -> kubernetes_api.Api:
-        return kubernetes_api.Api(kubeconfig=self._kubeconfig, context=self._context)

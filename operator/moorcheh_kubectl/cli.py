@@ -5,11 +5,10 @@ Exit codes: 0 gone (or done), 1 failed, 2 wrong use, 130 interrupted.
 
 from __future__ import annotations
 
-import functools
 import os
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from types import FrameType
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -20,7 +19,9 @@ from moorcheh_operator import __version__
 
 if TYPE_CHECKING:
     from .api import Api
+    from .candidates import Candidates
     from .flows import Flow
+    from .kubectl import Kubectl
     from .looking import Looking
     from .screen import Screen
 
@@ -28,6 +29,7 @@ INTERRUPTED = 130
 COMPLETE = "_KUBECTL_MOORCHEH_COMPLETE"
 
 Context = click.Context
+Completer = Callable[[Context, click.Parameter, str], list[CompletionItem]]
 
 
 def main() -> NoReturn:
@@ -37,7 +39,8 @@ def main() -> NoReturn:
     try:
         # A shell completes the program's own name, people call it through kubectl.
         name = "kubectl-moorcheh" if COMPLETE in os.environ else "kubectl moorcheh"
-        code = group.main(standalone_mode=False, prog_name=name, complete_var=COMPLETE)
+        arguments = list(_without_values(sys.argv[1:]))
+        code = group.main(arguments, standalone_mode=False, prog_name=name, complete_var=COMPLETE)
     except click.exceptions.Abort:
         code = INTERRUPTED
     except click.ClickException as error:
@@ -56,48 +59,100 @@ def _interrupt(_number: int, _frame: FrameType | None) -> NoReturn:
     raise KeyboardInterrupt
 
 
-# Options that every command has, before it or after it
+# kubectl's global flags, before the command or after it: the later one counts
 
 
-def _complete_context(context: Context, _: click.Parameter, incomplete: str) -> list[CompletionItem]:
-    return _completing(context, incomplete, lambda api: api.contexts())
-
-
-def _complete_namespace(context: Context, _: click.Parameter, incomplete: str) -> list[CompletionItem]:
-    return _completing(context, incomplete, lambda api: api.namespaces())
-
-
-def _requests(*phases: str) -> Callable[[Context, click.Parameter, str], list[CompletionItem]]:
-    """Completes the names of requests in these phases; in any, if none is given."""
-
+def _complete(ask: Callable[[Candidates], list[str]]) -> Completer:
     def complete(context: Context, _: click.Parameter, incomplete: str) -> list[CompletionItem]:
-        return _completing(context, incomplete, lambda api: api.requests(phases))
+        from .candidates import Candidates  # noqa: PLC0415 - nothing is imported before it is needed
+
+        flags = _flags(context)
+        source = Candidates(flags, str(flags.pop("namespace", "")) or None)
+        return [CompletionItem(name) for name in source.of(ask) if name.startswith(incomplete)]
 
     return complete
 
 
-CLUSTER_OPTIONS = (
-    click.option(
+def _requests(*phases: str) -> Completer:
+    """Completes the names of requests in these phases; in any, if none is given."""
+    return _complete(lambda candidates: candidates.requests(phases))
+
+
+def _flags(context: Context) -> dict[str, Any]:
+    """Those that were given."""
+    flags: dict[str, Any] = context.meta.setdefault("kubectl's flags", {})
+    return flags
+
+
+def _keep(context: Context, option: click.Parameter, value: Any) -> None:
+    if value is None or value == ():
+        return
+    name = "server" if option.opts == ["-s"] else option.opts[-1].removeprefix("--")
+    if isinstance(value, str) and not option.opts[0].startswith("--"):
+        value = value.removeprefix("=")  # pflag takes `-n=team-a`, too
+    kept = _flags(context)
+    kept[name] = (*kept.get(name, ()), *value) if isinstance(value, tuple) else value
+
+
+def _flag(*names: str, **options: Any) -> click.Option:
+    described: dict[str, Any] = {"metavar": "VALUE", "hidden": "help" not in options} | options
+    return click.Option(names, expose_value=False, callback=_keep, **described)
+
+
+ON_OR_OFF = ("disable-compression", "insecure-skip-tls-verify", "match-server-version", "warnings-as-errors")
+WITH_VALUE = (
+    "as",
+    "as-uid",
+    "cache-dir",
+    "certificate-authority",
+    "client-certificate",
+    "client-key",
+    "kuberc",
+    "log-flush-frequency",
+    "password",
+    "profile",
+    "profile-output",
+    "request-timeout",
+    "tls-server-name",
+    "token",
+    "username",
+    "vmodule",
+)
+KUBECTL_FLAGS = (
+    _flag(
         "-n",
         "--namespace",
         metavar="NAME",
-        shell_complete=_complete_namespace,
+        shell_complete=_complete(lambda candidates: candidates.namespaces()),
         help="Kubernetes namespace of the requests.  [default: the context's]",
     ),
-    click.option(
+    _flag(
         "--context",
-        "kube_context",
         metavar="NAME",
-        shell_complete=_complete_context,
+        shell_complete=_complete(lambda candidates: candidates.in_kubeconfig("contexts")),
         help="Kubeconfig context to use.",
     ),
-    click.option(
-        "--kubeconfig",
-        type=click.Path(exists=True, dir_okay=False),
-        metavar="FILE",
-        help="Kubeconfig file to use.  [default: $KUBECONFIG, ~/.kube/config]",
-    ),
+    _flag("--kubeconfig", metavar="FILE", type=click.Path(), help="Kubeconfig file to use."),
+    _flag("--cluster", shell_complete=_complete(lambda candidates: candidates.in_kubeconfig("clusters"))),
+    _flag("--user", shell_complete=_complete(lambda candidates: candidates.in_kubeconfig("users"))),
+    _flag("-s", "--server"),
+    _flag("-v", "--v"),
+    *(_flag(f"--{name}", multiple=True) for name in ("as-group", "as-user-extra")),
+    *(_flag(f"--{name}") for name in WITH_VALUE),
+    *(_flag(f"--{name}", metavar=None, is_flag=True, flag_value=True, default=None) for name in ON_OR_OFF),
 )
+
+
+def _without_values(arguments: Sequence[str]) -> Iterator[str]:
+    """`--insecure-skip-tls-verify=true` as click takes it."""
+    for argument in arguments:
+        name, equals, value = argument.removeprefix("--").partition("=")
+        if not (equals and argument.startswith("--") and name in ON_OR_OFF):
+            yield argument
+        elif value.lower() in ("1", "t", "true"):
+            yield f"--{name}"
+
+
 OUTPUT = click.option(
     "-o",
     "--output",
@@ -110,27 +165,23 @@ PREVIEW = click.option("--preview", is_flag=True, help="Only show what would be 
 EVERYWHERE = click.option("-A", "--all-namespaces", is_flag=True, help="Of all Kubernetes namespaces.")
 
 
-def _with_cluster(command: Callable[..., Any]) -> Callable[..., Any]:
-    """The cluster options; those given before the command count where it has none itself."""
+class _Command(click.Command):
+    """With kubectl's global flags beside its own options."""
 
-    @functools.wraps(command)
-    @click.pass_context
-    def with_options(context: Context, /, **options: Any) -> Any:
-        _inherit(context, options)
-        return command(**options)
-
-    for option in reversed(CLUSTER_OPTIONS):
-        with_options = option(with_options)
-    return with_options
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        taken = {name for option in self.params for name in option.opts}
+        for flag in KUBECTL_FLAGS:
+            free = [name for name in flag.opts if name not in taken]
+            self.params += [flag] if free == flag.opts else [_flag(*free)] if free else []
 
 
-def _inherit(context: Context, options: dict[str, Any]) -> None:
-    outer = context.parent.params if context.parent is not None else {}
-    for name in ("namespace", "kube_context", "kubeconfig"):
-        options[name] = options.get(name) or outer.get(name)
+class _Group(_Command, click.Group):
+    command_class = _Command
 
 
 @click.group(
+    cls=_Group,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     epilog="Exit codes: 0 gone or done, 1 failed, 2 wrong use, 130 interrupted.",
 )
@@ -141,10 +192,6 @@ def group(**_: object) -> None:
     Each deletion is a NamespaceDeletion in the cluster, which the operator carries out and which stays as
     the receipt. This only writes such requests, with your own rights.
     """
-
-
-for _option in reversed(CLUSTER_OPTIONS):
-    _option(group)
 
 
 def _name(_: Context, __: click.Parameter, value: str) -> str:
@@ -161,7 +208,10 @@ def _server(_: Context, __: click.Parameter, value: str | None) -> str | None:
     from .wish import SERVER  # noqa: PLC0415 - nothing is imported before it is needed
 
     if value is not None and not SERVER.fullmatch(value):
-        raise click.BadParameter(f"{value!r} is no server's name: a-z, 0-9 and -, not a URL")
+        raise click.BadParameter(
+            f"{value!r} is no Moorcheh server's name: a-z, 0-9 and -, not a URL. "
+            "The API server's address is given by -s, or before the command"
+        )
     return value
 
 
@@ -189,10 +239,14 @@ def _time(_: Context, __: click.Parameter, value: str | None) -> str | None:
 @click.option(
     "--max-items", type=click.IntRange(min=0), metavar="N", help="Refuse if it holds more; 0: only if empty."
 )
-@click.option("--server", callback=_server, metavar="NAME", help="The server's name.  [default: default]")
+@click.option(
+    "--server",
+    callback=_server,
+    metavar="NAME",
+    help="The Moorcheh server's name. (The API server's address is -s here.)  [default: default]",
+)
 @click.option("--fail-if-absent", is_flag=True, help="Count it as a failure if there is no such namespace.")
 @OUTPUT
-@_with_cluster
 def delete(
     *,
     name: str,
@@ -203,7 +257,7 @@ def delete(
     max_items: int | None,
     fail_if_absent: bool,
     server: str | None,
-    **options: Any,
+    output: str | None,
 ) -> int:
     """Delete the Moorcheh namespace NAME: show what is in it, ask, and follow the deletion.
 
@@ -222,7 +276,7 @@ def delete(
     if fail_if_absent:
         spec["ifAbsent"] = "Fail"
     return _run(
-        options,
+        output,
         lambda *where: _flow(*where).delete(Wish(spec), yes=yes, preview=preview, wait=wait),
         asks=not (yes or preview),
     )
@@ -234,14 +288,13 @@ def delete(
 @YES
 @WAIT
 @OUTPUT
-@_with_cluster
-def retry(*, name: str, preview: bool, yes: bool, wait: bool, **options: Any) -> int:
+def retry(*, name: str, preview: bool, yes: bool, wait: bool, output: str | None) -> int:
     """Ask again, by a fresh request, for what the failed request NAME asked for.
 
     Shown and confirmed like a delete. It says so if the namespace was created anew in between.
     """
     return _run(
-        options,
+        output,
         lambda *where: _flow(*where).retry(name, yes=yes, preview=preview, wait=wait),
         asks=not (yes or preview),
     )
@@ -252,51 +305,44 @@ def retry(*, name: str, preview: bool, yes: bool, wait: bool, **options: Any) ->
 @YES
 @WAIT
 @OUTPUT
-@_with_cluster
-def approve(*, name: str, yes: bool, wait: bool, **options: Any) -> int:
+def approve(*, name: str, yes: bool, wait: bool, output: str | None) -> int:
     """Let the suspended request NAME go on, exactly as it is shown to you."""
-    from .api import kubectl  # noqa: PLC0415 - nothing is imported before it is needed
-
-    look = kubectl(
-        "moorcheh describe",
-        name,
-        namespace=options["namespace"],
-        context=options["kube_context"],
-        kubeconfig=options["kubeconfig"],
-    )
     return _run(
-        options,
+        output,
         lambda *where: _flow(*where).approve(name, yes=yes, wait=wait),
         asks=not yes,
-        instead=f"give --yes; to only look: {look}",
+        instead=lambda kubectl, namespace: (
+            f"give --yes; to only look: {kubectl.pasted('moorcheh describe', name, namespace=namespace)}"
+        ),
     )
 
 
 @group.command("list")
 @EVERYWHERE
 @OUTPUT
-@_with_cluster
-def list_(*, all_namespaces: bool, **options: Any) -> int:
+def list_(*, all_namespaces: bool, output: str | None) -> int:
     """List the requests."""
-    return _run(options, lambda *where: _looking(*where).list(everywhere=all_namespaces))
+    return _run(
+        output, lambda *where: _looking(*where).list(everywhere=all_namespaces), everywhere=all_namespaces
+    )
 
 
 @group.command()
 @click.argument("name", shell_complete=_requests())
 @OUTPUT
-@_with_cluster
-def describe(*, name: str, **options: Any) -> int:
+def describe(*, name: str, output: str | None) -> int:
     """Show all that is known of the request NAME, as a receipt."""
-    return _run(options, lambda *where: _looking(*where).describe(name))
+    return _run(output, lambda *where: _looking(*where).describe(name))
 
 
 @group.command()
 @EVERYWHERE
 @OUTPUT
-@_with_cluster
-def watch(*, all_namespaces: bool, **options: Any) -> int:
+def watch(*, all_namespaces: bool, output: str | None) -> int:
     """Show all requests live; without a terminal, a line a change."""
-    return _run(options, lambda *where: _looking(*where).watch(everywhere=all_namespaces))
+    return _run(
+        output, lambda *where: _looking(*where).watch(everywhere=all_namespaces), everywhere=all_namespaces
+    )
 
 
 # Running one
@@ -316,23 +362,30 @@ def _looking(api: Api, screen: Screen, namespace: str) -> Looking:
 
 
 def _run(
-    options: dict[str, Any],
+    output: str | None,
     action: Callable[[Api, Screen, str], int],
     *,
     asks: bool = False,
-    instead: str = "give --yes, or --preview to only look",
+    everywhere: bool = False,
+    instead: Callable[[Kubectl, str | None], str] = lambda *_: "give --yes, or --preview to only look",
 ) -> int:
     from .api import Api, ApiError  # noqa: PLC0415 - nothing is imported before it is needed
     from .flows import FAILED, StopError  # noqa: PLC0415 - the same
+    from .kubectl import Kubectl, KubectlError  # noqa: PLC0415 - the same
     from .screen import Screen  # noqa: PLC0415 - the same
 
-    screen = Screen(options["output"])
+    screen = Screen(output)
+    flags = dict(_flags(click.get_current_context()))
+    given = flags.pop("namespace", "")
+    kubectl = Kubectl(flags)
     if asks and not screen.interactive:
-        raise click.UsageError(f"there is no terminal to ask at: {instead}")
+        raise click.UsageError(f"there is no terminal to ask at: {instead(kubectl, given or None)}")
     try:
-        api = Api(kubeconfig=options["kubeconfig"], context=options["kube_context"])
-        return action(api, screen, options["namespace"] or api.namespace)
-    except (ApiError, StopError) as error:
+        # Asked while the connection is made, and only if it must be: it takes a second kubectl.
+        namespace = (lambda: given) if given or everywhere else kubectl.default_namespace()
+        with Api(kubectl) as api:
+            return action(api, screen, namespace())
+    except (ApiError, KubectlError, StopError) as error:
         screen.complain(str(error))
         return FAILED
     except ModuleNotFoundError as error:
@@ -340,14 +393,3 @@ def _run(
             raise
         screen.complain("the package rich is missing; from a checkout: pip install '.[kubectl]'")
         return FAILED
-
-
-def _completing(
-    context: Context, incomplete: str, candidates: Callable[[Any], list[str]]
-) -> list[CompletionItem]:
-    from .candidates import Candidates  # noqa: PLC0415 - nothing is imported before it is needed
-
-    options = dict(context.params)
-    _inherit(context, options)
-    source = Candidates(options["kubeconfig"], options["kube_context"], options["namespace"])
-    return [CompletionItem(name) for name in source.of(candidates) if name.startswith(incomplete)]

@@ -365,7 +365,7 @@ class Flow:
         raise ApiError("it changes all the time")
 
     def _kubectl(self, command: str, name: str) -> str:
-        return self.api.kubectl(command, name, namespace=self.namespace)
+        return self.api.kubectl.pasted(command, name, namespace=self.namespace)
 
 
 def _settled(seen: Seen) -> bool:

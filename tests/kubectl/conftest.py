@@ -17,14 +17,16 @@ if TYPE_CHECKING:
     import subprocess
     from collections.abc import Iterator
 
-    from dev.controlplane import ControlPlane
+    from dev.controlplane import Assets, ControlPlane
 
 ROOT = Path(__file__).parents[2]
 
 
-def environment(kubeconfig: Path) -> dict[str, str]:
-    kept = {key: value for key, value in os.environ.items() if not key.startswith("KUBERNETES_")}
-    return {**kept, "KUBECONFIG": str(kubeconfig), "PYTHONPATH": str(ROOT / "operator")}
+def environment(assets: Assets, kubeconfig: Path) -> dict[str, str]:
+    """With kubectl on the PATH, and no trace of a Pod or another kubeconfig."""
+    kept = {key: value for key, value in os.environ.items() if not key.startswith(("KUBE", "POD_"))}
+    path = os.pathsep.join([str(assets.kubectl.parent), kept["PATH"]])
+    return {**kept, "PATH": path, "KUBECONFIG": str(kubeconfig), "PYTHONPATH": str(ROOT / "operator")}
 
 
 @dataclass(frozen=True)
@@ -56,13 +58,13 @@ def world(installed: ControlPlane, tmp_path_factory: pytest.TempPathFactory) -> 
 
 @pytest.fixture
 def person(world: World) -> Person:
-    return Person(environment(world.plane.kubeconfig), world.namespace)
+    return Person(environment(world.plane.assets, world.plane.kubeconfig), world.namespace)
 
 
 @pytest.fixture
 def reader(world: World) -> Person:
     """May look at requests, but not make any: the operator's own service account."""
-    return Person(environment(world.plane.kubeconfig_for("operator")), world.namespace)
+    return Person(environment(world.plane.assets, world.plane.kubeconfig_for("operator")), world.namespace)
 
 
 @pytest.fixture
@@ -70,4 +72,4 @@ def stranger(world: World, request: pytest.FixtureRequest) -> Person:
     """Works in a Kubernetes namespace that no operator serves."""
     name = f"unserved-{abs(hash(request.node.name))}"
     world.plane.kubectl("create", "namespace", name)
-    return Person(environment(world.plane.kubeconfig), name)
+    return Person(environment(world.plane.assets, world.plane.kubeconfig), name)

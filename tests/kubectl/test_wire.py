@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from dev.controlplane import Assets
     from tests.integration.life import World
 
 
@@ -98,7 +99,7 @@ def server() -> Iterator[Server]:
         thread.join()
 
 
-def person(folder: Path, url: str) -> Person:
+def person(assets: Assets, folder: Path, url: str) -> Person:
     kubeconfig = folder / "kubeconfig"
     entry = {"name": "here", "cluster": {"server": url}, "context": {"cluster": "here", "user": "here"}}
     kubeconfig.write_text(
@@ -111,12 +112,12 @@ def person(folder: Path, url: str) -> Person:
             }
         )
     )
-    return Person(environment(kubeconfig), "default")
+    return Person(environment(assets, kubeconfig), "default")
 
 
 @pytest.fixture
-def jane(tmp_path: Path, server: Server) -> Person:
-    return person(tmp_path, f"http://127.0.0.1:{server.server_port}")
+def jane(assets: Assets, tmp_path: Path, server: Server) -> Person:
+    return person(assets, tmp_path, f"http://127.0.0.1:{server.server_port}")
 
 
 def test_a_cluster_without_the_crd_is_said_plainly(jane: Person, server: Server) -> None:
@@ -126,14 +127,15 @@ def test_a_cluster_without_the_crd_is_said_plainly(jane: Person, server: Server)
         assert (asked.returncode, "is the operator installed?" in asked.stderr) == (1, True)
 
 
-def test_a_cluster_that_can_not_be_reached_is_said_plainly(tmp_path: Path) -> None:
+def test_a_cluster_that_can_not_be_reached_is_said_plainly(assets: Assets, tmp_path: Path) -> None:
     with socket.socket() as reserved:
         reserved.bind(("127.0.0.1", 0))
-        url = f"http://127.0.0.1:{reserved.getsockname()[1]}"
-        asked = person(tmp_path, url).runs("delete", "docs", "--yes")
+        address = f"127.0.0.1:{reserved.getsockname()[1]}"
+        asked = person(assets, tmp_path, f"http://{address}").runs("delete", "docs", "--yes")
 
     assert asked.returncode == 1
-    assert asked.stderr == f"Error: the cluster at {url} gave no answer: [Errno 111] Connection refused\n"
+    why = f"dial tcp {address}: connect: connection refused"
+    assert asked.stderr == f"Error: the cluster gave no answer: {why}\n"
 
 
 def test_a_creation_whose_answer_is_lost_is_looked_for_and_never_sent_twice(
@@ -215,7 +217,7 @@ def test_commands_to_paste_name_the_same_cluster(tmp_path: Path, jane: Person, s
     other = tmp_path / "other cluster"
     (tmp_path / "kubeconfig").rename(other)
     cluster = ["--kubeconfig", str(other), "--context", "here"]
-    options = f"-n default --context here --kubeconfig '{other}'"
+    options = f"-n default --kubeconfig '{other}' --context here"
     asked = jane.runs("delete", "docs", "--yes", "--no-wait", *cluster)
 
     name = next(iter(server.kept))
@@ -239,7 +241,7 @@ def path_with_plugin(tmp_path: Path, world: World) -> str:
 
 
 def test_kubectl_runs_it_and_hands_its_exit_code_on(world: World, path_with_plugin: str) -> None:
-    env = {**environment(world.plane.kubeconfig), "PATH": path_with_plugin}
+    env = {**environment(world.plane.assets, world.plane.kubeconfig), "PATH": path_with_plugin}
 
     assert "kubectl moorcheh" in ran(["kubectl", "moorcheh", "--help"], env).stdout
     listed = ran(["kubectl", "moorcheh", "list", "-n", world.namespace], env)
@@ -250,7 +252,7 @@ def test_kubectl_runs_it_and_hands_its_exit_code_on(world: World, path_with_plug
 def test_kubectl_completes_commands_options_and_names_of_requests(
     world: World, path_with_plugin: str
 ) -> None:
-    env = {**environment(world.plane.kubeconfig), "PATH": path_with_plugin}
+    env = {**environment(world.plane.assets, world.plane.kubeconfig), "PATH": path_with_plugin}
     asked = world.ask("Docs_completed", suspend=True)
     asked.reaches("Suspended")
 
@@ -266,7 +268,10 @@ def test_kubectl_completes_commands_options_and_names_of_requests(
 
 
 def test_a_shell_completes_the_program_itself(world: World) -> None:
-    env = {**environment(world.plane.kubeconfig), "_KUBECTL_MOORCHEH_COMPLETE": "bash_source"}
+    env = {
+        **environment(world.plane.assets, world.plane.kubeconfig),
+        "_KUBECTL_MOORCHEH_COMPLETE": "bash_source",
+    }
     ended = ran([sys.executable, "-m", "moorcheh_kubectl"], env)
 
     assert "complete -o nosort -F _kubectl_moorcheh_completion kubectl-moorcheh" in ended.stdout
