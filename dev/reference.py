@@ -90,9 +90,10 @@ JSON_FIELDS = {
     "exc_info": "the traceback of an unexpected error",
 }
 ANNOTATIONS = {
-    REQUESTED_BY: "who ran `delete` or `retry`, as the API server knew the caller",
-    APPROVED_BY: "who said yes",
-    RETRY_OF: "the failed request that this one repeats",
+    REQUESTED_BY: "who created the request, as the API server knew the caller",
+    APPROVED_BY: "who let it go: created it without `suspend`, or set `suspend` to false before its end",
+    "moorcheh.ai/copy-of": "the request was created from a copy of another object. Nothing is sent for it",
+    RETRY_OF: "the failed request that this one repeats: written by `kubectl moorcheh retry` alone",
 }
 HEAD = """\
 # Reference
@@ -297,7 +298,12 @@ def _plugin() -> Iterator[str]:
         f"as they are (`kubectl options` explains them): `{others}`. `delete` has a `--server` of its own: "
         "kubectl's is `-s` there.\n"
     )
-    yield "What it notes on the requests that it makes, by its own word: the proof is the audit log.\n"
+    yield (
+        "## Annotations of a request\n\nThe first three are written by the admission policies of "
+        "`manifests/base`, and nobody can write another name there: see "
+        "[security.md](security.md#names-in-the-receipt). Without them, whoever creates a request types "
+        "what they like.\n"
+    )
     yield _table(("Annotation", "Meaning"), ((f"`{name}`", words) for name, words in ANNOTATIONS.items()))
 
 

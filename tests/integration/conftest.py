@@ -40,9 +40,9 @@ def installed_cluster(assets: Assets, controller_manager: Path) -> Iterator[Cont
             yield plane
 
 
-def install(plane: ControlPlane) -> None:
+def install(plane: ControlPlane, folder: Path = BASE) -> None:
     """Return once the CRD is served and the operator's service account may list and write."""
-    plane.kubectl("apply", "--kustomize", str(BASE))
+    plane.kubectl("apply", "--kustomize", str(folder))
     operator = client_options(plane) | {"headers": {"Authorization": f"Bearer {plane.token('operator')}"}}
     with httpx.Client(**operator) as client:
         # RBAC is read from a cache that follows the writes.

@@ -477,7 +477,8 @@ def test_in_a_single_namespace_the_operator_has_rights_there_and_nowhere_else(
     objects = rendered(control_plane, MANIFESTS / "overlays" / "single-namespace")
 
     assert rules(objects, "Role") == RIGHTS, "the same as in the base"
-    assert not [each for each in objects if each["kind"] == "ClusterRoleBinding"]
+    everywhere = [each["metadata"]["name"] for each in objects if each["kind"] == "ClusterRoleBinding"]
+    assert everywhere == ["moorcheh-identity-reader"], "nothing of the operator's own"
     watched = one(objects, "Role")["metadata"]["namespace"]
     binding = one(objects, "RoleBinding")
     assert binding["metadata"]["namespace"] == watched
