@@ -300,7 +300,7 @@ def _plugin() -> Iterator[str]:
     )
     yield (
         "## Annotations of a request\n\nThe first three are written by the admission policies of "
-        "`manifests/base`, and nobody can write another name there: see "
+        "`crds`, and nobody can write another name there: see "
         "[security.md](security.md#names-in-the-receipt). Without them, whoever creates a request types "
         "what they like.\n"
     )

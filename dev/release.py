@@ -1,4 +1,4 @@
-"""What a release is made of: wheel, sdist, install.yaml and their checksums. The same bytes each time.
+"""What a release is made of: wheel, sdist, two YAML files and their checksums. The same bytes each time.
 
 The version is said once, in moorcheh_operator/__init__.py. Where a file needs a copy of it, a release is
 refused while the copy says something else.
@@ -24,6 +24,15 @@ COPIES = {
     "manifests/base/kustomization.yaml": r'newTag: "(.*)"',
     "Dockerfile": r"^ARG VERSION=(.*)$",
 }
+RENDERED = (
+    ("crds.yaml", "crds", "kubectl apply -f crds.yaml. With the CRD go all requests and receipts"),
+    (
+        "install.yaml",
+        "manifests/base",
+        """kubectl apply -f install.yaml, after crds.yaml and kubectl create namespace moorcheh-system
+# Set the Deployment's MOORCHEH_BASE_URL to your server's address""",
+    ),
+)
 EPOCH = "1764547200"
 """For the times in the archives where there is neither SOURCE_DATE_EPOCH nor a commit (an unpacked sdist)."""
 
@@ -68,12 +77,10 @@ def build(root: Path, out: Path, kubectl: Path) -> list[Path]:
     out.mkdir(parents=True)
     _run([sys.executable, "-m", "hatchling", "build", "-d", str(out)], root, SOURCE_DATE_EPOCH=source.epoch())
     (out / ".gitignore").unlink(missing_ok=True)
-    header = (
-        f"# moorcheh-operator {source.version}: kubectl apply -f install.yaml\n"
-        "# Set the Deployment's MOORCHEH_BASE_URL to your server's address.\n"
-    )
-    rendered = _run([str(kubectl), "kustomize", "manifests/base"], root)
-    (out / "install.yaml").write_text(header + rendered)
+    for name, folder, words in RENDERED:
+        rendered = _run([str(kubectl), "kustomize", folder], root)
+        header = f"# moorcheh-operator {source.version}: {words}\n"
+        (out / name).write_text(header + rendered)
     files = sorted(out.iterdir())
     sums = [f"{hashlib.sha256(file.read_bytes()).hexdigest()}  {file.name}\n" for file in files]
     (out / "SHA256SUMS").write_text("".join(sums))
@@ -101,7 +108,7 @@ def _run(command: list[str], root: Path, **environment: str) -> str:
 @click.command()
 @click.option("--out", type=click.Path(path_type=Path), default=ROOT / "dist", help="Default: dist")
 def main(out: Path) -> None:
-    """Build wheel, sdist and install.yaml, reproducibly."""
+    """Build wheel, sdist, crds.yaml and install.yaml, reproducibly."""
     try:
         files = build(ROOT, out, prepare().kubectl)
     except (ReleaseError, ControlPlaneError) as error:

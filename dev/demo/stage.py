@@ -23,7 +23,8 @@ if TYPE_CHECKING:
     from dev.demo.screen import Screen
 
 CRD = "crd/namespacedeletions.moorcheh.ai"
-RIGHTS = ("namespace.yaml", "service-account.yaml", "roles.yaml")
+SYSTEM = "moorcheh-system"
+RIGHTS = ("service-account.yaml", "roles.yaml")
 """Of manifests/base; without a kubelet the Deployment there would run nothing."""
 
 # Said here, so that nothing of the caller's environment changes the demo.
@@ -113,6 +114,8 @@ def _install(screen: Screen, plane: ControlPlane) -> None:
     screen.command("kubectl", "apply", "-k", "crds")
     plane.kubectl("apply", "-k", ROOT / "crds")
     plane.kubectl("wait", "--for=condition=Established", CRD, "--timeout=30s")
+    screen.command("kubectl", "create", "namespace", SYSTEM)
+    plane.kubectl("create", "namespace", SYSTEM)
     files = [word for name in RIGHTS for word in ("-f", f"manifests/base/{name}")]
     screen.command("kubectl", "apply", *files)
     plane.kubectl("apply", *(word if word == "-f" else str(ROOT / word) for word in files))

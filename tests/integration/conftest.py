@@ -18,7 +18,9 @@ if TYPE_CHECKING:
 
     from dev.controlplane import Assets
 
-BASE = Path(__file__).parents[2] / "manifests" / "base"
+ROOT = Path(__file__).parents[2]
+API_FOLDER, BASE = ROOT / "crds", ROOT / "manifests" / "base"
+SYSTEM = "moorcheh-system"
 
 
 @pytest.fixture(scope="session")
@@ -40,9 +42,12 @@ def installed_cluster(assets: Assets, controller_manager: Path) -> Iterator[Cont
             yield plane
 
 
-def install(plane: ControlPlane, folder: Path = BASE) -> None:
-    """Return once the CRD is served and the operator's service account may list and write."""
-    plane.kubectl("apply", "--kustomize", str(folder))
+def install(plane: ControlPlane, *, api: Path = API_FOLDER) -> None:
+    """Return once requests can be made, and the operator's service account may list and write."""
+    plane.kubectl("apply", "--kustomize", str(api))
+    if SYSTEM not in plane.kubectl("get", "namespaces", "-o", "name"):
+        plane.kubectl("create", "namespace", SYSTEM)
+    plane.kubectl("apply", "--kustomize", str(BASE))
     operator = client_options(plane) | {"headers": {"Authorization": f"Bearer {plane.token('operator')}"}}
     with httpx.Client(**operator) as client:
         # RBAC is read from a cache that follows the writes.
@@ -52,6 +57,15 @@ def install(plane: ControlPlane, folder: Path = BASE) -> None:
         assert until(
             lambda: client.patch(none_such, content="{}", headers=merge).status_code == 404, within=60
         )
+    body = {
+        "apiVersion": "moorcheh.ai/v1alpha1",
+        "kind": "NamespaceDeletion",
+        "metadata": {"generateName": "probe-"},
+        "spec": {"namespaceName": "probe"},
+    }
+    with httpx.Client(**client_options(plane)) as admin:
+        path = f"{API}/namespaces/default/namespacedeletions"
+        assert until(lambda: admin.post(path, params={"dryRun": "All"}, json=body).is_success, within=60)
 
 
 def _worlds(item: pytest.Item) -> list[World]:

@@ -280,12 +280,12 @@ class World:
             "metadata": {"name": name or f"{target.lower().replace('_', '-')}-{uuid.uuid4().hex[:6]}"},
             "spec": {"namespaceName": target, **spec},
         }
-        answer = self.http.post(self.path, json=body)
+        answer = _answered(lambda: self.http.post(self.path, json=body))
         assert answer.is_success, answer.text
         return Asked(self, answer.json())
 
     def change(self, name: str, spec: Json) -> httpx.Response:
-        return self._merge(f"{self.path}/{name}", {"spec": spec})
+        return _answered(lambda: self._merge(f"{self.path}/{name}", {"spec": spec}))
 
     def _merge(self, path: str, patch: Json) -> httpx.Response:
         return self.http.patch(
@@ -363,6 +363,13 @@ class World:
         if not output.exists():
             return "(the operator was not started)"
         return "\n".join(output.read_text(errors="replace").splitlines()[-60:])
+
+
+def _answered(send: Callable[[], httpx.Response]) -> httpx.Response:
+    """For some 5 s after its start the API server has no schema yet for the mutating policy: 503."""
+    answers = [send()]
+    until(lambda: answers[-1].status_code != 503 or answers.append(send()), within=WITHIN)
+    return answers[-1]
 
 
 def _announced(record: Recorded, history: History) -> bool:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 Json = dict[str, Any]
 
-COMPONENTS = Path(__file__).parents[2] / "manifests" / "components"
+OLDER = Path(__file__).parents[2] / "manifests"
 SPACE = "team"
 ARGO = "system:serviceaccount:argocd:argocd-application-controller"
 FLUX = "system:serviceaccount:flux-system:kustomize-controller"
@@ -97,7 +97,7 @@ def request(name: str, *, suspend: bool = True, notes: Json | None = None) -> Js
 
 @pytest.fixture(scope="module")
 def stamping() -> Iterator[Cluster]:
-    """Both policies, as manifests/base has them."""
+    """Both policies, as crds has them."""
     with ControlPlane(users=PEOPLE) as plane:
         install(plane)
         cluster = Cluster(plane)
@@ -106,21 +106,13 @@ def stamping() -> Iterator[Cluster]:
 
 
 @pytest.fixture(scope="module")
-def refusing(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+def refusing() -> Iterator[Cluster]:
     """The validating one alone, as on an older Kubernetes."""
     with ControlPlane(users=PEOPLE) as plane:
-        install(plane, component("kubernetes-1.31", tmp_path_factory.mktemp("older")))
+        install(plane, api=OLDER / "kubernetes-1.31")
         cluster = Cluster(plane)
         assert until(lambda: in_force(cluster, stamped=False), within=60)
         yield cluster
-
-
-def component(name: str, folder: Path) -> Path:
-    """A kustomization of one's own, over the base and the component."""
-    parts = [COMPONENTS.parent / "base", COMPONENTS / name]
-    base, beside = ("/".join([*[".."] * (len(folder.parts) - 1), *part.parts[1:]]) for part in parts)
-    (folder / "kustomization.yaml").write_text(f"resources: [{base}]\ncomponents: [{beside}]\n")
-    return folder
 
 
 def in_force(cluster: Cluster, *, stamped: bool) -> bool:
@@ -532,17 +524,17 @@ def test_anybody_may_see_what_vouches_and_no_other_policy(stamping: Cluster) -> 
 # Older Kubernetes
 
 
-def test_as_a_beta_it_fills_the_names_in_too(tmp_path: Path) -> None:
+def test_as_a_beta_it_fills_the_names_in_too() -> None:
     beta = "--runtime-config=admissionregistration.k8s.io/v1beta1=true"
     with ControlPlane(users=PEOPLE, apiserver_flags=[beta]) as plane:
-        install(plane, component("kubernetes-1.34", tmp_path))
+        install(plane, api=OLDER / "kubernetes-1.34")
         cluster = Cluster(plane)
 
         assert until(lambda: in_force(cluster, stamped=True), within=60)
 
 
 MUTATING = "MutatingAdmissionPolicy"
-OLDER = (
+LIKE_1_31 = (
     f"--disable-admission-plugins={MUTATING}",
     "--runtime-config="
     + ",".join(
@@ -552,13 +544,13 @@ OLDER = (
 """An API server that knows as much of mutating policies as Kubernetes 1.31."""
 
 
-def test_where_there_is_no_mutating_policy_the_base_says_so_and_the_rest_of_it_holds(tmp_path: Path) -> None:
+def test_where_there_is_no_mutating_policy_the_base_says_so_and_the_rest_of_it_holds() -> None:
     """As docs/install.md tells, with its way out."""
-    with ControlPlane(users=PEOPLE, apiserver_flags=OLDER) as plane:
+    with ControlPlane(users=PEOPLE, apiserver_flags=LIKE_1_31) as plane:
         with pytest.raises(KubectlError, match=f'no matches for kind "{MUTATING}"'):
             install(plane)
 
-        install(plane, component("kubernetes-1.31", tmp_path))  # takes all of it, without an error
+        install(plane, api=OLDER / "kubernetes-1.31")  # takes all of it, without an error
         cluster = Cluster(plane)
         assert until(lambda: in_force(cluster, stamped=False), within=60)
 

@@ -18,13 +18,14 @@ import yaml
 from dev.controlplane import ControlPlane, KubectlError
 from moorcheh_operator import __version__
 from moorcheh_operator.process import cli
+from tests.integration.conftest import install
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 ROOT = Path(__file__).parents[2]
 MANIFESTS = ROOT / "manifests"
-BASE = MANIFESTS / "base"
+API, BASE = ROOT / "crds", MANIFESTS / "base"
 OVERLAYS = sorted(path.parent for path in MANIFESTS.glob("overlays/*/kustomization.yaml"))
 EXAMPLES = sorted(MANIFESTS.glob("examples/*.yaml"))
 INSTALLS = [BASE, *OVERLAYS]
@@ -68,11 +69,7 @@ def http(control_plane: ControlPlane) -> Iterator[httpx.Client]:
 
 @pytest.fixture(scope="module")
 def installed(control_plane: ControlPlane, http: httpx.Client) -> ControlPlane:
-    control_plane.kubectl("apply", "-k", BASE)
-    control_plane.kubectl("wait", "--for=condition=Established", "crd/namespacedeletions.moorcheh.ai")
-    eventually(lambda: http.get("/apis/moorcheh.ai/v1alpha1/namespacedeletions").is_success)
-    # RBAC is read from a cache that follows the writes.
-    eventually(lambda: may(http, "list", "namespacedeletions.moorcheh.ai"))
+    install(control_plane)
     eventually(lambda: may(http, "create", "leases.coordination.k8s.io", namespace=SYSTEM))
     return control_plane
 
@@ -128,6 +125,7 @@ def test_the_base_installs_and_installing_it_again_changes_nothing(installed: Co
     generation = installed.kubectl(
         "get", "deployment", "moorcheh-operator", "-n", SYSTEM, "-o", "jsonpath={.metadata.generation}"
     )
+    installed.kubectl("apply", "-k", API)
     installed.kubectl("apply", "-k", BASE)
 
     assert len(before) == len(rendered(installed, BASE))
@@ -155,7 +153,9 @@ def test_an_example_passes_a_dry_run_as_written(installed: ControlPlane, namespa
 
 
 def test_there_are_overlays_and_examples_to_try() -> None:
-    assert {"high-availability", "single-namespace"} <= {folder.name for folder in OVERLAYS}
+    assert {"high-availability", "single-namespace", "watched-namespace"} <= {
+        folder.name for folder in OVERLAYS
+    }
     assert len(EXAMPLES) >= 5
 
 
@@ -211,17 +211,13 @@ def test_pods_pass_the_restricted_standard(installed: ControlPlane, restricted: 
     create_pod(installed, restricted, pod_template(installed, folder))
 
 
-@pytest.mark.parametrize("place", ["restricted", SYSTEM])
-def test_a_pod_that_asks_for_more_is_refused(
-    installed: ControlPlane, request: pytest.FixtureRequest, place: str
-) -> None:
-    """Or the test above would prove nothing; the operator's own namespace is as strict."""
-    namespace = request.getfixturevalue("restricted") if place == "restricted" else place
+def test_a_pod_that_asks_for_more_is_refused(installed: ControlPlane, restricted: str) -> None:
+    """Or the test above would prove nothing."""
     template = pod_template(installed, BASE)
     del template["spec"]["securityContext"]["runAsNonRoot"]
 
     with pytest.raises(KubectlError, match="violates PodSecurity"):
-        create_pod(installed, namespace, template)
+        create_pod(installed, restricted, template)
 
 
 @pytest.mark.parametrize("folder", INSTALLS, ids=lambda folder: str(folder.name))
@@ -246,6 +242,20 @@ def test_a_stopping_pod_has_time_to_record_what_it_began(control_plane: ControlP
     assert spec["terminationGracePeriodSeconds"] >= int(timeout) + 10
 
 
+def test_a_process_that_hangs_is_gone_in_40_s_and_before_another_settles_what_it_began(
+    control_plane: ControlPlane,
+) -> None:
+    [container] = pod_template(control_plane, BASE)["spec"]["containers"]
+    probe = container["livenessProbe"]
+    [timeout] = [each["value"] for each in container["env"] if each["name"] == "MOORCHEH_TIMEOUT_SECONDS"]
+
+    noticed = probe["periodSeconds"] * probe["failureThreshold"] + probe["timeoutSeconds"]
+    gone = noticed + probe["terminationGracePeriodSeconds"]
+
+    assert gone <= 40
+    assert gone < 2 * int(timeout) + 5, "the settle time"
+
+
 def test_probes_metrics_and_policy_use_the_port_that_the_operator_listens_on(
     control_plane: ControlPlane,
 ) -> None:
@@ -255,7 +265,8 @@ def test_probes_metrics_and_policy_use_the_port_that_the_operator_listens_on(
     [address] = [each["value"] for each in container["env"] if each["name"] == "HTTP_ADDRESS"]
 
     assert address.endswith(f":{port['containerPort']}")
-    assert container["livenessProbe"]["httpGet"] == {"path": "/healthz", "port": port["name"]}
+    for probe in ("startupProbe", "livenessProbe"):
+        assert container[probe]["httpGet"] == {"path": "/healthz", "port": port["name"]}
     assert container["readinessProbe"]["httpGet"] == {"path": "/readyz", "port": port["name"]}
     assert [each["targetPort"] for each in one(objects, "Service")["spec"]["ports"]] == [port["name"]]
     [ingress] = one(objects, "NetworkPolicy")["spec"]["ingress"]
@@ -430,7 +441,7 @@ def test_nobody_can_ask_for_deletions_by_aggregation(control_plane: ControlPlane
     aggregation = "rbac.authorization.k8s.io/aggregate-to-"
     aggregated = {
         (each["metadata"]["name"], label.removeprefix(aggregation))
-        for each in rendered(control_plane, BASE)
+        for each in rendered(control_plane, API)
         for label, value in each["metadata"].get("labels", {}).items()
         if label.startswith(aggregation) and value == "true"
     }
@@ -471,22 +482,28 @@ def test_people_get_these_rights_and_never_the_status(
 # Overlays
 
 
-def test_in_a_single_namespace_the_operator_has_rights_there_and_nowhere_else(
-    control_plane: ControlPlane,
+@pytest.mark.parametrize(
+    ("overlay", "role", "watched"),
+    [
+        ("single-namespace", "moorcheh-operator-requests", SYSTEM),
+        ("watched-namespace", "moorcheh-operator", "default"),
+    ],
+)
+def test_for_one_namespace_the_operator_has_rights_there_and_nowhere_else(
+    control_plane: ControlPlane, overlay: str, role: str, watched: str
 ) -> None:
-    objects = rendered(control_plane, MANIFESTS / "overlays" / "single-namespace")
+    objects = rendered(control_plane, MANIFESTS / "overlays" / overlay)
 
-    assert rules(objects, "Role") == RIGHTS, "the same as in the base"
-    everywhere = [each["metadata"]["name"] for each in objects if each["kind"] == "ClusterRoleBinding"]
-    assert everywhere == ["moorcheh-identity-reader"], "nothing of the operator's own"
-    watched = one(objects, "Role")["metadata"]["namespace"]
-    binding = one(objects, "RoleBinding")
+    assert rules(objects, "Role", role) == RIGHTS, "the same as in the base"
+    assert not [each for each in objects if each["kind"].startswith("Cluster")]
+    assert one(objects, "Role", role)["metadata"]["namespace"] == watched
+    [binding] = [
+        each for each in objects if each["kind"] == "RoleBinding" and each["roleRef"]["name"] == role
+    ]
     assert binding["metadata"]["namespace"] == watched
     assert binding["subjects"] == [
         {"kind": "ServiceAccount", "name": "moorcheh-operator", "namespace": SYSTEM}
     ]
-    [container] = one(objects, "Deployment")["spec"]["template"]["spec"]["containers"]
-    assert {"name": "WATCH_NAMESPACES", "value": watched} in container["env"]
 
 
 def test_high_availability_never_stops_both(control_plane: ControlPlane) -> None:
@@ -544,23 +561,38 @@ def test_the_ttl_component_adds_the_one_right_to_delete(
     installed.kubectl("apply", "--server-side", "--force-conflicts", "--dry-run=server", "-k", own)
 
 
-def test_in_a_single_namespace_the_ttl_component_gives_it_there_alone(
-    installed: ControlPlane, copied: Path
-) -> None:
-    overlay = copied / "manifests" / "overlays" / "single-namespace"
-    watched = overlay / "watched-namespace" / "kustomization.yaml"
-    text = watched.read_text()
-    watched.write_text(text.replace("# components:", "components:").replace("#   - ../", "  - ../"))
-    objects = rendered(installed, overlay)
-
+def gives_delete_in(installed: ControlPlane, folder: Path) -> set[str]:
+    """A Role, in these Kubernetes namespaces. The API server takes it."""
+    objects = rendered(installed, folder)
     assert gives_delete(objects) == {("Role", "moorcheh-operator-ttl")}
-    places = {
+    installed.kubectl("apply", "--server-side", "--force-conflicts", "--dry-run=server", "-k", folder)
+    return {
         each["metadata"]["namespace"]
         for each in objects
         if each["metadata"]["name"] == "moorcheh-operator-ttl"
     }
-    assert places == {"default"}
-    installed.kubectl("apply", "--server-side", "--force-conflicts", "--dry-run=server", "-k", overlay)
+
+
+def test_in_a_single_namespace_the_ttl_component_gives_it_there_alone(
+    installed: ControlPlane, copied: Path
+) -> None:
+    text = (
+        "resources: [../manifests/overlays/single-namespace]\n"
+        "components: [../manifests/components/ttl-single-namespace]\n"
+    )
+
+    assert gives_delete_in(installed, kustomization(copied, text)) == {SYSTEM}
+
+
+def test_in_a_watched_namespace_the_ttl_component_gives_it_there_alone(
+    installed: ControlPlane, copied: Path
+) -> None:
+    overlay = copied / "manifests" / "overlays" / "watched-namespace"
+    watched = overlay / "watched" / "kustomization.yaml"
+    text = watched.read_text()
+    watched.write_text(text.replace("# components:", "components:").replace("#   - ../", "  - ../"))
+
+    assert gives_delete_in(installed, overlay) == {"default"}
 
 
 @pytest.fixture
@@ -574,7 +606,7 @@ def copied(tmp_path: Path) -> Path:
 def test_the_kustomization_of_the_install_guide_works_as_written(
     installed: ControlPlane, copied: Path
 ) -> None:
-    [text] = re.findall(r"```yaml\n(.*?)```", (ROOT / "docs" / "install.md").read_text(), re.DOTALL)
+    text = re.findall(r"```yaml\n(.*?)```", (ROOT / "docs" / "install.md").read_text(), re.DOTALL)[0]
     own = kustomization(copied, text)
 
     [container] = pod_template(installed, own)["spec"]["containers"]

@@ -73,15 +73,19 @@ def test_a_release_has_these_files(built: Path) -> None:
     assert {file.name for file in built.iterdir()} == {
         f"moorcheh_operator-{__version__}-py3-none-any.whl",
         f"moorcheh_operator-{__version__}.tar.gz",
+        "crds.yaml",
         "install.yaml",
         "SHA256SUMS",
     }
 
 
-def test_install_yaml_is_the_base(control_plane: ControlPlane, built: Path) -> None:
-    base = yaml.safe_load_all(control_plane.kubectl("kustomize", ROOT / "manifests" / "base"))
+@pytest.mark.parametrize(("name", "folder"), [("crds.yaml", "crds"), ("install.yaml", "manifests/base")])
+def test_each_yaml_is_a_folder_in_one_file(
+    control_plane: ControlPlane, built: Path, name: str, folder: str
+) -> None:
+    objects = yaml.safe_load_all(control_plane.kubectl("kustomize", ROOT / folder))
 
-    assert list(yaml.safe_load_all((built / "install.yaml").read_text())) == list(base)
+    assert list(yaml.safe_load_all((built / name).read_text())) == list(objects)
 
 
 def test_the_wheel_holds_the_packages_and_nothing_else(built: Path) -> None:

@@ -14,7 +14,8 @@ from dev.controlplane import ControlPlane, KubectlError
 from tests.dev.waiting import until
 from tests.integration.life import World
 
-SINGLE = Path(__file__).parents[2] / "manifests" / "overlays" / "single-namespace"
+ROOT = Path(__file__).parents[2]
+WATCHED = ROOT / "manifests" / "overlays" / "watched-namespace"
 SYSTEM = "moorcheh-system"
 OPERATOR = f"system:serviceaccount:{SYSTEM}:moorcheh-operator"
 
@@ -65,9 +66,12 @@ def may(plane: ControlPlane, verb: str, resource: str, namespace: str) -> bool:
 def test_a_role_in_one_namespace_is_enough_there(tmp_path: Path) -> None:
     """On a fresh control plane: elsewhere the ClusterRole of the base is installed."""
     with ControlPlane() as plane:
-        plane.kubectl("apply", "-k", SINGLE)
+        plane.kubectl("apply", "-k", ROOT / "crds")
+        plane.kubectl("create", "namespace", SYSTEM)
+        plane.kubectl("apply", "-k", WATCHED)
+        plane.kubectl("wait", "--for=condition=Established", "crd/namespacedeletions.moorcheh.ai")
         with World(plane, tmp_path, operator_up=False) as world:
-            world.kubectl("apply", "-f", str(SINGLE / "watched-namespace" / "role.yaml"))
+            world.kubectl("apply", "-f", str(WATCHED / "watched" / "role.yaml"))
             assert until(lambda: may(plane, "create", "events", world.namespace), within=60)
             world.operator.start()
 

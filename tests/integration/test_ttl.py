@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from dev.controlplane import ControlPlane
 
-RIGHT = Path(__file__).parents[2] / "manifests" / "components" / "ttl-single-namespace" / "role.yaml"
+RIGHT = Path(__file__).parents[2] / "manifests" / "components" / "ttl-single-namespace" / "role" / "role.yaml"
 TRACKING = {"argocd.argoproj.io/tracking-id": "app:moorcheh.ai/NamespaceDeletion:team/wipe"}
 
 Json = dict[str, Any]
