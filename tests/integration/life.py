@@ -367,9 +367,15 @@ class World:
 
 def _answered(send: Callable[[], httpx.Response]) -> httpx.Response:
     """For some 5 s after its start the API server has no schema yet for the mutating policy: 503."""
-    answers = [send()]
-    until(lambda: answers[-1].status_code != 503 or answers.append(send()), within=WITHIN)
-    return answers[-1]
+    answer = send()
+
+    def settled() -> bool:
+        nonlocal answer
+        answer = answer if answer.status_code != 503 else send()
+        return answer.status_code != 503
+
+    until(settled, within=WITHIN)
+    return answer
 
 
 def _announced(record: Recorded, history: History) -> bool:
