@@ -10,6 +10,7 @@ import pytest
 import yaml
 
 from moorcheh_operator.api.status import Reason
+from tests.integration.conftest import install
 
 if TYPE_CHECKING:
     from dev.controlplane import ControlPlane
@@ -52,8 +53,7 @@ def test_install_overlay_renders(control_plane: ControlPlane, tmp_path: Path) ->
 
 def test_first_request_is_accepted(control_plane: ControlPlane) -> None:
     """The ten lines at the top are a valid request."""
-    control_plane.kubectl("apply", "-k", ROOT / "crds")
-    control_plane.kubectl("wait", "--for=condition=Established", "crd/namespacedeletions.moorcheh.ai")
+    install(control_plane)
 
     said = control_plane.kubectl(
         "create", "--dry-run=server", "--validate=strict", "-f", "-", input=YAML_BLOCKS[0]
