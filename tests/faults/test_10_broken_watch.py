@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
+from urllib.parse import unquote
 
 import pytest
 
 from dev.chaos import Answer, Call, Cut, Duplicate, Hold, Inject, Stall
 from moorcheh_operator.cluster import client as cluster
-from moorcheh_operator.process import watch
+from moorcheh_operator.process.kopf_session import NOTHING
 from tests.dev.waiting import until
 from tests.faults.test_21_many import make_finished
 from tests.faults.world import RENEWED
@@ -36,8 +37,8 @@ def disturb(world: FaultWorld, broken: EventFault) -> None:
 
 
 def is_of_the_watch(call: Call) -> bool:
-    """A list that a watch begins with: the relist asks for what is unfinished."""
-    return "fieldSelector=" not in call.path
+    """kopf's list of nothing, that a watch begins with."""
+    return NOTHING in unquote(call.path)
 
 
 def is_later_page(call: Call) -> bool:
@@ -85,7 +86,7 @@ def test_10_what_is_held_back_by_a_watch_comes_late_but_comes(fault: Fault) -> N
 def test_10_a_list_that_expires_between_two_pages_is_made_anew(fault: Fault) -> None:
     """More than a page of finished requests; a 410 at the start, and when the watch lists again."""
     with fault.world(up=False) as world:
-        make_finished(world, max(cluster.PAGE, watch.PAGE) + 10)
+        make_finished(world, cluster.PAGE_FIRST + 10)
         first = world.script.on(Answer(410), "list", "namespacedeletions", when=is_later_page)
         world.operator.start(ready=False)
         still_served(world, "started")

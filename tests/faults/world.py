@@ -183,13 +183,13 @@ class FaultWorld(World):
         self.moorcheh.clear_faults()
 
     def fail_relists(self) -> Rule:
-        """What is noticed from now on, a watch has told, or the first list of a new process."""
+        """What is noticed from now on, a watch has told, or the list of all with which it begins."""
         return self.script.on(
             Answer(500),
             "list",
             "namespacedeletions",
             count=ALWAYS,
-            when=lambda call: "fieldSelector=" in call.path,
+            when=lambda call: "fieldSelector=status.phase" in call.path,
         )
 
     def keep_running(self) -> None:

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 import pytest
-from kubernetes.aio import client
 
 from moorcheh_operator.api.request import Request
 from moorcheh_operator.api.spec import Spec
 from moorcheh_operator.api.status import Status
 from moorcheh_operator.clock import Clock
+from moorcheh_operator.cluster.api_server import ApiServer
 from moorcheh_operator.cluster.client import Cluster
 
 if TYPE_CHECKING:
@@ -29,13 +30,13 @@ def events(control_plane: ControlPlane) -> Any:
     def post(*news: tuple[str, str, str, int]) -> list[dict[str, Any]]:
         made = datetime.now(UTC)  # noqa: TID251 - any time will do
         request = Request("default", "wipe", str(uuid4()), "1", 1, made, Spec("documents"), Status())
-        configuration = client.Configuration(host=control_plane.url)
-        configuration.ssl_ca_cert = str(control_plane.ca_file)
-        configuration.api_key = {"BearerToken": control_plane.admin_token}
-        configuration.api_key_prefix = {"BearerToken": "Bearer"}
+
+        async def authorization() -> str:
+            return f"Bearer {control_plane.admin_token}"
 
         async def say() -> list[dict[str, Any]]:
-            cluster = Cluster(configuration, Clock())
+            tls = ssl.create_default_context(cafile=str(control_plane.ca_file))
+            cluster = Cluster(ApiServer(control_plane.url, authorization, tls), Clock())
             try:
                 for each in news:
                     await cluster.post_event(request, *each)

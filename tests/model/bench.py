@@ -117,6 +117,7 @@ class Bench:
             )
             process = Process(name, trouble, link, reconciler, servers, context)
             reconciler.start()
+            reconciler.list_anew()  # the watch has begun
             return process
 
         task = self.loop.create_task(make(), context=context)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from moorcheh_operator.clock import Clock
 from moorcheh_operator.cluster.client import Cluster, ClusterError
-from moorcheh_operator.controller.relist import RELIST_SECONDS, Relist
+from moorcheh_operator.controller.relist import RELIST_SECONDS, WATCH_SECONDS, Relist
 from tests.virtual_time import VirtualLoop
 
 if TYPE_CHECKING:
@@ -46,16 +46,19 @@ class Stage:
         assert seen == set(UIDS)
         self.pass_by("check")
 
-    async def run(self, seconds: float) -> None:
+    async def run(self, seconds: float, watches: tuple[float, ...]) -> None:
+        """`watches`: when, after the start, one begins."""
         task = asyncio.create_task(self.relist.run())
+        for at in watches:
+            asyncio.get_running_loop().call_at(at, self.relist.anew)
         await asyncio.sleep(seconds)
         task.cancel()
 
 
-def played(*fails: str, seconds: float = RELIST_SECONDS / 2) -> Stage:
+def played(*fails: str, seconds: float = RELIST_SECONDS / 2, watches: tuple[float, ...] = (0.0,)) -> Stage:
     async def whole() -> Stage:
         stage = Stage(*fails)
-        await stage.run(seconds)
+        await stage.run(seconds, watches)
         return stage
 
     with asyncio.Runner(loop_factory=VirtualLoop) as runner:
@@ -100,3 +103,31 @@ def test_after_a_list_that_counts_the_unfinished_are_enough() -> None:
     stage = played(seconds=RELIST_SECONDS * 2.5)
 
     assert stage.asked == [False, True, True]
+
+
+def test_the_first_list_begins_after_the_watch_or_what_was_between_them_is_missed() -> None:
+    stage = played(watches=(WATCH_SECONDS / 2,))
+
+    assert stage.asked == [False]
+    assert stage.relist.at == WATCH_SECONDS / 2
+
+
+def test_a_watch_that_does_not_begin_keeps_no_list_back() -> None:
+    stage = played(watches=())
+
+    assert stage.asked == [False]
+    assert stage.relist.at == WATCH_SECONDS
+
+
+def test_when_the_watch_begins_anew_all_are_listed_at_once() -> None:
+    """What ended meanwhile makes others stricter, and may have a time to live."""
+    stage = played(watches=(0.0, 10.0))
+
+    assert stage.asked == [False, False]
+    assert stage.relist.at == 10.0
+
+
+def test_a_list_of_all_that_failed_is_made_again_as_one_of_all() -> None:
+    stage = played("complete", watches=(0.0, 10.0))
+
+    assert stage.asked == [False, False, False]

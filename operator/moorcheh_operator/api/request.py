@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from msgspec import Struct, ValidationError, convert
+from msgspec import Struct, ValidationError, convert, field
 
 from .spec import Spec
 from .status import Status
@@ -19,8 +19,6 @@ GROUP = "moorcheh.ai"
 VERSION = "v1alpha1"
 PLURAL = "namespacedeletions"
 KIND = "NamespaceDeletion"
-RESTORED_LABEL = "velero.io/restore-name"  # Velero puts it on what it restores, and drops the status
-HOOKS = frozenset({"argocd.argoproj.io/hook", "helm.sh/hook"})  # made to run again, and to be deleted
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +57,24 @@ def identity(body: JsonObject) -> tuple[str | None, str | None]:
     return metadata.get("uid"), metadata.get("resourceVersion")
 
 
-class _Metadata(Struct, rename="camel"):
+class Labels(Struct, frozen=True, omit_defaults=True):
+    """Those that are read. Whoever may create a request may write a megabyte of others."""
+
+    velero: str | None = field(default=None, name="velero.io/restore-name")
+    flux_kustomization: str | None = field(default=None, name="kustomize.toolkit.fluxcd.io/name")
+    flux_release: str | None = field(default=None, name="helm.toolkit.fluxcd.io/name")
+
+
+class Annotations(Struct, frozen=True, omit_defaults=True):
+    """Those that are read."""
+
+    argo_hook: str | None = field(default=None, name="argocd.argoproj.io/hook")
+    argo_tracking: str | None = field(default=None, name="argocd.argoproj.io/tracking-id")
+    helm_hook: str | None = field(default=None, name="helm.sh/hook")
+    helm_release: str | None = field(default=None, name="meta.helm.sh/release-name")
+
+
+class Metadata(Struct, rename="camel", omit_defaults=True):
     namespace: str
     name: str
     uid: str
@@ -67,12 +82,12 @@ class _Metadata(Struct, rename="camel"):
     creation_timestamp: Time
     generation: int = 0
     deletion_timestamp: str | None = None
-    labels: dict[str, str] | None = None
-    annotations: dict[str, str] | None = None
+    labels: Labels | None = None
+    annotations: Annotations | None = None
 
 
 class _Object(Struct):
-    metadata: _Metadata
+    metadata: Metadata
     spec: Spec
     status: Status | None = None
 
@@ -86,7 +101,7 @@ def parse(body: JsonObject) -> Request:
     except ValidationError as error:
         raise MalformedRequestError(str(error)) from error
     metadata = found.metadata
-    labels, annotations = metadata.labels or {}, metadata.annotations or {}
+    labels, annotations = metadata.labels or Labels(), metadata.annotations or Annotations()
     return Request(
         namespace=metadata.namespace,
         name=metadata.name,
@@ -97,17 +112,17 @@ def parse(body: JsonObject) -> Request:
         spec=found.spec,
         status=found.status or Status(),
         withdrawn=metadata.deletion_timestamp is not None,
-        restored=RESTORED_LABEL in labels,
+        restored=labels.velero is not None,  # Velero drops the status
         recreated_by=_recreated_by(labels, annotations),
     )
 
 
-def _recreated_by(labels: JsonObject, annotations: JsonObject) -> str | None:
+def _recreated_by(labels: Labels, annotations: Annotations) -> str | None:
     """What keeps a manifest of it, and puts it back when it is missing."""
-    if "kustomize.toolkit.fluxcd.io/name" in labels or "helm.toolkit.fluxcd.io/name" in labels:
+    if labels.flux_kustomization is not None or labels.flux_release is not None:
         return "Flux"
-    if HOOKS & annotations.keys():
-        return None
-    if "argocd.argoproj.io/tracking-id" in annotations:
+    if annotations.argo_hook is not None or annotations.helm_hook is not None:
+        return None  # made to run again, and to be deleted
+    if annotations.argo_tracking is not None:
         return "Argo CD"
-    return "Helm" if "meta.helm.sh/release-name" in annotations else None
+    return "Helm" if annotations.helm_release is not None else None

@@ -1,8 +1,4 @@
-"""The API server's calls: read, list, write a status by compare-and-set, post an Event.
-
-`kubernetes.aio` brings the connection, the credentials and their renewal. Its typed calls are left aside:
-they build models of what we parse ourselves, at twice the CPU of a call.
-"""
+"""The API server's calls: read, list, write a status by compare-and-set, post an Event."""
 
 from __future__ import annotations
 
@@ -16,8 +12,9 @@ from typing import Any
 from urllib.parse import quote, urlencode
 
 import aiohttp
-from kubernetes.aio import client
+from yarl import URL
 
+from moorcheh_operator.api import wire
 from moorcheh_operator.api.request import GROUP, KIND, PLURAL, VERSION, MalformedRequestError, Request, parse
 from moorcheh_operator.api.status import Status, merge_patch
 from moorcheh_operator.api.texts import plain_text
@@ -25,9 +22,14 @@ from moorcheh_operator.api.times import render_time
 from moorcheh_operator.backoff import backoff
 from moorcheh_operator.clock import Clock
 
+from .api_server import ApiServer
+
 TIMEOUT = 15.0  # seconds for one call
 PAUSE_MOST = 10.0  # seconds between two tries
-PAGE = 500  # objects in one page of a list
+CONNECTIONS = 16  # at once: a TLS handshake costs the CPU of two or three calls
+ANSWER_MOST = 8 * 1024 * 1024  # bytes of one answer; an object has at most 3 MiB
+PAGE = 500  # objects in one page of a list, at the most
+PAGE_FIRST = 50
 COMPONENT = "moorcheh-operator"
 UNFINISHED = "status.phase!=Succeeded,status.phase!=Failed"
 
@@ -41,6 +43,10 @@ class ClusterError(Exception):
     def __init__(self, message: str, status: int | None = None) -> None:
         super().__init__(message)
         self.status = status
+
+
+class TooLongError(ClusterError):
+    """The answer has more than `ANSWER_MOST` bytes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,13 +87,23 @@ class Deleted(Enum):
 @dataclass(frozen=True, slots=True)
 class _Answer:
     status: int
-    body: bytes
+    body: bytes | bytearray
 
     def json(self) -> Any:
         try:
             return json.loads(self.body)
         except ValueError as error:
             raise ClusterError(f"the API server's answer is no JSON: {error}") from error
+
+    def request(self) -> Request:
+        """Raises `ClusterError`, `MalformedRequestError`."""
+        return parse(_Answer(self.status, wire.trimmed(self.body)).json())
+
+    def page(self) -> wire.Page:
+        try:
+            return wire.page(self.body)
+        except ValueError as error:
+            raise ClusterError(f"the API server's answer is no list: {error}") from error
 
     def describe(self) -> str:
         try:
@@ -98,16 +114,14 @@ class _Answer:
 
 
 class Cluster:
-    def __init__(
-        self, configuration: client.Configuration, clock: Clock, observer: Observer = lambda *_: None
-    ) -> None:
-        self.server: str = configuration.host
-        self._api = client.ApiClient(configuration)
+    def __init__(self, api_server: ApiServer, clock: Clock, observer: Observer = lambda *_: None) -> None:
+        self.server = api_server.url
+        self._session = api_server.session(connections=CONNECTIONS)
         self._clock = clock
         self._observer = observer
 
     async def aclose(self) -> None:
-        await self._api.close()
+        await self._session.close()
 
     async def check(self, namespaces: tuple[str, ...]) -> None:
         """Whether the requests can be listed. Raises `ClusterError` with what to do about it."""
@@ -138,7 +152,7 @@ class Cluster:
             return None
         if answer.status != 200:
             raise ClusterError(answer.describe(), answer.status)
-        return parse(answer.json())
+        return answer.request()
 
     async def labels(self, namespace: str) -> dict[str, str]:
         """Those of a Kubernetes namespace. Raises `ClusterError`."""
@@ -149,24 +163,32 @@ class Cluster:
         return {str(key): str(value) for key, value in labels.items()}
 
     async def list(self, namespace: str, *, unfinished: bool) -> AsyncIterator[dict[str, Any]]:
-        """The objects, page by page, as the API server shows them; `""`: of all namespaces.
+        """The objects, page by page, without what is not read; `""`: of all namespaces.
 
-        Raises `ClusterError`, also where a later page can't be had: what came before is no complete list.
+        A page has as many as fit into half of `ANSWER_MOST`, by what those before it took: memory is bounded
+        by bytes, whatever people write into their requests. Raises `ClusterError`, also where a later page
+        can't be had: what came before is no complete list.
         """
-        query = {"limit": str(PAGE)}
-        if unfinished:
-            query["fieldSelector"] = UNFINISHED
+        query = {"fieldSelector": UNFINISHED} if unfinished else {}
+        limit = PAGE_FIRST
         while True:
-            answer = await self._call("GET", _collection(namespace), query)
+            try:
+                answer = await self._call("GET", _collection(namespace), {**query, "limit": str(limit)})
+            except TooLongError:
+                if limit == 1:
+                    raise
+                limit = max(limit // 4, 1)
+                continue
             if answer.status != 200:
                 raise ClusterError(answer.describe(), answer.status)
-            page = answer.json()
-            for item in page["items"]:
-                yield item
-            token = page["metadata"].get("continue")
-            if not token:
+            page = answer.page()
+            for item in page.items:
+                yield json.loads(wire.trimmed(item))
+            if not page.metadata.more:
                 return
-            query["continue"] = token
+            query["continue"] = page.metadata.more
+            limit = min(max(ANSWER_MOST // 2 * len(page.items) // len(answer.body), 1), PAGE)
+            del answer, page  # before there is another one
 
     async def write_status(self, request: Request, status: Status) -> WriteAnswer:
         """Compare-and-set: lands only on the object exactly as `request` shows it (docs/safety.md, rule 2).
@@ -184,7 +206,7 @@ class Cluster:
             answer = await self._call("PATCH", path, query, body)
             match answer.status:
                 case 200:
-                    return Written(parse(answer.json()))
+                    return Written(answer.request())
                 case 404 | 409:
                     return Conflict()
                 case 400 | 422:
@@ -261,20 +283,22 @@ class Cluster:
         aiohttp resends a GET or DELETE whose connection drops, never a PATCH or POST.
         """
         kind = "application/merge-patch+json" if method == "PATCH" else "application/json"
-        headers = {"Accept": "application/json", "Content-Type": kind, "User-Agent": self._api.user_agent}
-        url = f"{self.server}{path}" + (f"?{urlencode(query)}" if query else "")
+        headers = {"Accept": "application/json", "Content-Type": kind}
+        url = URL(f"{self.server}{path}" + (f"?{urlencode(query)}" if query else ""), encoded=True)
+        sent = None if body is None else json.dumps(body)
         started = self._clock.ticks()
         result = "error"
         try:
-            async with asyncio.timeout(TIMEOUT):
-                await self._api.update_params_for_auth(headers, None, ["BearerToken"], path, method, body)
-                response = await self._api.rest_client.request(method, url, headers=headers, body=body)
+            async with (
+                asyncio.timeout(TIMEOUT),
+                self._session.request(method, url, headers=headers, data=sent) as response,
+            ):
                 answered = self._clock.ticks()
-                data = await response.read()
+                data = await _read(response)
             result = str(response.status)
         except TimeoutError as error:
             raise ClusterError(f"no answer within {TIMEOUT:.0f} s") from error
-        except (aiohttp.ClientError, client.ApiException, OSError, ValueError) as error:
+        except (aiohttp.ClientError, OSError, ValueError) as error:
             raise ClusterError(plain_text(f"{type(error).__name__}: {error}")) from error
         finally:
             self._observer(method, result)
@@ -285,6 +309,16 @@ class Cluster:
 def retry_pause(failures: int) -> float:
     """Seconds after the n-th call in a row that the API server did not answer: 0.25, 0.5 … 10."""
     return min(backoff(failures) / 4, PAUSE_MOST)
+
+
+async def _read(response: aiohttp.ClientResponse) -> bytearray:
+    data = bytearray()
+    async for chunk in response.content.iter_any():
+        data += chunk
+        if len(data) > ANSWER_MOST:
+            response.close()
+            raise TooLongError(f"the API server's answer has more than {ANSWER_MOST} bytes")
+    return data
 
 
 def _collection(namespace: str) -> str:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import functools
 import os
 from pathlib import Path
 
 from kubernetes.aio import client, config
+from kubernetes.aio.client import rest
 from kubernetes.aio.config.incluster_config import SERVICE_TOKEN_FILENAME
 
 from moorcheh_operator.api.texts import plain_text
+
+from .api_server import ApiServer
 
 SERVICE_NAMESPACE = Path(SERVICE_TOKEN_FILENAME).with_name("namespace")
 
@@ -17,14 +21,9 @@ class KubeconfigError(Exception):
     """No usable way to a cluster was found; the text says what was tried."""
 
 
-CONNECTIONS = 16  # to the API server: a TLS handshake costs the CPU of two or three calls
-
-
-async def load() -> client.Configuration:
+async def load() -> ApiServer:
     """`KUBECONFIG` if it is set, else the Pod's service account, else `~/.kube/config`."""
-    configuration = client.Configuration(connection_pool_maxsize=CONNECTIONS)
-    # With it aiohttp reads .netrc in a thread for every call. A proxy is named in the configuration.
-    configuration.client_session_kwargs = {"trust_env": False}
+    configuration = client.Configuration()
     try:
         if in_cluster():
             config.load_incluster_config(client_configuration=configuration)
@@ -35,12 +34,18 @@ async def load() -> client.Configuration:
                 client_configuration=configuration,
                 persist_config=False,
             )
+        return ApiServer(
+            configuration.host,
+            functools.partial(configuration.get_api_key_with_prefix, "BearerToken"),
+            rest.RESTClientObject(configuration).ssl_context,
+            configuration.tls_server_name,
+            configuration.proxy,
+        )
     except Exception as error:  # the library lets KeyError, OSError and YAML's errors through
         raise KubeconfigError(
             f"no usable Kubernetes configuration ({plain_text(str(error))}): "
             "set KUBECONFIG, or run in a Pod with a service account"
         ) from error
-    return configuration
 
 
 def _find_file() -> None:

@@ -94,6 +94,10 @@ class Reconciler:
         ]
         self._events.start()
 
+    def list_anew(self) -> None:
+        """The watch begins anew: what it has missed, a list must show."""
+        self._relist.anew()
+
     def leadership_changed(self) -> None:
         for task in self._tasks.values():
             task.leadership_changed()

@@ -11,11 +11,11 @@ import uuid
 from contextlib import AsyncExitStack
 
 import kopf
-from kubernetes.aio import client
 
 from moorcheh_operator import __version__
 from moorcheh_operator.clock import Clock
 from moorcheh_operator.cluster import kubeconfig
+from moorcheh_operator.cluster.api_server import ApiServer
 from moorcheh_operator.cluster.client import Cluster, ClusterError
 from moorcheh_operator.cluster.leader_election import Elector
 from moorcheh_operator.controller.live_servers import LiveServers
@@ -47,14 +47,14 @@ async def serve(settings: Settings) -> None:
         stack.push_async_callback(servers.aclose)
         file = _first_servers(settings, servers)
         try:
-            configuration = await kubeconfig.load()
-            cluster = Cluster(configuration, clock, metrics.count_api_call)
+            api_server = await kubeconfig.load()
+            cluster = Cluster(api_server, clock, metrics.count_api_call)
             stack.push_async_callback(cluster.aclose)
             await cluster.check(settings.watch_namespaces)
         except (kubeconfig.KubeconfigError, ClusterError) as error:
             raise CannotStartError(str(error)) from error
         # Its own connections: a renewal must not queue behind the calls of the requests.
-        lease_cluster = Cluster(configuration, clock, metrics.count_api_call)
+        lease_cluster = Cluster(api_server, clock, metrics.count_api_call)
         stack.push_async_callback(lease_cluster.aclose)
         elector = _elector(settings, lease_cluster, clock)
         reconciler = Reconciler(
@@ -88,7 +88,7 @@ async def serve(settings: Settings) -> None:
         if file is not None:
             reread = asyncio.create_task(file.watch(changed, metrics.servers_file_good.set), name="servers")
             stack.callback(reread.cancel)
-        await _run_kopf(configuration, settings, servers, reconciler, elector)
+        await _run_kopf(api_server, settings, servers, reconciler, elector)
 
 
 def _first_servers(settings: Settings, servers: LiveServers) -> ServersFile | None:
@@ -136,7 +136,7 @@ def _elector(settings: Settings, cluster: Cluster, clock: Clock) -> Elector | No
 
 
 async def _run_kopf(
-    configuration: client.Configuration,
+    api_server: ApiServer,
     settings: Settings,
     servers: LiveServers,
     reconciler: Reconciler,
@@ -160,10 +160,12 @@ async def _run_kopf(
         if elector is not None:
             await elector.release()
 
-    hooks = watch.Hooks(start, stop, lambda body, gone: reconciler.observe(body, deleted=gone))
+    hooks = watch.Hooks(
+        start, stop, reconciler.list_anew, lambda body, gone: reconciler.observe(body, deleted=gone)
+    )
     try:
         await kopf.operator(
-            registry=watch.registry(configuration, hooks),
+            registry=watch.registry(api_server, hooks),
             settings=watch.settings(),
             standalone=True,
             # Or kopf asks for the name of the user, which a uid in a container may not have.

@@ -6,18 +6,21 @@ writes: `on.event` is outside its progress tracking, and no handler touches `pat
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import kopf
-from kubernetes.aio import client
 
 from moorcheh_operator.api.request import GROUP, PLURAL, VERSION
+from moorcheh_operator.cluster.api_server import ApiServer
+
+from .kopf_session import session
 
 WATCH_SECONDS = 600.0  # a watch is renewed at the latest after this
-PAGE = 500  # objects in one page of kopf's list
-WORKER_SECONDS = 0.5  # kopf's task for an object ends after this without an event (default: 5, 10 KB each)
+WORKER_SECONDS = 0.05  # kopf keeps an object's last body for so long after an event (default: 5)
+LOGIN_SECONDS = 1.0  # between two calls that the API server answers 401
 RETRY_SECONDS = (1.0, 2.0, 5.0, 10.0)
 
 
@@ -30,6 +33,7 @@ class Hooks:
 
     start: Signal
     stop: Callable[[], Awaitable[None]]
+    watch_began: Signal  # anew: what was before it, a list must show
     observe: Callable[[dict[str, Any], bool], None]  # the object, and whether it is gone
 
 
@@ -76,8 +80,9 @@ class _NoProgress(kopf.ProgressStorage):
         return essence
 
 
-def registry(configuration: client.Configuration, hooks: Hooks) -> kopf.OperatorRegistry:
+def registry(api_server: ApiServer, hooks: Hooks) -> kopf.OperatorRegistry:
     handlers = kopf.OperatorRegistry()
+    logins = 0
 
     @kopf.on.startup(registry=handlers)
     async def start(**_: object) -> None:
@@ -89,8 +94,14 @@ def registry(configuration: client.Configuration, hooks: Hooks) -> kopf.Operator
         await hooks.stop()
 
     @kopf.on.login(registry=handlers)
-    async def login(**_: object) -> kopf.ConnectionInfo:
-        return await _connection(configuration)
+    async def login(**_: object) -> kopf.AiohttpSession:
+        nonlocal logins
+        if logins:  # kopf asks again at once after each 401
+            await asyncio.sleep(LOGIN_SECONDS)
+        logins += 1
+        return kopf.AiohttpSession(
+            server=api_server.url, aiohttp_session=session(api_server, hooks.watch_began)
+        )
 
     @kopf.on.event(GROUP, VERSION, PLURAL, registry=handlers)
     async def wake(event: kopf.RawEvent, **_: object) -> None:
@@ -105,27 +116,9 @@ def settings() -> kopf.OperatorSettings:
     chosen.scanning.disabled = True  # no rights on CRDs and namespaces; the CRD is checked at start
     chosen.peering.standalone = True  # leadership is a Lease
     chosen.watching.client_timeout = WATCH_SECONDS
-    chosen.watching.chunk_size = PAGE  # or all finished requests are in memory at once, at each start
     chosen.queueing.idle_timeout = WORKER_SECONDS
     chosen.networking.error_backoffs = _Endless()  # an outage of the API server is no reason to exit
     chosen.queueing.error_delays = RETRY_SECONDS  # default: an object may be skipped for 10 minutes
     chosen.persistence.diffbase_storage = _NoDiffBase()
     chosen.persistence.progress_storage = _NoProgress()
     return chosen
-
-
-async def _connection(configuration: client.Configuration) -> kopf.ConnectionInfo:
-    """The same cluster and credentials in kopf's words. Token files are read anew by the configuration."""
-    key = await configuration.get_api_key_with_prefix("BearerToken")
-    scheme, _, token = (key or "").partition(" ")
-    return kopf.ConnectionInfo(
-        server=configuration.host,
-        ca_path=configuration.ssl_ca_cert,
-        insecure=not configuration.verify_ssl,
-        certificate_path=configuration.cert_file,
-        private_key_path=configuration.key_file,
-        scheme=scheme.capitalize() or None,
-        token=token or None,
-        username=configuration.username or None,
-        password=configuration.password or None,
-    )
