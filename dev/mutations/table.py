@@ -1006,8 +1006,8 @@ LISTS = [
         "10",
         "a list counts only when it is complete",
         "controller/relist.py",
-        "            try:\n                await self._list(started)\n",
-        "            self.at = started\n            try:\n                await self._list(started)\n",
+        "            try:\n                await self._list(started, unfinished=not every)\n",
+        "            self.at = started\n            try:\n                await self._list(started, unfinished=not every)\n",
     ),
     one(
         "10",
