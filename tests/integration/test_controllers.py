@@ -19,13 +19,15 @@ if TYPE_CHECKING:
 
     from dev.controlplane import ControlPlane
 
-MANIFESTS = Path(__file__).parents[2] / "manifests"
+ROOT = Path(__file__).parents[2]
+MANIFESTS = ROOT / "manifests"
 INSTALLS = [
     MANIFESTS / "base",
     *sorted(path.parent for path in MANIFESTS.glob("overlays/*/kustomization.yaml")),
 ]
 POLICY = "ValidatingAdmissionPolicy"
-POLICIES = sorted(path for path in MANIFESTS.rglob("*.yaml") if f"kind: {POLICY}\n" in path.read_text())
+WRITTEN = [*MANIFESTS.rglob("*.yaml"), *(ROOT / "crds").glob("*.yaml")]
+POLICIES = sorted(path for path in WRITTEN if f"kind: {POLICY}\n" in path.read_text())
 
 READ = {"get", "list", "watch"}
 REQUESTER = "moorcheh-namespacedeletion-requester"
@@ -123,13 +125,12 @@ def _may(http: httpx.Client, verb: str, namespace: str) -> bool:
 def test_the_deployment_makes_its_pods_and_takes_them_along(
     installed_cluster: ControlPlane, http: httpx.Client, folder: Path
 ) -> None:
-    """Admitted by the namespace's own Pod security, and collected when the Deployment is gone."""
+    """Admitted where Pods must be as restricted as can be, and collected when the Deployment is gone."""
     namespace = f"installed-{uuid.uuid4()}"
     objects = list(yaml.safe_load_all(installed_cluster.kubectl("kustomize", folder)))
-    labels = next(each["metadata"]["labels"] for each in objects if each["kind"] == "Namespace")
     [deployment] = [each for each in objects if each["kind"] == "Deployment"]
     deployment["metadata"]["namespace"] = namespace
-    metadata = {"name": namespace, "labels": labels}
+    metadata = {"name": namespace, "labels": {"pod-security.kubernetes.io/enforce": "restricted"}}
     installed_cluster.kubectl(
         "create", "-f", "-", input=json.dumps({"apiVersion": "v1", "kind": "Namespace", "metadata": metadata})
     )
