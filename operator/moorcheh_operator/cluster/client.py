@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
+import secrets
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from enum import Enum
@@ -117,6 +118,7 @@ class Cluster:
     def __init__(self, api_server: ApiServer, clock: Clock, observer: Observer = lambda *_: None) -> None:
         self.server = api_server.url
         self._session = api_server.session(connections=CONNECTIONS)
+        self._manager = f"{COMPONENT}-{secrets.token_hex(4)}"  # tells this process' writes from a replica's
         self._clock = clock
         self._observer = observer
 
@@ -201,7 +203,7 @@ class Cluster:
         }
         path = _path(request.namespace, request.name) + "/status"
         # Strict: with an older CRD a claim would land without what that one does not know, such as the URL.
-        query = {"fieldManager": COMPONENT, "fieldValidation": "Strict"}
+        query = {"fieldManager": self._manager, "fieldValidation": "Strict"}
         try:
             answer = await self._call("PATCH", path, query, body)
             match answer.status:
@@ -215,6 +217,10 @@ class Cluster:
                     return Unanswered(answer.describe())
         except (ClusterError, MalformedRequestError) as error:
             return Unanswered(str(error))
+
+    def wrote(self, request: Request) -> bool:
+        """Whether this process gave it its phase and reason; True where the API server does not tell."""
+        return request.reason_by in (None, self._manager)
 
     async def delete(self, namespace: str, name: str, uid: str, resource_version: str) -> Deleted:
         """Deletes the object if nobody has changed it since. Raises `ClusterError`.
