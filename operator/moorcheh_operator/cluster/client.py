@@ -106,6 +106,13 @@ class _Answer:
         except ValueError as error:
             raise ClusterError(f"the API server's answer is no list: {error}") from error
 
+    def is_list(self) -> bool:
+        try:
+            self.page()
+        except ClusterError:
+            return False
+        return True
+
     def describe(self) -> str:
         try:
             message = json.loads(self.body)["message"]
@@ -133,16 +140,21 @@ class Cluster:
             except ClusterError as error:
                 raise ClusterError(f"the cluster at {self.server} can't be reached: {error}") from error
             match answer.status:
-                case 200:
+                case 200 if answer.is_list():
                     continue
+                case 200:
+                    advice = "this is no list of them; is another server there, or a proxy before it?"
                 case 404:
-                    advice = "install the CRD first: kubectl apply -k crds"
-                case 401 | 403:
-                    advice = "it needs the rights that manifests/base gives its service account"
+                    advice = f"install the CRD {PLURAL}.{GROUP} first: kubectl apply -k crds"
+                case 401:
+                    advice = "its token or certificate is wrong, has expired, or is another cluster's"
+                case 403:
+                    advice = _missing_rights(namespace)
                 case _:
-                    advice = "see the API server's log"
+                    advice = "see the API server's log, and start the operator again"
+            where = f" in the Kubernetes namespace {namespace}" if namespace else ""
             raise ClusterError(
-                f"the cluster at {self.server} does not let the operator list {PLURAL} "
+                f"the cluster at {self.server} does not let the operator list {PLURAL}{where} "
                 f"({answer.describe()}): {advice}",
                 answer.status,
             )
@@ -325,6 +337,13 @@ async def _read(response: aiohttp.ClientResponse) -> bytearray:
             response.close()
             raise TooLongError(f"the API server's answer has more than {ANSWER_MOST} bytes")
     return data
+
+
+def _missing_rights(namespace: str) -> str:
+    if not namespace:
+        return "it needs the ClusterRole that manifests/base gives its service account, or WATCH_NAMESPACES"
+    overlays = "manifests/overlays/single-namespace and .../watched-namespace"
+    return f"its service account needs the Role and RoleBinding there that {overlays} have"
 
 
 def _collection(namespace: str) -> str:
