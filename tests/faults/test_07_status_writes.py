@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
+from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 from dev.chaos import Answer, Delay, Drop, Fail, Late
+from tests.dev.waiting import until
 
 if TYPE_CHECKING:
     from tests.faults.conftest import Fault
@@ -24,6 +27,41 @@ def ask_with(world: FaultWorld, faults: dict[str, tuple[Any, int]]) -> list[Any]
     return asked
 
 
+def each_end_is_told_once(world: FaultWorld, asked: list[Any]) -> None:
+    """As a line in the log, as an Event, and in the metric that the alerts are made of; over all replicas."""
+    ends = {one.name: str(one.status["reason"]) for one in asked}
+    once = (dict.fromkeys(ends, 1), dict.fromkeys(ends, 1), len(ends))
+    assert until(lambda: told(world, ends) == once), told(world, ends)
+
+
+def told(world: FaultWorld, ends: dict[str, str]) -> tuple[dict[str, int], dict[str, int], int]:
+    posts = [
+        json.loads(call.body)
+        for call in world.script.calls
+        if (call.meaning.verb, call.meaning.resource) == ("create", "events")
+    ]
+    events = Counter((post["involvedObject"]["name"], post["reason"]) for post in posts)
+    lines = [line for operator in world.operators for line in operator.output.read_text().splitlines()]
+    counted = sum(
+        int(float(line.split()[-1]))
+        for operator in world.operators
+        for line in operator.get("/metrics")[1].splitlines()
+        if line.startswith("moorcheh_operator_requests_ended_total{")
+    )
+    return (
+        {name: events[name, reason] for name, reason in ends.items()},
+        {
+            name: len([line for line in lines if _is_about(line, world, name, reason)])
+            for name, reason in ends.items()
+        },
+        counted,
+    )
+
+
+def _is_about(line: str, world: FaultWorld, name: str, reason: str) -> bool:
+    return f" {reason}: " in line and f"request={world.namespace}/{name} " in line
+
+
 def test_07_a_write_whose_answer_is_lost_is_recognised_as_its_own(fault: Fault) -> None:
     """Each of the three writes of a life: its answer is dropped, or an error is answered though it landed, a
     409 among them; it fails before, or an error is answered instead.
@@ -36,6 +74,9 @@ def test_07_a_write_whose_answer_is_lost_is_recognised_as_its_own(fault: Fault) 
                 f"failed-{nth}": (Fail(), nth),
                 f"own-conflict-{nth}": (Answer(409, forwarded=True), nth),
                 f"own-error-{nth}": (Answer(500, forwarded=True), nth),
+                f"own-absence-{nth}": (Answer(404, forwarded=True), nth),
+                f"own-rejection-{nth}": (Answer(422, forwarded=True), nth),
+                f"own-refusal-{nth}": (Answer(403, forwarded=True), nth),
                 f"conflict-{nth}": (Answer(409), nth),
                 f"error-{nth}": (Answer(500), nth),
                 f"busy-{nth}": (Answer(429), nth),
@@ -45,6 +86,16 @@ def test_07_a_write_whose_answer_is_lost_is_recognised_as_its_own(fault: Fault) 
         assert {one.ends("Succeeded/DeletionCompleted")["attempt"]["number"] for one in asked} == {1}
         assert {len(one.deletes) for one in asked} == {1}
         assert sum(world.script.injected.values()) == len(faults)
+        each_end_is_told_once(world, asked)
+
+
+def test_07_of_two_that_write_the_same_end_at_once_one_tells_it(fault: Fault) -> None:
+    """Both lead; their clocks agree, and so do their words."""
+    with fault.world(operators=2) as world:
+        asked = [world.ask(f"absent-{number}") for number in range(20)]
+        world.finish(asked)
+
+        each_end_is_told_once(world, asked)
 
 
 def test_07_a_write_that_lands_after_its_writer_gave_up_on_it_undoes_nothing(fault: Fault) -> None:
@@ -58,6 +109,7 @@ def test_07_a_write_that_lands_after_its_writer_gave_up_on_it_undoes_nothing(fau
             "Succeeded"
         }
         assert {len(one.deletes) for one in asked} == {1}
+        each_end_is_told_once(world, asked)
 
 
 def test_07_a_status_that_the_api_server_rejects_loses_no_job(fault: Fault) -> None:
@@ -69,3 +121,4 @@ def test_07_a_status_that_the_api_server_rejects_loses_no_job(fault: Fault) -> N
             "Succeeded"
         }
         assert {len(one.deletes) for one in asked} == {1}
+        each_end_is_told_once(world, asked)

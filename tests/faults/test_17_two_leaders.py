@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from dev.chaos import ALWAYS, Hold
+from dev.chaos import ALWAYS, Delay, Hold, Proxy, Script, kubernetes_call
 from tests.dev.waiting import until
 from tests.faults.clocks import faked, needs_faketime
-from tests.faults.world import is_running
+from tests.faults.world import is_running, kubeconfig_for
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from dev.operator_process import OperatorProcess
     from tests.faults.conftest import Fault
     from tests.faults.world import FaultWorld
@@ -140,6 +142,52 @@ def test_17_a_standby_is_ready_and_a_leader_whose_lease_is_out_of_reach_gives_up
         world.script.clear()
         assert until(lambda: len(leaders(world)) == 1, within=40)
         world.finish(world.ask_many(2, "after", items=2))
+
+
+def always_somebody_leads(world: FaultWorld, seconds: float = 25.0) -> bool:
+    began = time.monotonic()
+    until(lambda: time.monotonic() - began > seconds or not leaders(world), within=2 * seconds)
+    return len(leaders(world)) == 1
+
+
+@pytest.mark.parametrize("seconds", [1.2, 4.0])
+def test_17_one_replica_behind_a_slow_api_server_leads_and_keeps_the_lead(
+    fault: Fault, seconds: float
+) -> None:
+    """Each of its calls takes so long."""
+    with fault.world(options=ELECTION, up=False) as world:
+        world.script.on(Delay(seconds), "*", "leases", count=ALWAYS)
+        world.start()
+        assert one_leads(world) is world.operator
+        assert always_somebody_leads(world)
+        world.finish(world.ask_many(2, "docs", items=2))
+
+
+@pytest.mark.parametrize("seconds", [1.2, 7.0])
+def test_17_of_a_slow_and_a_fast_replica_somebody_always_leads(
+    fault: Fault, tmp_path: Path, seconds: float
+) -> None:
+    """The slow one's writes land, whether or not it still waits for them."""
+    script = Script()
+    with Proxy(script, fault.plane.url, reads=kubernetes_call, ca_file=fault.plane.ca_file) as slow_way:
+        script.on(Delay(seconds), "*", "leases", count=ALWAYS)
+        file = tmp_path / "slow-kubeconfig"
+        file.write_text(kubeconfig_for(slow_way.url, fault.plane.token("operator")))
+        with fault.world(
+            options=ELECTION, of_each=[{"KUBECONFIG": str(file)}], operators=2, up=False
+        ) as world:
+            slow, fast = world.operators
+            slow.start()
+            assert until(
+                lambda: any(call.meaning.verb in ("create", "update") for call in script.calls), within=60
+            )
+            fast.start()
+            one_leads(world)
+            if seconds > 5.0:  # too slow to lead by them
+                assert one_leads(world, but=slow) is fast
+            assert always_somebody_leads(world)
+            world.finish(world.ask_many(2, "docs", items=2))
+        assert script.injected
 
 
 @pytest.mark.slow

@@ -71,7 +71,7 @@ class FaultWorld(World):
         self._options = {"WATCH_NAMESPACES": self.namespace} | OPTIONS | (options or {})
         self._of_each = [*of_each, *({} for _ in range(operators - len(of_each)))]
         kubeconfig = folder / "kubeconfig"
-        kubeconfig.write_text(_kubeconfig(self.api.url, plane.token("operator")))
+        kubeconfig.write_text(kubeconfig_for(self.api.url, plane.token("operator")))
         self.point_to(self.wire.url if self.wire else self.moorcheh.url)
         self.kills: list[float] = []
         self.freezes: list[float] = []
@@ -290,7 +290,7 @@ def is_running(operator: OperatorProcess) -> bool:
         return False  # it was never started
 
 
-def _kubeconfig(server: str, token: str) -> str:
+def kubeconfig_for(server: str, token: str) -> str:
     return json.dumps(
         {
             "apiVersion": "v1",

@@ -108,7 +108,7 @@ def test_a_cluster_without_the_crd_or_the_rights_is_one_line_with_what_to_do() -
         as_admin = run("run", **environment, KUBECONFIG=str(plane.kubeconfig))
         as_operator = run("run", **environment, KUBECONFIG=str(plane.kubeconfig_for("operator")))
 
-    assert "install the CRD first" in complaint(as_admin)
+    assert "install the CRD namespacedeletions.moorcheh.ai" in complaint(as_admin)
     assert "rights" in complaint(as_operator)
 
 

@@ -106,7 +106,7 @@ class ApiServer:
         if name not in self.objects:
             return 404, {"message": "not found"}
         if method == "PATCH":
-            return self._patch_status(name, body)
+            return self._patch_status(name, body, query.get("fieldManager", ""))
         return 200, copy.deepcopy(self.objects[name])
 
     def _listed(self, query: dict[str, str]) -> list[Json]:
@@ -118,13 +118,17 @@ class ApiServer:
             if not (unfinished and body["status"].get("phase") in ended)
         ]
 
-    def _patch_status(self, name: str, patch: Json) -> tuple[int, Json]:
+    def _patch_status(self, name: str, patch: Json, manager: str) -> tuple[int, Json]:
         body = self.objects[name]
         version = patch.get("metadata", {}).get("resourceVersion")
         if version not in (None, body["metadata"]["resourceVersion"]):
             return 409, {"message": "the object has been modified"}
         before = copy.deepcopy(body)
         body["status"] = _merged(body["status"], patch["status"])
+        if body["status"].get("reason") != before["status"].get("reason"):
+            fields: Json = {"f:status": {"f:reason": {}}}
+            entry = {"manager": manager, "subresource": "status", "fieldsV1": fields}
+            body["metadata"]["managedFields"] = [entry]
         if body["status"] != before["status"]:
             self._changed(name)
             for judge in self.judges:
@@ -163,6 +167,7 @@ class Link(Cluster):
         self._server = server
         self._trouble = trouble
         self._clock = clock
+        self._manager = f"link-{id(self)}"
         self.left: dict[str, float] = {}  # when the write that claims an attempt left (ticks)
 
     async def _call(

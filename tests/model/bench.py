@@ -66,6 +66,7 @@ class Bench:
         self._others: dict[str, Server] = {}
         self.processes: list[Process] = []
         self.links: list[Link] = []
+        self.metrics: list[Metrics] = []  # of all processes that ever were
         self.records: dict[str, Record] = {}
         self.overlapped = False  # two processes ran at the same time
         self.wrong: list[str] = []
@@ -99,7 +100,8 @@ class Bench:
         name = f"operator-{self._started}"
         clock = Clock(self.loop.time, lambda: EPOCH.timestamp() + self.loop.time())
         trouble = trouble or Trouble()
-        link = Link(self.api, clock, trouble)
+        link, metrics = Link(self.api, clock, trouble), Metrics()
+        self.metrics.append(metrics)
         context = contextvars.copy_context()
         context.run(owner.set, name)
 
@@ -112,7 +114,7 @@ class Bench:
                 servers,
                 clock,
                 (),
-                Metrics(),
+                metrics,
                 leads=lambda: process.leads,
             )
             process = Process(name, trouble, link, reconciler, servers, context)
@@ -168,6 +170,19 @@ class Bench:
         return status
 
     # What is seen
+
+    def ends_told(self) -> int:
+        """As the alerts count them, at all processes together."""
+        return sum(
+            int(sample.value)
+            for metrics in self.metrics
+            for metric in metrics.ended.collect()
+            for sample in metric.samples
+            if sample.name.endswith("_total")
+        )
+
+    def ends(self) -> int:
+        return sum(record.ended is not None for record in self.records.values())
 
     def _watched(self, body: Json, gone: bool) -> None:
         for process in self.processes:

@@ -136,6 +136,75 @@ def test_a_claim_that_landed_though_a_conflict_was_answered_sends(bench: Bench) 
     assert reason(bench, name) == "DeletionCompleted"
 
 
+LOST_ANSWERS = [
+    pytest.param(WriteFault(answers=None), id="no-answer"),
+    pytest.param(WriteFault(answers=20.0), id="an-answer-that-comes-too-late"),
+    pytest.param(WriteFault(lands=20.0, answers=None), id="a-write-that-lands-too-late"),
+    pytest.param(WriteFault(code=409, takes_effect=True), id="a-conflict"),
+    pytest.param(WriteFault(code=404, takes_effect=True), id="not-found"),
+    pytest.param(WriteFault(code=422, takes_effect=True), id="invalid"),
+    pytest.param(WriteFault(code=500, takes_effect=True), id="an-error"),
+    pytest.param(WriteFault(code=403, takes_effect=True), id="forbidden"),
+    pytest.param(WriteFault(code=409, answers=4.0, takes_effect=True), id="a-conflict-that-comes-late"),
+]
+
+
+@pytest.mark.parametrize("fault", LOST_ANSWERS)
+@pytest.mark.parametrize("if_absent", ["Succeed", "Fail"])
+@pytest.mark.parametrize("lag", [0.001, 10.0])
+def test_an_end_is_told_once_though_its_write_got_no_answer_of_its_own(
+    bench: Bench, fault: WriteFault, if_absent: str, lag: float
+) -> None:
+    """Whether the watch tells of it before the answer would, or a look finds it."""
+    operator = bench.start()
+    operator.trouble.watch_lag = lag
+    operator.trouble.writes.append(fault)
+    bench.request("absent", ifAbsent=if_absent)
+    bench.let_pass(60.0)
+
+    assert bench.ends() == 1
+    assert bench.ends_told() == 1
+
+
+@pytest.mark.parametrize("nth", [1, 2, 3])
+@pytest.mark.parametrize("fault", LOST_ANSWERS)
+def test_an_end_is_told_once_whichever_write_of_a_life_got_no_answer(
+    bench: Bench, fault: WriteFault, nth: int
+) -> None:
+    operator = bench.start()
+    operator.trouble.writes.extend([*[WriteFault()] * (nth - 1), fault])
+    name = bench.request("documents")
+    bench.let_pass(200.0)
+
+    assert bench.status(name)["phase"] in ENDED
+    assert bench.ends_told() == 1
+
+
+def test_of_two_that_write_the_same_end_one_tells_it(bench: Bench) -> None:
+    """Word for word, in the same second: the loser finds on record what it wanted to write itself."""
+    bench.start()
+    bench.start()
+    for number in range(20):
+        bench.request(f"absent-{number}")
+        bench.let_pass(1.0)
+    bench.let_pass(20.0)
+
+    assert bench.ends() == 20
+    assert bench.ends_told() == 20
+
+
+def test_an_end_that_another_process_wrote_is_not_told(bench: Bench) -> None:
+    one = bench.start()
+    one.trouble.writes.append(WriteFault(lands=None, answers=None))
+    bench.request("absent")
+    other = bench.start()
+    bench.let_pass(60.0)
+    bench.kill(other)
+
+    assert bench.ends() == 1
+    assert bench.ends_told() == 1
+
+
 def test_the_job_s_id_lands_where_its_texts_are_rejected(bench: Bench) -> None:
     """And is there for the next one: without it the request would have to be verified."""
     operator = bench.start()

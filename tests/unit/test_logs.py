@@ -53,7 +53,7 @@ def test_of_kopfs_endless_tries_the_first_is_told_without_its_dump(log: io.Strin
         kopf.error(words, number)
 
     [line] = log.getvalue().splitlines()
-    assert "the watch broke off and is tried again until it holds: Refused('x')" in line
+    assert "the watch broke off, which is tried again: Refused('x')" in line
     assert "WARNING" in line
 
 

@@ -39,6 +39,7 @@ class Scripted(Cluster):
 
     def __init__(self, *answers: tuple[int, Any]) -> None:
         self._answers = list(answers)
+        self._manager = "this-process"
         self.sent: list[tuple[str, str, dict[str, str], Any]] = []
 
     async def _call(

@@ -6,6 +6,7 @@ frozen values.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -36,6 +37,7 @@ class Request:
     withdrawn: bool = False  # a deletionTimestamp, or seen to be gone
     restored: bool = False  # from a backup: it may be the copy of one that has ended
     recreated_by: str | None = None  # who would create it again if it were deleted, in words
+    reason_by: str | None = None  # the field manager of status.reason
 
     @property
     def key(self) -> str:
@@ -74,6 +76,25 @@ class Annotations(Struct, frozen=True, omit_defaults=True):
     helm_release: str | None = field(default=None, name="meta.helm.sh/release-name")
 
 
+class _There(Struct, frozen=True):
+    """A field that somebody manages."""
+
+
+class _StatusFields(Struct, frozen=True, omit_defaults=True):
+    reason: _There | None = field(default=None, name="f:reason")
+
+
+class _Fields(Struct, frozen=True, omit_defaults=True):
+    status: _StatusFields | None = field(default=None, name="f:status")
+
+
+class ManagedBy(Struct, frozen=True, omit_defaults=True):
+    """Of `managedFields` what is read: who last changed `status.reason`."""
+
+    manager: str = ""
+    fields: _Fields | None = field(default=None, name="fieldsV1")
+
+
 class Metadata(Struct, rename="camel", omit_defaults=True):
     namespace: str
     name: str
@@ -84,6 +105,7 @@ class Metadata(Struct, rename="camel", omit_defaults=True):
     deletion_timestamp: str | None = None
     labels: Labels | None = None
     annotations: Annotations | None = None
+    managed_fields: list[ManagedBy] | None = None
 
 
 class _Object(Struct):
@@ -114,7 +136,19 @@ def parse(body: JsonObject) -> Request:
         withdrawn=metadata.deletion_timestamp is not None,
         restored=labels.velero is not None,  # Velero drops the status
         recreated_by=_recreated_by(labels, annotations),
+        reason_by=_reason_by(metadata.managed_fields or []),
     )
+
+
+def _reason_by(managed: Sequence[ManagedBy]) -> str | None:
+    for each in managed:
+        if (
+            each.fields is not None
+            and each.fields.status is not None
+            and each.fields.status.reason is not None
+        ):
+            return each.manager
+    return None
 
 
 def _recreated_by(labels: Labels, annotations: Annotations) -> str | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
+import secrets
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from enum import Enum
@@ -105,6 +106,13 @@ class _Answer:
         except ValueError as error:
             raise ClusterError(f"the API server's answer is no list: {error}") from error
 
+    def is_list(self) -> bool:
+        try:
+            self.page()
+        except ClusterError:
+            return False
+        return True
+
     def describe(self) -> str:
         try:
             message = json.loads(self.body)["message"]
@@ -117,6 +125,7 @@ class Cluster:
     def __init__(self, api_server: ApiServer, clock: Clock, observer: Observer = lambda *_: None) -> None:
         self.server = api_server.url
         self._session = api_server.session(connections=CONNECTIONS)
+        self._manager = f"{COMPONENT}-{secrets.token_hex(4)}"  # tells this process' writes from a replica's
         self._clock = clock
         self._observer = observer
 
@@ -131,16 +140,21 @@ class Cluster:
             except ClusterError as error:
                 raise ClusterError(f"the cluster at {self.server} can't be reached: {error}") from error
             match answer.status:
-                case 200:
+                case 200 if answer.is_list():
                     continue
+                case 200:
+                    advice = "this is no list of them; is another server there, or a proxy before it?"
                 case 404:
-                    advice = "install the CRD first: kubectl apply -k crds"
-                case 401 | 403:
-                    advice = "it needs the rights that manifests/base gives its service account"
+                    advice = f"install the CRD {PLURAL}.{GROUP} first: kubectl apply -k crds"
+                case 401:
+                    advice = "its token or certificate is wrong, has expired, or is another cluster's"
+                case 403:
+                    advice = _missing_rights(namespace)
                 case _:
-                    advice = "see the API server's log"
+                    advice = "see the API server's log, and start the operator again"
+            where = f" in the Kubernetes namespace {namespace}" if namespace else ""
             raise ClusterError(
-                f"the cluster at {self.server} does not let the operator list {PLURAL} "
+                f"the cluster at {self.server} does not let the operator list {PLURAL}{where} "
                 f"({answer.describe()}): {advice}",
                 answer.status,
             )
@@ -201,7 +215,7 @@ class Cluster:
         }
         path = _path(request.namespace, request.name) + "/status"
         # Strict: with an older CRD a claim would land without what that one does not know, such as the URL.
-        query = {"fieldManager": COMPONENT, "fieldValidation": "Strict"}
+        query = {"fieldManager": self._manager, "fieldValidation": "Strict"}
         try:
             answer = await self._call("PATCH", path, query, body)
             match answer.status:
@@ -215,6 +229,10 @@ class Cluster:
                     return Unanswered(answer.describe())
         except (ClusterError, MalformedRequestError) as error:
             return Unanswered(str(error))
+
+    def wrote(self, request: Request) -> bool:
+        """Whether this process gave it its phase and reason; True where the API server does not tell."""
+        return request.reason_by in (None, self._manager)
 
     async def delete(self, namespace: str, name: str, uid: str, resource_version: str) -> Deleted:
         """Deletes the object if nobody has changed it since. Raises `ClusterError`.
@@ -319,6 +337,13 @@ async def _read(response: aiohttp.ClientResponse) -> bytearray:
             response.close()
             raise TooLongError(f"the API server's answer has more than {ANSWER_MOST} bytes")
     return data
+
+
+def _missing_rights(namespace: str) -> str:
+    if not namespace:
+        return "it needs the ClusterRole that manifests/base gives its service account, or WATCH_NAMESPACES"
+    overlays = "manifests/overlays/single-namespace and .../watched-namespace"
+    return f"its service account needs the Role and RoleBinding there that {overlays} have"
 
 
 def _collection(namespace: str) -> str:

@@ -5,7 +5,8 @@ It saves work, nothing more: correctness rests on the compare-and-set of each cl
 create a Lease and works on past its end, the other never says that it lost on a connection error.
 
 The rules are client-go's: a Lease is another's until it was seen unchanged for its whole duration, by this
-process' own monotonic clock; a leader that could not renew gives up before others may take over.
+process' own monotonic clock; a leader that could not renew gives up before others may take over, and does not
+come back to what it once held: whoever is faster may have it.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ from .client import Cluster, ClusterError
 
 LEASE_SECONDS = 15.0  # others take over after this long without a renewal
 RENEW_SECONDS = 10.0  # a leader counts itself as one for this long after sending its last good renewal
-RETRY_SECONDS = 2.0  # between two tries, and for one answer
+RETRY_SECONDS = 2.0  # from one try to the next
 LEASE_NAME = "moorcheh-operator"
 
 logger = logging.getLogger(__name__)
@@ -49,16 +50,21 @@ class Move(Enum):
     CREATE = "there is no Lease yet"
     RENEW = "it is ours"
     TAKE = "its holder let it go, or let it expire"
+    LET_GO = "it was ours, and was not renewed in time"
     WAIT = "it is another's"
 
 
-def next_move(lease: Lease, identity: str, unchanged_for: float) -> Move:
+def next_move(lease: Lease, identity: str, unchanged_for: float, *, leads: bool) -> Move:
     """`unchanged_for`: seconds since this process first saw the Lease as it is."""
     if lease.resource_version is None:
         return Move.CREATE
-    if lease.holder == identity:
+    ours = lease.holder == identity
+    if ours and leads:
         return Move.RENEW
-    return Move.TAKE if not lease.holder or unchanged_for > lease.duration else Move.WAIT
+    if not lease.holder or unchanged_for >= lease.duration:
+        return Move.TAKE
+    # One whose writes land too late to lead by them would keep the lead from all others, for ever.
+    return Move.LET_GO if ours else Move.WAIT
 
 
 class Elector:
@@ -74,95 +80,161 @@ class Elector:
         self._cluster = cluster
         self._clock = clock
         self._path = f"/apis/coordination.k8s.io/v1/namespaces/{namespace}/leases"
+        self._name = f"{namespace}/{LEASE_NAME}"
         self._identity = identity
         self._seen = Lease()
         self._seen_since = clock.ticks()
+        self._sent: dict[
+            datetime, float
+        ] = {}  # of each write of ours: its renewTime, and when it left (ticks)
         self._valid_until = float("-inf")  # ticks
         self._told = False
-        self._trouble: str | None = None
+        self._on_change: Callable[[], None] = lambda: None
+        self._in_doubt = False  # whether the last write landed
+        self._trouble: _Trouble | None = None
 
     def leads(self) -> bool:
         """False as soon as the last renewal is too old, also where nothing has run since: after a freeze."""
         return self._clock.ticks() < self._valid_until
 
     async def run(self, on_change: Callable[[], None]) -> None:
+        self._on_change = on_change
         while True:
             started = self._clock.ticks()
             try:
-                async with asyncio.timeout(RETRY_SECONDS):
-                    renewed = await self._try()
-                if renewed:
-                    self._tell(on_change)  # a lapse may end here: tasks that stood by must be woken
-                    self._valid_until = started + RENEW_SECONDS
-                self._trouble = None
-            except (ClusterError, TimeoutError) as error:
-                self._note(f"{type(error).__name__}: {error}")
+                # What takes longer is of no use: the lead is gone, or its renewal too old to count.
+                async with asyncio.timeout(self._valid_until - started if self.leads() else RENEW_SECONDS):
+                    await self._turn()
+                self._in_doubt = False
+                self._well()
+            except TimeoutError:
+                self._note("the API server took too long to answer")
+            except ClusterError as error:
+                self._note(str(error), error.status)
             except Exception:
                 # This task must outlive anything, or the replica would never lead again.
-                logger.exception("unexpected error with the Lease; going on")
-            self._tell(on_change)
-            await asyncio.sleep(RETRY_SECONDS)
+                logger.exception("unexpected error with the Lease %s; going on", self._name)
+            self._tell()
+            await asyncio.sleep(self._pause(started))
 
     async def release(self) -> None:
         """Let another replica take over at once. Only after the drain: until then this one still records."""
         if not self.leads():
             return
         self._valid_until = float("-inf")
-        with contextlib.suppress(ClusterError, TimeoutError, KeyError, TypeError, ValueError):
-            async with asyncio.timeout(RETRY_SECONDS):
-                while (lease := await self._get()).holder == self._identity:
-                    if await self._put(dataclasses.replace(lease, holder="", duration=1.0)):
-                        break
+        with contextlib.suppress(ClusterError, TimeoutError):
+            async with asyncio.timeout(RENEW_SECONDS):
+                lease = self._seen
+                while not await self._put(_let_go(lease)):
                     # In vain: a renewal that was under way landed meanwhile.
-        self._tell(lambda: None)
+                    lease = await self._get()
+                    if lease.holder != self._identity:
+                        break
+        self._tell()
 
-    async def _try(self) -> bool:
-        """Whether the Lease is ours, as of before this call."""
+    async def _turn(self) -> None:
+        """One call where it is ours and all is well; a look and a write otherwise."""
+        if not self.leads():
+            self._lapse()
+        elif not self._in_doubt and await self._take(self._seen):
+            return
         lease = await self._get()
-        ticks = self._clock.ticks()
         if lease != self._seen:
-            self._seen, self._seen_since = lease, ticks
-        now = self._clock.now().time
-        mine = dataclasses.replace(lease, holder=self._identity, duration=LEASE_SECONDS, renew_time=now)
-        match next_move(lease, self._identity, ticks - self._seen_since):
-            case Move.CREATE:
-                return await self._put(dataclasses.replace(mine, acquire_time=now))
-            case Move.RENEW:
-                return await self._put(mine)
-            case Move.TAKE:
-                taken = dataclasses.replace(mine, acquire_time=now, transitions=lease.transitions + 1)
-                return await self._put(taken)
+            self._seen, self._seen_since = lease, self._clock.ticks()
+        if lease.holder == self._identity and lease.renew_time in self._sent:
+            self._count(self._sent[lease.renew_time])  # its answer may have been lost
+            if self.leads():
+                return
+        unchanged_for = self._clock.ticks() - self._seen_since
+        match next_move(lease, self._identity, unchanged_for, leads=self.leads()):
+            case Move.CREATE | Move.RENEW | Move.TAKE:
+                await self._take(lease)
+            case Move.LET_GO:
+                await self._put(_let_go(lease))
             case Move.WAIT:
                 self._valid_until = float("-inf")
-                return False
+
+    def _lapse(self) -> None:
+        """What was sent while it led does not bring the lead back: one too slow would have it on and off."""
+        if self._valid_until > float("-inf"):
+            self._valid_until = float("-inf")
+            self._sent.clear()
+
+    def _pause(self, started: float) -> float:
+        """Seconds; no longer than until the Lease that is watched may be taken."""
+        now = self._clock.ticks()
+        expires_in = self._seen_since + self._seen.duration - now
+        pause = max(started + RETRY_SECONDS - now, 0.0)
+        return min(pause, expires_in) if expires_in > 0 else pause
 
     async def _get(self) -> Lease:
         status, body = await self._cluster.call("GET", f"{self._path}/{LEASE_NAME}")
         return Lease() if status == 404 else _parse(_good(status, body))
 
+    async def _take(self, lease: Lease) -> bool:
+        """Make it ours, or keep it so. False where another replica was faster."""
+        now = self._clock.now()
+        mine = dataclasses.replace(lease, holder=self._identity, duration=LEASE_SECONDS, renew_time=now.time)
+        if lease.holder != self._identity:
+            transitions = lease.transitions + (lease.resource_version is not None)
+            mine = dataclasses.replace(mine, acquire_time=now.time, transitions=transitions)
+        fresh = {time: sent for time, sent in self._sent.items() if now.ticks - sent < RENEW_SECONDS}
+        self._sent = fresh | {now.time: now.ticks}
+        if not await self._put(mine):
+            return False
+        self._count(now.ticks)
+        return True
+
     async def _put(self, lease: Lease) -> bool:
-        """By compare-and-set: False where another replica was faster."""
+        """By compare-and-set: False where it has changed, or is gone."""
         body = _render(lease)
         if lease.resource_version is None:
             status, answer = await self._cluster.call("POST", self._path, body=body)
         else:
             status, answer = await self._cluster.call("PUT", f"{self._path}/{LEASE_NAME}", body=body)
-        if status == 409:
+        if status == 409 or (status == 404 and lease.resource_version is not None):
             return False
         self._seen, self._seen_since = _parse(_good(status, answer)), self._clock.ticks()
         return True
 
-    def _note(self, trouble: str) -> None:
-        if trouble != self._trouble:
-            logger.warning("the Lease can't be read or renewed: %s", trouble)
-        self._trouble = trouble
+    def _count(self, sent: float) -> None:
+        """A write of ours is on record. Nobody can have seen it before `sent` (ticks)."""
+        self._tell()  # a lapse may end here: tasks that stood by must be woken
+        self._valid_until = sent + RENEW_SECONDS
 
-    def _tell(self, on_change: Callable[[], None]) -> None:
+    def _note(self, words: str, status: int | None = None) -> None:
+        self._in_doubt = True
+        if self._trouble is None or self._trouble.status != status:
+            logger.warning(
+                "the Lease %s can't be read or renewed, which is tried again; nobody leads without it: %s%s",
+                self._name,
+                words,
+                "; manifests/base has the Role that gives the right to" if status in (401, 403) else "",
+            )
+        self._trouble = _Trouble(status, self._clock.ticks())
+
+    def _well(self) -> None:
+        """Trouble that comes and goes is one."""
+        if self._trouble is not None and self._clock.ticks() - self._trouble.last > LEASE_SECONDS:
+            logger.info("the Lease %s is read and renewed again", self._name)
+            self._trouble = None
+
+    def _tell(self) -> None:
         leads = self.leads()
         if leads != self._told:
             logger.info("%s %s", self._identity, "leads now" if leads else "leads no more")
             self._told = leads
-            on_change()
+            self._on_change()
+
+
+@dataclass(frozen=True, slots=True)
+class _Trouble:
+    status: int | None  # the API server's; None: it gave no answer
+    last: float  # ticks
+
+
+def _let_go(lease: Lease) -> Lease:
+    return dataclasses.replace(lease, holder="", duration=1.0)
 
 
 def _good(status: int, body: dict[str, Any]) -> dict[str, Any]:
@@ -172,15 +244,18 @@ def _good(status: int, body: dict[str, Any]) -> dict[str, Any]:
 
 
 def _parse(body: dict[str, Any]) -> Lease:
-    spec = body.get("spec") or {}
-    return Lease(
-        holder=spec.get("holderIdentity") or "",
-        duration=float(spec.get("leaseDurationSeconds") or LEASE_SECONDS),
-        acquire_time=parse_time(spec.get("acquireTime")),
-        renew_time=parse_time(spec.get("renewTime")),
-        transitions=int(spec.get("leaseTransitions") or 0),
-        resource_version=body["metadata"]["resourceVersion"],
-    )
+    try:
+        spec = body.get("spec") or {}
+        return Lease(
+            holder=spec.get("holderIdentity") or "",
+            duration=float(spec.get("leaseDurationSeconds") or LEASE_SECONDS),
+            acquire_time=parse_time(spec.get("acquireTime")),
+            renew_time=parse_time(spec.get("renewTime")),
+            transitions=int(spec.get("leaseTransitions") or 0),
+            resource_version=body["metadata"]["resourceVersion"],
+        )
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise ClusterError(f"the API server's answer is no Lease: {type(error).__name__}: {error}") from error
 
 
 def _render(lease: Lease) -> dict[str, Any]:

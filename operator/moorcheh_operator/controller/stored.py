@@ -1,4 +1,8 @@
-"""One request's object: the newest version that this process knows, and the writes of its status (rule 2)."""
+"""One request's object: the newest version that this process knows, and the writes of its status (rule 2).
+
+What of its own writes is on record is told once, whether an answer says so or a later look at the object: an
+answer may be lost, or a proxy makes an error of it.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +10,7 @@ import asyncio
 import dataclasses
 import logging
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import assert_never
 
 from moorcheh_operator.api.request import Request
@@ -25,15 +30,39 @@ from moorcheh_operator.lifecycle.announcements import log_names
 logger = logging.getLogger(__name__)
 
 
+@dataclass(slots=True, eq=False)
+class _Write:
+    before: Status
+    status: Status
+    told: bool = False
+
+    def is_in(self, request: Request) -> bool:
+        """Somebody may have written other things since: labels, `observedGeneration`."""
+        return _news(request.status) == _news(self.status) != _news(self.before)
+
+
+def _news(status: Status) -> tuple[object, ...]:
+    attempt = status.attempt.id if status.attempt else None
+    return status.phase, status.reason, attempt, status.completion_time
+
+
 class StoredRequest:
     def __init__(
-        self, request: Request, cluster: Cluster, changed: Callable[[Request, Request], None]
+        self,
+        request: Request,
+        cluster: Cluster,
+        changed: Callable[[Request, Request], None],
+        landed: Callable[[Status, Request], None],
     ) -> None:
-        """`changed` is told of each new version: the one before, and it."""
+        """`changed` is told of each new version: the one before, and it. `landed`, once, of each status that
+        was written here and is on record: the one that it replaced, and the object.
+        """
         self.request = request
         self._cluster = cluster
         self._changed = changed
+        self._landed = landed
         self._unanswered = 0  # status writes in a row without an answer
+        self._writes: list[_Write] = []  # built on this version; one of them may land yet, or have landed
 
     def adopt(self, request: Request) -> None:
         """From now on this is what is known. One that was deleted stays so."""
@@ -42,6 +71,10 @@ class StoredRequest:
             request = dataclasses.replace(request, withdrawn=True)
         self.request = request
         self._changed(before, request)
+        if request.resource_version != before.resource_version:
+            if self._cluster.wrote(request):
+                self._tell(next((write for write in self._writes if write.is_in(request)), None))
+            self._writes.clear()  # what has not landed never will
 
     def withdraw(self) -> None:
         """The object is gone."""
@@ -49,15 +82,19 @@ class StoredRequest:
 
     async def write(self, status: Status) -> WriteAnswer:
         """Compare-and-set. Where it did not land the object is read: what follows builds on the truth."""
+        write = _Write(self.request.status, status)
+        self._writes.append(write)
         answer = await self._cluster.write_status(self.request, status)
         match answer:
             case Written(request):
                 self._unanswered = 0
                 self.adopt(request)
+                self._tell(write)
             case Conflict() | Invalid():
                 version = self.request.resource_version
                 await self.read()
-                if isinstance(answer, Conflict) and self.request.resource_version == version:
+                unchanged = self.request.resource_version == version and not self.request.withdrawn
+                if isinstance(answer, Conflict) and unchanged:
                     # Not the version: an admission webhook's 409, say, or no /status in the CRD.
                     await self._pause("the object has not changed, and still it conflicts")
             case Unanswered(error):
@@ -66,6 +103,13 @@ class StoredRequest:
             case _:
                 assert_never(answer)
         return answer
+
+    def _tell(self, write: _Write | None) -> None:
+        if write is None or write.told:
+            return
+        for each in (write, *self._writes):  # of those that were built on one version one lands
+            each.told = True
+        self._landed(write.before, self.request)
 
     async def _pause(self, error: str) -> None:
         self._unanswered += 1

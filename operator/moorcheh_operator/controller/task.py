@@ -65,7 +65,7 @@ class RequestTask:
         ticks = self._clock.ticks()
         # One that may not must not for a moment keep those waiting who may.
         self.facts = Facts(first_seen=ticks, access=shared.access(request), access_since=ticks)
-        self._stored = StoredRequest(request, shared.cluster, self._changed)
+        self._stored = StoredRequest(request, shared.cluster, self._changed, shared.reporter.written)
         self._holdings = Holdings(request.seniority, self._clock)
         self._place: Place | None = None
         self._wake = asyncio.Event()
@@ -320,12 +320,10 @@ class RequestTask:
                 pass
 
     async def _write(self, status: Status) -> WriteAnswer:
-        before = self.request.status
         answer = await self._stored.write(status)
         if isinstance(answer, Written):
             self.facts = dataclasses.replace(self.facts, written=self._clock.ticks())
             self._waiting = None
-            self._shared.reporter.written(before, answer.request)
         return answer
 
     def _changed(self, before: Request, request: Request) -> None:

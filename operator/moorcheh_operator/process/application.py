@@ -27,6 +27,7 @@ from moorcheh_operator.servers.definitions import Definition, ServersError, sing
 from moorcheh_operator.servers.file import Loaded, ServersFile
 
 from . import watch
+from .kopf_words import error_words, is_from_api_server
 from .probes import Probes
 from .settings import LeaderElection, Settings
 
@@ -37,6 +38,10 @@ logger = logging.getLogger(__name__)
 
 class CannotStartError(Exception):
     """One sentence for the person who started it."""
+
+
+class WatchBrokeOffError(Exception):
+    """kopf gave up; the cause says why."""
 
 
 async def serve(settings: Settings) -> None:
@@ -88,7 +93,10 @@ async def serve(settings: Settings) -> None:
         if file is not None:
             reread = asyncio.create_task(file.watch(changed, metrics.servers_file_good.set), name="servers")
             stack.callback(reread.cancel)
-        await _run_kopf(api_server, settings, servers, reconciler, elector)
+        try:
+            await _run_kopf(api_server, settings, servers, reconciler, elector)
+        except WatchBrokeOffError as error:
+            raise CannotStartError(await _why_it_broke_off(error, cluster, settings)) from error
 
 
 def _first_servers(settings: Settings, servers: LiveServers) -> ServersFile | None:
@@ -174,4 +182,16 @@ async def _run_kopf(
             namespaces=settings.watch_namespaces,
         )
     except Exception as error:  # kopf's own
-        raise CannotStartError(f"the watch broke off: {type(error).__name__}: {error}") from error
+        raise WatchBrokeOffError from error
+
+
+async def _why_it_broke_off(error: WatchBrokeOffError, cluster: Cluster, settings: Settings) -> str:
+    """As another look at the API server tells it: kopf's errors name neither the thing nor the way out."""
+    try:
+        await cluster.check(settings.watch_namespaces)
+    except ClusterError as found:
+        return f"the watch broke off: {found}"
+    words = error_words(error.__cause__ or error)
+    if not is_from_api_server(error.__cause__):
+        logger.error("the watch broke off unexpectedly", exc_info=error.__cause__)
+    return f"the watch broke off ({words}); the API server answers again, so start the operator again"

@@ -11,6 +11,8 @@ import time
 
 from pythonjsonlogger.json import JsonFormatter
 
+from . import kopf_words
+from .kopf_words import KopfWords
 from .settings import LogFormat
 
 FIELDS = (
@@ -27,7 +29,6 @@ FIELDS = (
     "object",
 )
 QUIET = ("kopf", "httpx", "httpcore", "aiohttp", "asyncio", "kubernetes")
-WATCH_TROUBLE = "Request attempt "  # kopf's words, at each of its endless tries
 
 
 class _TextFormatter(logging.Formatter):
@@ -45,28 +46,9 @@ class _JsonFormatter(JsonFormatter):
     default_msec_format = "%s.%03dZ"
 
 
-class _WatchTrouble(logging.Filter):
-    """Of the tries of a watch that broke off, the first is told, in a line; kopf tells each, with a dump."""
-
-    def filter(self, record: logging.LogRecord) -> bool:
-        if not record.name.startswith("kopf"):
-            return True
-        words = record.getMessage()
-        if not words.startswith(WATCH_TROUBLE) or "will retry" not in words:
-            return True
-        if not words.startswith(f"{WATCH_TROUBLE}#1 "):
-            return False
-        record.levelno, record.levelname = logging.WARNING, "WARNING"
-        record.msg = (
-            f"the watch broke off and is tried again until it holds: {words.rpartition(' -> ')[2]:.200}"
-        )
-        record.args = ()
-        return True
-
-
 def set_up(kind: LogFormat) -> None:
     handler = logging.StreamHandler()
-    handler.addFilter(_WatchTrouble())
+    handler.addFilter(KopfWords())
     match kind:
         case LogFormat.JSON:
             handler.setFormatter(
@@ -82,3 +64,4 @@ def set_up(kind: LogFormat) -> None:
     logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
     for name in QUIET:
         logging.getLogger(name).setLevel(logging.WARNING)
+    logging.getLogger(kopf_words.LOGGER).setLevel(logging.DEBUG)
