@@ -1042,7 +1042,8 @@ LISTS = [
         "a list counts only when it is complete",
         "controller/relist.py",
         "            try:\n                await self._list(started, unfinished=not every)\n",
-        "            self.at = started\n            try:\n                await self._list(started, unfinished=not every)\n",
+        "            self.at = started\n            try:\n"
+        "                await self._list(started, unfinished=not every)\n",
     ),
     one(
         "10",

@@ -16,10 +16,11 @@ from moorcheh_operator.api.request import Request
 from moorcheh_operator.api.spec import IfAbsent
 from moorcheh_operator.api.status import Attempt, Job, Phase, Reason, Target
 from moorcheh_operator.api.times import parse_time
+from moorcheh_operator.controller.targets import Targets
 from moorcheh_operator.lifecycle.access import Access, NotFound, Refusal, Undecided
 from moorcheh_operator.lifecycle.facts import Facts, Polled
 from moorcheh_operator.lifecycle.next_step import next_step
-from moorcheh_operator.lifecycle.ownership import holder, uses_slot
+from moorcheh_operator.lifecycle.ownership import uses_slot
 from moorcheh_operator.lifecycle.retrying import retry_delay
 from moorcheh_operator.lifecycle.steps import (
     Claim,
@@ -1954,12 +1955,22 @@ HOLDERS = [
 ]
 
 
+@dataclasses.dataclass
+class Worked:
+    request: Request
+    facts: Facts
+
+
 @pytest.mark.parametrize(("rivals", "expected"), HOLDERS)
 def test_rule_10_one_request_has_the_target(
     rivals: list[tuple[Request, Facts]], expected: Request | None
 ) -> None:
-    assert holder(rivals) == expected
-    assert holder(reversed(rivals)) == expected
+    for order in (rivals, rivals[::-1]):
+        targets = Targets(lambda _: None, lambda: NOW.time)
+        for request, facts in order:
+            targets.update(Worked(request, facts))
+
+        assert targets.holder(YOUNGER) == expected
 
 
 @pytest.mark.parametrize(

@@ -7,21 +7,25 @@ from datetime import timedelta
 
 import msgspec
 
-from moorcheh_operator.api.request import Request
+from moorcheh_operator.api.request import Request, Seniority
 from moorcheh_operator.api.status import Phase
-from moorcheh_operator.controller.slots import Seniority, Slots
+from moorcheh_operator.controller.slots import Slots
 from moorcheh_operator.controller.targets import Targets
 from moorcheh_operator.lifecycle.facts import Facts
 from tests.unit.builders import MADE, NOW, a_request
+
+NAMESPACE = "team"
 
 
 def aged(minutes: int) -> Seniority:
     return MADE - timedelta(minutes=minutes), f"uid-{minutes}"
 
 
-def takes(slots: Slots, age: int, woken: Woken | None = None) -> bool:
+def takes(slots: Slots, age: int, woken: Woken | None = None, namespace: str = NAMESPACE) -> bool:
     seniority = aged(age)
-    return slots.take(seniority, lambda: (Woken() if woken is None else woken).append(seniority[1]))
+    return slots.take(
+        seniority, namespace, lambda: (Woken() if woken is None else woken).append(seniority[1])
+    )
 
 
 class Woken(list[str]):
@@ -53,7 +57,7 @@ def test_a_free_slot_wakes_the_oldest_that_waits() -> None:
     takes(slots, 1)
     for age in (2, 9, 5):
         assert not takes(slots, age, woken)
-    slots.release(aged(1))
+    slots.release(aged(1), NAMESPACE)
     assert woken == ["uid-9"]
 
 
@@ -61,7 +65,7 @@ def test_a_newcomer_does_not_overtake_an_older_one_that_was_woken() -> None:
     slots = Slots(1)
     takes(slots, 1)
     assert not takes(slots, 9)
-    slots.release(aged(1))
+    slots.release(aged(1), NAMESPACE)
     assert not takes(slots, 2)
     assert takes(slots, 9)
 
@@ -70,20 +74,63 @@ def test_one_that_gives_up_its_place_lets_the_next_one_pass() -> None:
     slots = Slots(1)
     takes(slots, 1)
     assert not takes(slots, 9)
-    slots.release(aged(9))
-    slots.release(aged(1))
+    slots.release(aged(9), NAMESPACE)
+    slots.release(aged(1), NAMESPACE)
     assert takes(slots, 2)
 
 
 def test_a_job_found_running_takes_its_slot_beyond_the_limit() -> None:
     slots = Slots(1)
     for uid in ("uid-7", "uid-8"):
-        slots.occupy(uid)
+        slots.occupy(uid, NAMESPACE)
     assert slots.used == 2
-    slots.release((MADE, "uid-7"))
+    slots.release((MADE, "uid-7"), NAMESPACE)
     assert not takes(slots, 1)
-    slots.release((MADE, "uid-8"))
+    slots.release((MADE, "uid-8"), NAMESPACE)
     assert takes(slots, 1)
+
+
+def test_a_namespace_with_many_requests_keeps_another_waiting_for_one_slot_only() -> None:
+    """However old its own are."""
+    woken = Woken()
+    slots = Slots(2)
+    for age in (100, 99):
+        assert takes(slots, age)
+    for age in range(50, 60):
+        assert not takes(slots, age, woken)
+    assert not takes(slots, 1, woken, "another")
+
+    slots.release(aged(100), NAMESPACE)
+
+    assert woken == ["uid-1"]
+    assert not takes(slots, 59)
+    assert takes(slots, 1, namespace="another")
+
+
+def test_namespaces_with_as_many_slots_are_served_by_age() -> None:
+    slots = Slots(2)
+    assert takes(slots, 1)
+    assert takes(slots, 2, namespace="another")
+    for age, namespace in ((5, NAMESPACE), (6, "another"), (7, NAMESPACE)):
+        assert not takes(slots, age, namespace=namespace)
+
+    slots.release(aged(1), NAMESPACE)
+    slots.release(aged(2), "another")
+
+    assert [takes(slots, 5), takes(slots, 6, namespace="another"), takes(slots, 7)] == [False, True, True]
+
+
+def test_more_slots_wake_so_many_more() -> None:
+    woken = Woken()
+    slots = Slots(1)
+    takes(slots, 9)
+    for age in (8, 7, 6, 5):
+        takes(slots, age, woken)
+
+    slots.resize(3)
+    assert woken == ["uid-8", "uid-7"]
+    slots.resize(0)
+    assert woken[2:] == ["uid-8", "uid-7", "uid-6", "uid-5"]
 
 
 NOTHING_KNOWN = Facts()

@@ -21,6 +21,9 @@ VERSION = "v1alpha1"
 PLURAL = "namespacedeletions"
 KIND = "NamespaceDeletion"
 
+Seniority = tuple[datetime, str]
+"""Creation time and uid: the lower, the older."""
+
 
 @dataclass(frozen=True, slots=True)
 class Request:
@@ -44,7 +47,7 @@ class Request:
         return f"{self.namespace}/{self.name}"
 
     @property
-    def seniority(self) -> tuple[datetime, str]:
+    def seniority(self) -> Seniority:
         """The oldest request comes first (docs/safety.md, rule 10)."""
         return self.creation_time, self.uid
 

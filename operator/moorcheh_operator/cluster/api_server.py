@@ -22,10 +22,8 @@ class ApiServer:
     tls_server_name: str | None = None
     proxy: str | None = None
 
-    def session(
-        self, *middlewares: aiohttp.ClientMiddlewareType, connections: int = 0
-    ) -> aiohttp.ClientSession:
-        """`connections`: at the most at once; 0 means no limit."""
+    def session(self, *middlewares: aiohttp.ClientMiddlewareType) -> aiohttp.ClientSession:
+        """Without a limit to its connections."""
 
         async def as_ourselves(
             request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType
@@ -36,7 +34,7 @@ class ApiServer:
             return await handler(request)
 
         return aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=connections, ssl=self.tls),
+            connector=aiohttp.TCPConnector(limit=0, ssl=self.tls),
             headers={"User-Agent": USER_AGENT},
             # With it aiohttp reads .netrc in a thread for every call.
             trust_env=False,

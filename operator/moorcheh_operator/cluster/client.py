@@ -22,12 +22,14 @@ from moorcheh_operator.api.texts import plain_text
 from moorcheh_operator.api.times import render_time
 from moorcheh_operator.backoff import backoff
 from moorcheh_operator.clock import Clock
+from moorcheh_operator.turns import Turns
 
 from .api_server import ApiServer
 
 TIMEOUT = 15.0  # seconds for one call
 PAUSE_MOST = 10.0  # seconds between two tries
 CONNECTIONS = 16  # at once: a TLS handshake costs the CPU of two or three calls
+SHARE = 4  # of them for one Kubernetes namespace: a large object costs the API server half a second of CPU
 ANSWER_MOST = 8 * 1024 * 1024  # bytes of one answer; an object has at most 3 MiB
 PAGE = 500  # objects in one page of a list, at the most
 PAGE_FIRST = 50
@@ -124,7 +126,8 @@ class _Answer:
 class Cluster:
     def __init__(self, api_server: ApiServer, clock: Clock, observer: Observer = lambda *_: None) -> None:
         self.server = api_server.url
-        self._session = api_server.session(connections=CONNECTIONS)
+        self._session = api_server.session()
+        self._turns = Turns(CONNECTIONS, SHARE)
         self._manager = f"{COMPONENT}-{secrets.token_hex(4)}"  # tells this process' writes from a replica's
         self._clock = clock
         self._observer = observer
@@ -298,28 +301,30 @@ class Cluster:
     ) -> _Answer:
         """One request, any status code. Raises `ClusterError` where there is no answer.
 
-        aiohttp resends a GET or DELETE whose connection drops, never a PATCH or POST.
+        The Kubernetes namespaces take turns; waiting for one's turn has no bound. aiohttp resends a GET or
+        DELETE whose connection drops, never a PATCH or POST.
         """
         kind = "application/merge-patch+json" if method == "PATCH" else "application/json"
         headers = {"Accept": "application/json", "Content-Type": kind}
         url = URL(f"{self.server}{path}" + (f"?{urlencode(query)}" if query else ""), encoded=True)
         sent = None if body is None else json.dumps(body)
-        started = self._clock.ticks()
-        result = "error"
-        try:
-            async with (
-                asyncio.timeout(TIMEOUT),
-                self._session.request(method, url, headers=headers, data=sent) as response,
-            ):
-                answered = self._clock.ticks()
-                data = await _read(response)
-            result = str(response.status)
-        except TimeoutError as error:
-            raise ClusterError(f"no answer within {TIMEOUT:.0f} s") from error
-        except (aiohttp.ClientError, OSError, ValueError) as error:
-            raise ClusterError(plain_text(f"{type(error).__name__}: {error}")) from error
-        finally:
-            self._observer(method, result)
+        async with self._turns.turn(_namespace(path)):
+            started = self._clock.ticks()
+            result = "error"
+            try:
+                async with (
+                    asyncio.timeout(TIMEOUT),
+                    self._session.request(method, url, headers=headers, data=sent) as response,
+                ):
+                    answered = self._clock.ticks()
+                    data = await _read(response)
+                result = str(response.status)
+            except TimeoutError as error:
+                raise ClusterError(f"no answer within {TIMEOUT:.0f} s") from error
+            except (aiohttp.ClientError, OSError, ValueError) as error:
+                raise ClusterError(plain_text(f"{type(error).__name__}: {error}")) from error
+            finally:
+                self._observer(method, result)
         self._clock.cluster.observe(response.headers.get("Date"), started, answered)
         return _Answer(response.status, data)
 
@@ -344,6 +349,12 @@ def _missing_rights(namespace: str) -> str:
         return "it needs the ClusterRole that manifests/base gives its service account, or WATCH_NAMESPACES"
     overlays = "manifests/overlays/single-namespace and .../watched-namespace"
     return f"its service account needs the Role and RoleBinding there that {overlays} have"
+
+
+def _namespace(path: str) -> str:
+    """Whose call it is: the Kubernetes namespace's, `""` for those that are of none."""
+    _, _, rest = path.partition("/namespaces/")
+    return rest.partition("/")[0]
 
 
 def _collection(namespace: str) -> str:

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from moorcheh_operator.api.request import Request
 from moorcheh_operator.clock import Clock
 from moorcheh_operator.moorcheh.client import Moorcheh
 from moorcheh_operator.moorcheh.connection import Connection
 
 from .live_servers import LiveServer
-from .slots import Seniority
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -23,8 +23,9 @@ class Held:
 
 
 class Holdings:
-    def __init__(self, seniority: Seniority, clock: Clock) -> None:
-        self._seniority = seniority
+    def __init__(self, request: Request, clock: Clock) -> None:
+        self._seniority = request.seniority
+        self._namespace = request.namespace
         self._clock = clock
         self.server: LiveServer | None = None  # None: there is none for it
         self.held: Held | None = None
@@ -39,7 +40,7 @@ class Holdings:
 
     async def take(self, wake: Callable[[], None]) -> bool:
         """A slot and a connection; False: no slot is free, and `wake` tells when one may be."""
-        if self.server is None or not self.server.slots.take(self._seniority, wake):
+        if self.server is None or not self.server.slots.take(self._seniority, self._namespace, wake):
             return False
         moorcheh = self.server.moorcheh
         self.held = Held(await moorcheh.acquire(), moorcheh, self._clock.ticks())
@@ -48,11 +49,11 @@ class Holdings:
     def occupy_slot(self) -> None:
         """Unasked: a job of it may be running."""
         if self.server is not None:
-            self.server.slots.occupy(self._seniority[1])
+            self.server.slots.occupy(self._seniority[1], self._namespace)
 
     def release_slot(self) -> None:
         if self.server is not None:
-            self.server.slots.release(self._seniority)
+            self.server.slots.release(self._seniority, self._namespace)
 
     def let_go(self) -> None:
         """The connection, if there is one."""

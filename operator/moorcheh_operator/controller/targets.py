@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import bisect
 from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from datetime import datetime
 from typing import Protocol
 
-from moorcheh_operator.api.request import Request
+from moorcheh_operator.api.request import Request, Seniority
 from moorcheh_operator.api.status import Reason
 from moorcheh_operator.lifecycle.facts import Facts
-from moorcheh_operator.lifecycle.ownership import IN_WORK, claim_rank, holder, was_shut_out
+from moorcheh_operator.lifecycle.ownership import IN_WORK, claim_rank, was_shut_out
 from moorcheh_operator.lifecycle.placement import Place
 
 
@@ -28,7 +29,9 @@ def by_name(request: Request) -> Place:
 
 
 class Targets:
-    """Members by target. Whoever comes to hold a target is woken."""
+    """Members by target. The one with the lowest rank holds it, the oldest of several; whoever comes to hold
+    it is woken.
+    """
 
     def __init__(
         self,
@@ -42,7 +45,10 @@ class Targets:
         self._place = place
         self._members: defaultdict[Place, dict[str, Member]] = defaultdict(dict)
         self._ranks: dict[str, tuple[Place, int | None]] = {}
-        self._holders: dict[Place, Request] = {}
+        self._claims: defaultdict[Place, list[tuple[int, Seniority]]] = defaultdict(
+            list
+        )  # the holder's first
+        self._holders: dict[Place, str] = {}
         self._ends: dict[Place, datetime] = {}
 
     def update(self, member: Member) -> None:
@@ -55,25 +61,36 @@ class Targets:
         if known == (place, rank):
             return
         if known is not None and known[0] != place:
-            self._take_out(uid, known[0])
-        elif known is not None and rank != IN_WORK:
-            self._note_freed(member.request, *known)
+            self._take_out(member, *known)
+        elif known is not None:
+            if rank != IN_WORK:
+                self._note_freed(member.request, *known)
+            self._drop_claim(member, *known)
         self._ranks[uid] = place, rank
         self._members[place][uid] = member
-        self._settle(place, self._members[place].values())
+        if rank is not None:
+            bisect.insort(self._claims[place], (rank, member.request.seniority))
+        self._settle(place)
 
     def remove(self, member: Member) -> None:
         known = self._ranks.pop(member.request.uid, None)
         if known is not None:
             self._note_freed(member.request, *known)
-            self._take_out(member.request.uid, known[0])
+            self._take_out(member, *known)
 
-    def _take_out(self, uid: str, place: Place) -> None:
-        members = self._members[place]
-        members.pop(uid, None)
-        self._settle(place, members.values())
-        if not members:
+    def _take_out(self, member: Member, place: Place, rank: int | None) -> None:
+        self._members[place].pop(member.request.uid, None)
+        self._drop_claim(member, place, rank)
+        self._settle(place)
+        if not self._members[place]:
             del self._members[place]
+
+    def _drop_claim(self, member: Member, place: Place, rank: int | None) -> None:
+        if rank is not None:
+            claims = self._claims[place]
+            del claims[bisect.bisect_left(claims, (rank, member.request.seniority))]
+            if not claims:
+                del self._claims[place]
 
     def note_end(self, request: Request) -> None:
         """An ended request: what waits for its target must be strict about newer data (rule 8)."""
@@ -101,18 +118,19 @@ class Targets:
         }
 
     def holder(self, request: Request) -> Request | None:
-        return self._holders.get(self._place(request))
+        place = self._place(request)
+        uid = self._holders.get(place)
+        return None if uid is None else self._members[place][uid].request
 
     def is_wanted(self, place: Place) -> bool:
         """Whether any request that is being worked on, suspended ones too, has this target."""
         return bool(self._members.get(place))
 
-    def _settle(self, place: Place, members: Iterable[Member]) -> None:
-        before = self._holders.get(place)
-        now = holder((member.request, member.facts) for member in members)
-        if now is None:
+    def _settle(self, place: Place) -> None:
+        if place not in self._claims:
             self._holders.pop(place, None)
-        else:
-            self._holders[place] = now
-        if now is not None and (before is None or before.uid != now.uid):
-            self._wake(now.uid)
+            return
+        _, (_, uid) = self._claims[place][0]
+        if self._holders.get(place) != uid:
+            self._holders[place] = uid
+            self._wake(uid)

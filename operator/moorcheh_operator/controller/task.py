@@ -66,7 +66,7 @@ class RequestTask:
         # One that may not must not for a moment keep those waiting who may.
         self.facts = Facts(first_seen=ticks, access=shared.access(request), access_since=ticks)
         self._stored = StoredRequest(request, shared.cluster, self._changed, shared.reporter.written)
-        self._holdings = Holdings(request.seniority, self._clock)
+        self._holdings = Holdings(request, self._clock)
         self._place: Place | None = None
         self._wake = asyncio.Event()
         self._target_since: float | None = None  # ticks; None while another request has the target

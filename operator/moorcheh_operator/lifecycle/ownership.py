@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 from moorcheh_operator.api.request import Request
 from moorcheh_operator.api.status import ENDED, OPEN_ATTEMPT, JobStatus, Reason
 from moorcheh_operator.clock import Now
@@ -15,19 +13,10 @@ from .polling import job_over
 IN_WORK = 0  # the rank of a claim under way, and of an attempt that may still do something at the server
 
 
-def holder(rivals: Iterable[tuple[Request, Facts]]) -> Request | None:
-    """Which of the requests for one target has it: one with an open attempt, else the oldest."""
-    candidates = (
-        (rank, request.seniority, request)
-        for request, facts in rivals
-        if (rank := claim_rank(request, facts)) is not None
-    )
-    first = min(candidates, key=lambda candidate: candidate[:2], default=None)
-    return first[2] if first else None
-
-
 def claim_rank(request: Request, facts: Facts) -> int | None:
-    """The lower, the stronger its hold on the target; None: it has none."""
+    """Of the requests for one target the one with the lowest rank has it, the oldest of several. One with an
+    open attempt comes before all others. None: it can't have it.
+    """
     if facts.claiming or follows_job(request, facts):
         return IN_WORK
     status = request.status
