@@ -16,7 +16,7 @@ from moorcheh_operator.api.request import GROUP, KIND, PLURAL, VERSION, Malforme
 from moorcheh_operator.api.texts import plain_text
 from moorcheh_operator.clock import Clock
 
-from .kubectl import Kubectl, KubectlError
+from .kubectl import Kubectl, KubectlError, SaidError
 from .proxy import Proxy
 
 ANSWER_SECONDS = 15.0
@@ -28,7 +28,7 @@ MANAGER = "kubectl-moorcheh"
 JsonObject = dict[str, Any]
 
 
-class ApiError(Exception):
+class ApiError(SaidError):
     """The words for the person; `status` is the HTTP code, None where there was no answer."""
 
     def __init__(self, message: str, status: int | None = None) -> None:

@@ -19,6 +19,7 @@ from moorcheh_operator.api.texts import plain_text
 from moorcheh_operator.api.times import parse_time, render_time
 
 from .api import Api, ApiError, JsonObject, Seen
+from .kubectl import SaidError
 from .screen import Following, Screen, shown_body
 from .wish import APPROVED_BY, RETRY_OF, Wish, again
 from .words import preview as preview_lines
@@ -34,7 +35,7 @@ LOST_SECONDS = 300.0  # without an answer of the API server, before following is
 REMOVE_TRIES = 5
 
 
-class StopError(Exception):
+class StopError(SaidError):
     """It can't go on; the words say why, and what has become of it."""
 
 
