@@ -246,6 +246,10 @@ class Api:
                 return ApiError(f"{advice}: {crd}", status)
             case 401:
                 return ApiError(f"the cluster does not know who you are: {words}", status)
+            case 403 if _cause(answer) == "NamespaceTerminating":
+                return ApiError(
+                    f"the namespace is being deleted, nothing can be asked for in it: {words}", status
+                )
             case 403:
                 return ApiError(f"you may not do that: {words}", status)
             case _ if status >= 500 and isinstance(answer, str) and not answer.startswith("<"):
@@ -278,6 +282,14 @@ def _json(answer: HTTPResponse) -> object:
         return json.loads(data)
     except ValueError:
         return data.decode(errors="replace")
+
+
+def _cause(answer: object) -> object:
+    match answer:
+        case {"details": {"causes": [{"reason": reason}, *_]}}:
+            return reason
+        case _:
+            return None
 
 
 def _words(answer: object) -> str:
