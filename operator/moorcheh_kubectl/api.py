@@ -16,7 +16,7 @@ from moorcheh_operator.api.request import GROUP, KIND, PLURAL, VERSION, Malforme
 from moorcheh_operator.api.texts import plain_text
 from moorcheh_operator.clock import Clock
 
-from .kubectl import Kubectl, KubectlError
+from .kubectl import Kubectl, KubectlError, SaidError
 from .proxy import Proxy
 
 ANSWER_SECONDS = 15.0
@@ -28,7 +28,7 @@ MANAGER = "kubectl-moorcheh"
 JsonObject = dict[str, Any]
 
 
-class ApiError(Exception):
+class ApiError(SaidError):
     """The words for the person; `status` is the HTTP code, None where there was no answer."""
 
     def __init__(self, message: str, status: int | None = None) -> None:
@@ -246,6 +246,10 @@ class Api:
                 return ApiError(f"{advice}: {crd}", status)
             case 401:
                 return ApiError(f"the cluster does not know who you are: {words}", status)
+            case 403 if _cause(answer) == "NamespaceTerminating":
+                return ApiError(
+                    f"the namespace is being deleted, nothing can be asked for in it: {words}", status
+                )
             case 403:
                 return ApiError(f"you may not do that: {words}", status)
             case _ if status >= 500 and isinstance(answer, str) and not answer.startswith("<"):
@@ -278,6 +282,14 @@ def _json(answer: HTTPResponse) -> object:
         return json.loads(data)
     except ValueError:
         return data.decode(errors="replace")
+
+
+def _cause(answer: object) -> object:
+    match answer:
+        case {"details": {"causes": [{"reason": reason}, *_]}}:
+            return reason
+        case _:
+            return None
 
 
 def _words(answer: object) -> str:

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from .looking import Looking
     from .screen import Screen
 
-INTERRUPTED = 130
+FAILED, INTERRUPTED = 1, 130
 COMPLETE = "_KUBECTL_MOORCHEH_COMPLETE"
 
 Context = click.Context
@@ -369,9 +369,8 @@ def _run(
     everywhere: bool = False,
     instead: Callable[[Kubectl, str | None], str] = lambda *_: "give --yes, or --preview to only look",
 ) -> int:
-    from .api import Api, ApiError  # noqa: PLC0415 - nothing is imported before it is needed
-    from .flows import FAILED, StopError  # noqa: PLC0415 - the same
-    from .kubectl import Kubectl, KubectlError  # noqa: PLC0415 - the same
+    from .api import Api  # noqa: PLC0415 - nothing is imported before it is needed
+    from .kubectl import Kubectl, SaidError  # noqa: PLC0415 - the same
     from .screen import Screen  # noqa: PLC0415 - the same
 
     screen = Screen(output)
@@ -385,7 +384,7 @@ def _run(
         namespace = (lambda: given) if given or everywhere else kubectl.default_namespace()
         with Api(kubectl) as api:
             return action(api, screen, namespace())
-    except (ApiError, KubectlError, StopError) as error:
+    except SaidError as error:
         screen.complain(str(error))
         return FAILED
     except ModuleNotFoundError as error:

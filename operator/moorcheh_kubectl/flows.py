@@ -14,15 +14,16 @@ from dataclasses import dataclass
 from typing import Literal
 
 from moorcheh_operator.api.request import Request
-from moorcheh_operator.api.status import ENDED, Phase, Reason
+from moorcheh_operator.api.status import ENDED, OPEN_ATTEMPT, Phase, Reason
 from moorcheh_operator.api.texts import plain_text
 from moorcheh_operator.api.times import parse_time, render_time
 
 from .api import Api, ApiError, JsonObject, Seen
+from .kubectl import SaidError
 from .screen import Following, Screen, shown_body
 from .wish import APPROVED_BY, RETRY_OF, Wish, again
+from .words import gitops_warning, gone_words, held, last_set_by, why_suspended, would_be_refused
 from .words import preview as preview_lines
-from .words import why_suspended, would_be_refused
 
 GONE, FAILED, INTERRUPTED = 0, 1, 130
 
@@ -34,7 +35,10 @@ LOST_SECONDS = 300.0  # without an answer of the API server, before following is
 REMOVE_TRIES = 5
 
 
-class StopError(Exception):
+NOT_APPROVED = "Not approved. The request stays suspended, and nothing is deleted."
+
+
+class StopError(SaidError):
     """It can't go on; the words say why, and what has become of it."""
 
 
@@ -101,22 +105,20 @@ class Flow:
 
     def approve(self, name: str, *, yes: bool, wait: bool) -> int:
         seen = self.api.get(self.namespace, name)
-        status = seen.request.status
-        if not seen.request.spec.suspend or status.phase in ENDED:
-            what = f"it is {status.phase}" if status.phase else "it is not suspended"
-            raise StopError(f"nothing to approve at {seen.request.key}: {what}")
-        if status.phase is not Phase.SUSPENDED or status.target is None:
-            seen = self._looked_up(seen)
-        self._show(seen)
-        question = f'Approve the deletion of the Moorcheh namespace "{seen.request.spec.namespace_name}"? '
+        _check_approvable(seen.request)
         try:
-            approved = self._approved(seen, question + "This can't be undone.", yes=yes)
-        except KeyboardInterrupt:
-            self.screen.say("")
-            self._say_where_it_is(name)
-            return INTERRUPTED
+            if seen.request.status.phase is not Phase.SUSPENDED or seen.request.status.target is None:
+                seen = self._looked_up(seen)
+                _check_approvable(seen.request)
+            self._show(seen)
+            question = f'Approve the deletion of the Moorcheh namespace "{seen.request.spec.namespace_name}"?'
+            approved = self._approved(seen, f"{question} This can't be undone.", yes=yes)
+        except (KeyboardInterrupt, StopError, ApiError) as left:
+            self._complain(left)
+            self._say_whether_approved(seen)
+            return INTERRUPTED if isinstance(left, KeyboardInterrupt) else FAILED
         if approved is None:
-            self.screen.say("Not approved. The request stays suspended, and nothing is deleted.")
+            self.screen.say(NOT_APPROVED)
             return FAILED
         return self._to_the_end(approved, wait=wait)
 
@@ -212,6 +214,8 @@ class Flow:
         """The request with `suspend` false, as it was shown and nothing else; None where the answer is no."""
         notes: dict[str, str] = {}
         while True:
+            if warning := gitops_warning(seen):
+                self.screen.say(warning, "yellow")
             if not yes and not self.screen.ask(question):
                 return None
             if not notes and (who := self.api.whoami()) is not None:
@@ -223,7 +227,9 @@ class Flow:
                     raise
             seen = self._again(seen)
             if not seen.request.spec.suspend:
+                self.screen.say(f"It was approved meanwhile, by {last_set_by(seen)}.", "yellow")
                 return seen
+            _check_approvable(seen.request)
             self.screen.say("It has changed meanwhile. Now:", "yellow")
             self._show(seen)
 
@@ -246,45 +252,52 @@ class Flow:
             self.screen.say(f"Follow it with: {self._kubectl('moorcheh describe', seen.request.name)}")
             self.screen.data(shown_body(seen))
             return GONE
+        left: KeyboardInterrupt | SaidError | None
         try:
             with self.screen.following() as following:
-                seen = self._follow(seen, following)
-        except KeyboardInterrupt:
-            self.screen.say("")
-            self._say_it_goes_on(seen.request.name)
-            return INTERRUPTED
-        except (StopError, ApiError) as error:
-            self.screen.complain(str(error))
-            self._say_it_goes_on(seen.request.name)
-            return FAILED
-        self._say_the_end(seen.request)
+                seen, left = self._follow(seen, following)
+        except KeyboardInterrupt as interrupt:
+            left = interrupt
+        if left is not None:
+            self._complain(left)
+            self._say_where_it_stands(seen)
+            return INTERRUPTED if isinstance(left, KeyboardInterrupt) else FAILED
+        if seen.request.status.phase in ENDED:
+            self._say_the_end(seen.request)
+        else:
+            self._say_it_is_held(seen)
         self.screen.data(shown_body(seen))
         return GONE if seen.request.status.phase is Phase.SUCCEEDED else FAILED
 
-    def _follow(self, seen: Seen, following: Following) -> Seen:
+    def _complain(self, left: KeyboardInterrupt | SaidError) -> None:
+        if isinstance(left, KeyboardInterrupt):
+            self.screen.say("")  # below the ^C
+        else:
+            self.screen.complain(str(left))
+
+    def _follow(self, seen: Seen, following: Following) -> tuple[Seen, KeyboardInterrupt | SaidError | None]:
+        """Until it has ended or is held again, or what kept from following it so far."""
         ticks = self.api.clock.ticks
         began = answered = ticks()
-        while True:
-            request = seen.request
-            following.show(request, ticks())
-            if request.status.phase in ENDED:
-                return seen
-            if request.status.phase is None and ticks() - began > UNSEEN_SECONDS:
-                following.note(_nobody_looks(request))
-            elif request.status.phase is not None:
-                following.note(None)
-            time.sleep(LOOK_SECONDS if ticks() - began < 3 else FOLLOW_SECONDS)
-            try:
-                seen, answered = self._again(seen), ticks()
-            except ApiError as error:
-                if error.status == 404:
-                    raise StopError(
-                        f"{request.key} was deleted meanwhile. A deletion that has begun goes on at the "
-                        "server, but nothing follows it any more"
-                    ) from error
-                if not error.passing or ticks() - answered > LOST_SECONDS:
-                    raise
-                following.note(str(error))
+        unanswered: str | None = None
+        try:
+            while not (seen.request.status.phase in ENDED or held(seen.request)):
+                request = seen.request
+                following.show(request, ticks())
+                following.note(unanswered or _trouble(request, ticks() - began))
+                time.sleep(LOOK_SECONDS if ticks() - began < 3 else FOLLOW_SECONDS)
+                try:
+                    seen, answered, unanswered = self._again(seen), ticks(), None
+                except ApiError as error:
+                    if error.status == 404:
+                        raise StopError(f"{request.key} was deleted meanwhile") from error
+                    if not error.passing or ticks() - answered > LOST_SECONDS:
+                        raise
+                    unanswered = str(error)
+            following.show(seen.request, ticks())
+        except (KeyboardInterrupt, StopError, ApiError) as left:
+            return seen, left
+        return seen, None
 
     def _say_the_end(self, request: Request) -> None:
         status, job = request.status, request.status.job
@@ -300,33 +313,72 @@ class Flow:
         self.screen.say(f"The whole story: {self._kubectl('moorcheh describe', request.name)}")
         self.screen.say(f"To ask again:    {self._kubectl('moorcheh retry', request.name)}")
 
-    def _say_it_goes_on(self, name: str) -> None:
-        """What an interruption leaves behind."""
+    def _say_it_is_held(self, seen: Seen) -> None:
+        attempted = seen.request.status.attempt is not None
+        so_far = "Nothing more is deleted" if attempted else "Nothing is deleted"
+        self.screen.say(f"Held again, by {last_set_by(seen)}. {so_far} until it is approved.", "red")
+        if warning := gitops_warning(seen):
+            self.screen.say(warning)
+        self.screen.say(f"To approve it: {self._kubectl('moorcheh approve', seen.request.name)}")
+
+    def _say_where_it_stands(self, seen: Seen) -> None:
+        """What is true of a request that nobody follows any more; `seen` is what was known of it."""
+        describe = self._kubectl("moorcheh describe", seen.request.name)
         try:
-            status = self.api.get(self.namespace, name).request.status
-        except (ApiError, KeyboardInterrupt):
-            status = None
-        if status is not None and status.phase in (None, Phase.PENDING):
-            self.screen.say(f"It still waits. To withdraw it: {self._kubectl('delete nsdel', name)}")
+            fresh = self._again(seen)
+        except (ApiError, KeyboardInterrupt) as error:
+            if isinstance(error, ApiError) and error.status == 404:
+                self.screen.say(gone_words(seen.request))
+            else:
+                self.screen.say(f"What has become of it is not known. To see it: {describe}")
+            return
+        request, status = fresh.request, fresh.request.status
+        if status.phase in ENDED:
+            self._say_the_end(request)
+            return
+        if held(request):
+            self._say_it_is_held(fresh)
+            return
+        if request.withdrawn:
+            self.screen.say(gone_words(request))
+        elif status.phase not in OPEN_ATTEMPT:
+            why = f" ({plain_text(status.message)})" if status.message else ""
+            withdraw = self._kubectl("delete nsdel", request.name)
+            self.screen.say(f"It still waits{why}. To withdraw it: {withdraw}")
+        elif status.reason == Reason.VERIFYING:
+            self.screen.say("It is not known whether the deletion took effect; the operator goes on looking.")
         else:
             self.screen.say("The deletion goes on without you.")
-        self.screen.say(f"To see how far it is: {self._kubectl('moorcheh describe', name)}")
+        self.screen.say(f"To see how far it is: {describe}")
+
+    def _say_whether_approved(self, seen: Seen) -> None:
+        """After an interruption or a failure around an approval."""
+        try:
+            fresh = self._again(seen)
+        except (ApiError, KeyboardInterrupt) as error:
+            if isinstance(error, ApiError) and error.status == 404:
+                self.screen.say("The request is gone. It was not approved here.")
+            else:
+                describe = self._kubectl("moorcheh describe", seen.request.name)
+                self.screen.say(f"It is not known whether that arrived. To see it: {describe}")
+            return
+        if fresh.request.spec.suspend and fresh.request.status.phase not in ENDED:
+            self.screen.say(NOT_APPROVED)
+        else:
+            self._say_where_it_stands(fresh)
 
     def _say_where_it_is(self, name: str) -> None:
-        """After an interruption, or a lost answer, around a creation or an approval."""
+        """After an interruption, or a lost answer, around a creation."""
         try:
             seen = self.api.get(self.namespace, name)
         except (ApiError, KeyboardInterrupt) as error:
             if isinstance(error, ApiError) and error.status == 404:
                 self.screen.say("The request was not created. Nothing was deleted.")
-                return
-            describe = self._kubectl("moorcheh describe", name)
-            self.screen.say(f"It is not known whether that arrived. To see it: {describe}")
+            else:
+                describe = self._kubectl("moorcheh describe", name)
+                self.screen.say(f"It is not known whether that arrived. To see it: {describe}")
             return
-        if seen.request.spec.suspend:
-            self.screen.say("Not approved. The request stays suspended, and nothing is deleted.")
-        else:
-            self._say_it_goes_on(name)
+        self._say_where_it_stands(seen)
 
     def _withdraw(self, name: str, *, quiet: bool = False) -> bool:
         """Remove a request that was only created to be looked at, and say what remains. False: it does."""
@@ -340,21 +392,22 @@ class Flow:
             )
             return False
         match became:
-            case "approved":
-                self.screen.say("It was approved meanwhile.")
-                self._say_it_goes_on(name)
+            case Seen() as approved:
+                self.screen.say(f"It was approved meanwhile, by {last_set_by(approved)}.")
+                self._say_where_it_stands(approved)
             case "removed" if not quiet:
                 self.screen.say("Nothing was deleted. The request was removed.")
             case "absent" if not quiet:
                 self.screen.say("Nothing was deleted.")
-        return became != "approved"
+        return not isinstance(became, Seen)
 
-    def _remove_held(self, name: str) -> Literal["approved", "removed", "absent"]:
+    def _remove_held(self, name: str) -> Seen | Literal["removed", "absent"]:
+        """The request, where somebody has approved it."""
         for _ in range(REMOVE_TRIES):
             try:
                 seen = self.api.get(self.namespace, name)
                 if not seen.request.spec.suspend:
-                    return "approved"
+                    return seen
                 self.api.remove(seen)
                 return "removed"
             except ApiError as error:
@@ -372,6 +425,24 @@ def _settled(seen: Seen) -> bool:
     """Whether there is nothing left to ask: it is not there, or would be refused."""
     target = seen.request.status.target
     return would_be_refused(seen.request) or (target is not None and not target.found)
+
+
+def _check_approvable(request: Request) -> None:
+    status = request.status
+    if request.withdrawn:
+        raise StopError(f"{request.key} can't be approved: it is being deleted")
+    if not request.spec.suspend or status.phase in ENDED:
+        what = f"it is {status.phase}" if status.phase else "it is not suspended"
+        raise StopError(f"nothing to approve at {request.key}: {what}")
+
+
+def _trouble(request: Request, seconds: float) -> str | None:
+    """What is wrong with one that is followed for so long."""
+    if request.withdrawn:
+        return f"{request.key} is being deleted"
+    if request.status.phase is None and seconds > UNSEEN_SECONDS:
+        return _nobody_looks(request)
+    return None
 
 
 def _nobody_looks(request: Request) -> str:

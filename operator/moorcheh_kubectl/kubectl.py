@@ -8,7 +8,6 @@ from __future__ import annotations
 import os
 import re
 import shlex
-import shutil
 import subprocess
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -31,7 +30,11 @@ Flags = Mapping[str, str | bool | Sequence[str]]
 """kubectl's global flags by their long names, as they were given; all but `namespace`."""
 
 
-class KubectlError(Exception):
+class SaidError(Exception):
+    """Ends the command with 1; the words are for the person."""
+
+
+class KubectlError(SaidError):
     """kubectl can't be used, or makes no connection; in its own words."""
 
 
@@ -41,7 +44,8 @@ class Kubectl:
 
     def command(self, *arguments: str) -> list[str]:
         """With the flags. KubectlError where there is no kubectl."""
-        program = shutil.which("kubectl")
+        folders = (f"{folder}/kubectl" for folder in os.get_exec_path())
+        program = next((each for each in folders if os.access(each, os.X_OK) and Path(each).is_file()), None)
         if program is None:
             raise KubectlError("there is no kubectl on the PATH; the connection to the cluster is made by it")
         return [program, *arguments, *(f"--{name}={value}" for name, value in self._given())]

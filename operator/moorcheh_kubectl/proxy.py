@@ -42,6 +42,7 @@ trap '' HUP INT TERM
 read -r end
 kill 0
 rm -rf "$folder"
+wait
 """
 """Its standard input ends when this process does. It leads a session of its own, so a Ctrl-C at the terminal
 leaves the proxy alone, and `kill 0` reaches a credential plugin too.

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import sys
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Protocol, Self
+from typing import TYPE_CHECKING, Protocol, Self, TextIO
 
 from moorcheh_operator.api.request import Request
 from moorcheh_operator.api.status import ENDED, Phase, Reason
@@ -27,6 +28,17 @@ COLOURS = {
     Phase.SUCCEEDED: "green",
     Phase.FAILED: "red",
 }
+
+
+CODES = {"bold": 1, "dim": 2, "red": 31, "green": 32, "yellow": 33, "magenta": 35, "cyan": 36}
+
+
+def _styled(words: str, style: str | None, stream: TextIO) -> str:
+    """As rich would; it is not imported for a line, and knows no other signs of a terminal than these."""
+    plain = os.environ.get("NO_COLOR") or os.environ.get("TERM") in ("dumb", "unknown")
+    if not style or not words or plain or not stream.isatty():
+        return words
+    return f"\x1b[{';'.join(str(CODES[each]) for each in style.split())}m{words}\x1b[0m"
 
 
 class Following(Protocol):
@@ -71,18 +83,12 @@ class Screen:
             import rich.table  # noqa: F401, PLC0415 - the same, and for the import alone
 
     def say(self, words: str, style: str | None = None) -> None:
-        if self.terminal:
-            from rich.text import Text  # noqa: PLC0415 - slow to import
-
-            self.console.print(Text(words, style=style or ""), soft_wrap=True)
-        else:
-            self._stream.write(f"{words}\n")
-            self._stream.flush()
+        self._stream.write(f"{_styled(words, style, self._stream)}\n")
+        self._stream.flush()
 
     def complain(self, words: str) -> None:
         """An error, to standard error."""
-        style = ("\x1b[31m", "\x1b[0m") if sys.stderr.isatty() else ("", "")
-        sys.stderr.write(f"{style[0]}Error:{style[1]} {words}\n")
+        sys.stderr.write(f"{_styled('Error:', 'red', sys.stderr)} {words}\n")
         sys.stderr.flush()
 
     def pairs(self, lines: Lines, *, indent: int = 2) -> None:

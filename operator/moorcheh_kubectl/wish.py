@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import secrets
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -52,6 +51,8 @@ class Wish:
         """A fresh object. Its name is made here, as generateName would: where the answer to the creation is
         lost, or it is interrupted, there is a name to look for.
         """
+        import secrets  # noqa: PLC0415 - slow to import, and only who asks for something needs it
+
         stem = name_stem(self.target)
         asked = {REQUESTED_BY: asker} if asker else {}
         return {

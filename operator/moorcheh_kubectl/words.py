@@ -6,9 +6,9 @@ from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
 from typing import Any
 
-from moorcheh_operator.api.request import Request
+from moorcheh_operator.api.request import HOOKS, Request
 from moorcheh_operator.api.spec import DEFAULT_SERVER
-from moorcheh_operator.api.status import ENDED, Phase, Reason
+from moorcheh_operator.api.status import ENDED, OPEN_ATTEMPT, Phase, Reason
 from moorcheh_operator.api.texts import plain_text
 from moorcheh_operator.api.times import parse_time, render_time
 
@@ -53,6 +53,72 @@ def how_sure(request: Request) -> str:
             return "The job may go on at the server: it cannot be told to stop."
         case _:
             return "An earlier attempt of this request had been sent. Some of the items may be gone."
+
+
+# Held, and by whom
+
+
+def held(request: Request) -> bool:
+    """By `spec.suspend`, which the API server takes only where no attempt is open."""
+    return request.spec.suspend and request.status.phase not in (*OPEN_ATTEMPT, *ENDED)
+
+
+def _managers(seen: Seen) -> list[dict[str, Any]]:
+    """Of the object but its status, as the API server keeps them."""
+    managed = seen.body["metadata"].get("managedFields") or []
+    return [entry for entry in managed if not entry.get("subresource")]
+
+
+def last_set_by(seen: Seen) -> str:
+    """Who wrote spec.suspend last, and when."""
+    owners = [
+        entry
+        for entry in _managers(seen)
+        if "f:suspend" in ((entry.get("fieldsV1") or {}).get("f:spec") or {})
+    ]
+    if not owners:
+        return "whom the API server does not tell"
+    newest = max(owners, key=lambda entry: str(entry.get("time") or ""))
+    return plain_text(f"{newest.get('manager')} at {newest.get('time')}")
+
+
+def gitops_warning(seen: Seen) -> str | None:
+    """What becomes of an approval of an object that a GitOps tool keeps as it is in Git."""
+    match _kept_by(seen):
+        case "Flux":
+            when, way = "the next run of Flux", ""
+        case "Argo CD":
+            when, way = "Argo CD's self-heal or next sync", ", or add ignoreDifferences on /spec/suspend"
+        case _:
+            return None
+    return (
+        f"Where Git says suspend: true, {when} holds it again, unless the deletion has begun by then. "
+        f"An approval that lasts: commit suspend: false{way}."
+    )
+
+
+def _kept_by(seen: Seen) -> str | None:
+    if seen.request.recreated_by is not None:
+        return seen.request.recreated_by
+    if HOOKS & seen.annotations.keys():
+        return None
+    for entry in _managers(seen):
+        manager = str(entry.get("manager"))
+        if manager in ("kustomize-controller", "helm-controller"):
+            return "Flux"
+        if manager.startswith("argocd"):
+            return "Argo CD"
+    return None
+
+
+def gone_words(request: Request) -> str:
+    """Of a request that is deleted, by what was last known of it."""
+    if request.status.phase in OPEN_ATTEMPT:
+        return "The request is deleted. What it began goes on at the server, and nothing follows it any more."
+    return (
+        "The request is deleted. Nothing of it was seen to begin; what began in the last moment would go on "
+        "at the server."
+    )
 
 
 # Rows
@@ -186,7 +252,7 @@ def _asked(seen: Seen) -> Lines:
         lines.append(("Server", request.spec.server))
     lines.append(("If absent", str(request.spec.if_absent)))
     if request.spec.suspend:
-        lines.append(("Held", "yes, spec.suspend is true"))
+        lines.append(("Held", f"spec.suspend is true, set by {last_set_by(seen)}"))
     lines.append(("Further attempts", f"at most {request.spec.backoff_limit}"))
     lines.append(("Deadline", f"{long_time(request.spec.active_deadline_seconds)} after the start"))
     return lines

@@ -217,7 +217,7 @@ def test_a_request_that_somebody_else_approved_meanwhile_is_not_removed(
         asked.change(suspend=False).raise_for_status()
         asked.ends("Succeeded/DeletionCompleted")
         terminal.types("n\n")
-        terminal.sees("It was approved meanwhile.")
+        terminal.sees("It was approved meanwhile, by ")
 
     assert len(requests(world, target)) == 1
 

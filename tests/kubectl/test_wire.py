@@ -32,8 +32,19 @@ class Server(ThreadingHTTPServer):
         self.has_crd = True
         self.status: dict[str, Any] = {}  # what an operator has written on each request
         self.loses: set[str] = set()
+        self.refuses: dict[str, tuple[int, dict[str, Any]]] = {}  # by method: a status code, and words
+        self.changes: dict[str, Any] | None = None  # what becomes of the kept objects at the next refusal
         self.kept: dict[str, dict[str, Any]] = {}
         self.asked: list[str] = []
+
+    def becomes(self, *, uid: str = "u", metadata: dict[str, Any] | None = None, **parts: Any) -> None:
+        """Of all that it keeps. `status` and `spec` are merged; without `metadata`, gone."""
+        for name, kept in list(self.kept.items()):
+            if metadata is None:
+                del self.kept[name]
+                continue
+            changed = {part: {**kept.get(part, {}), **new} for part, new in parts.items()}
+            self.kept[name] = {**kept, **changed, "metadata": {**kept["metadata"], "uid": uid, **metadata}}
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -65,6 +76,10 @@ class Handler(BaseHTTPRequestHandler):
         if not self.server.has_crd:
             return 404, "404 page not found\n"
         name = self.path.partition("?")[0].rpartition("/")[2]
+        if self.command in self.server.refuses:
+            if self.server.changes is not None:
+                self.server.becomes(**self.server.changes)
+            return self.server.refuses[self.command]
         match self.command:
             case "POST":
                 metadata = {
