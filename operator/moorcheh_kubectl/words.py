@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
 from typing import Any
 
-from moorcheh_operator.api.request import HOOKS, Request
+from moorcheh_operator.api.request import Request
 from moorcheh_operator.api.spec import DEFAULT_SERVER
 from moorcheh_operator.api.status import ENDED, OPEN_ATTEMPT, Phase, Reason
 from moorcheh_operator.api.texts import plain_text
@@ -15,6 +15,7 @@ from moorcheh_operator.api.times import parse_time, render_time
 from .api import Seen
 from .wish import APPROVED_BY, REQUESTED_BY, RETRY_OF
 
+HOOKS = frozenset({"argocd.argoproj.io/hook", "helm.sh/hook"})  # made to run again, and to be deleted
 WOULD_BE_REFUSED = "Approval would be refused"
 """How the operator's message on a suspended request begins to say so (lifecycle.py)."""
 
