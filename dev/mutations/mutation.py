@@ -12,27 +12,33 @@ class OutdatedError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Mutation:
-    rule: str  # of docs/safety.md; S: its part on servers
+    rule: str  # of docs/safety.md; S: its part on servers; N: names in the receipt, of docs/security.md
     name: str  # what is lost
-    file: str  # in operator/moorcheh_operator
+    file: str  # in operator/moorcheh_operator, or crds/...
     edits: tuple[tuple[str, str], ...]  # texts to search for, and what replaces them
-    tests: tuple[str, ...] = ()  # files that should notice, tried before all others
+    tests: tuple[str, ...] = ()  # files, or single tests, that should notice, tried before all others
 
     def apply(self, root: Path) -> str:
         """Change the file under `root`; its text as it was."""
-        path = root / "operator" / "moorcheh_operator" / self.file
+        path = self._path(root)
         before = text = path.read_text()
         for search, replacement in self.edits:
             found = text.count(search)
             if found != 1:
                 raise OutdatedError(f"{self.file} has this {found} times instead of once: {search!r}")
             text = text.replace(search, replacement)
-        compile(text, path, "exec")  # a file that can't be read is noticed by any test
+        if path.suffix == ".py":
+            compile(text, path, "exec")  # a file that can't be read is noticed by any test
         path.write_text(text)
         return before
 
     def undo(self, root: Path, before: str) -> None:
-        (root / "operator" / "moorcheh_operator" / self.file).write_text(before)
+        self._path(root).write_text(before)
+
+    def _path(self, root: Path) -> Path:
+        return (
+            root if self.file.startswith("crds/") else root / "operator" / "moorcheh_operator"
+        ) / self.file
 
 
 def one(rule: str, name: str, file: str, search: str, replacement: str) -> Mutation:

@@ -1171,6 +1171,77 @@ LEADING = [
     ),
 ]
 
+
+def _name(name: str, test: str, search: str, replacement: str) -> Mutation:
+    """One test is asked, and not its file: it takes a control plane."""
+    tests = (f"tests/integration/test_identity.py::{test}",)
+    return Mutation("N", name, "crds/identity.yaml", ((search, replacement),), tests)
+
+
+NAMES = [
+    _name(
+        "nobody asks under another's name where nothing fills it in",
+        "test_where_nothing_fills_it_in_no_name_but_ones_own_is_taken",
+        "? variables.names[?'moorcheh.ai/requested-by'].orValue(variables.user) == variables.user",
+        "? true",
+    ),
+    _name(
+        "who asked can't be changed where nothing fills it in",
+        "test_where_nothing_fills_it_in_a_change_of_a_name_is_refused",
+        ": variables.names[?'moorcheh.ai/requested-by'] == variables.oldNames[?'moorcheh.ai/requested-by']",
+        ": true",
+    ),
+    _name(
+        "nobody approves under another's name where nothing fills it in",
+        "test_where_nothing_fills_it_in_nobody_approves_under_another_s_name",
+        "? variables.names[?'moorcheh.ai/approved-by'].orValue(variables.user) == variables.user",
+        "? true",
+    ),
+    _name(
+        "an approval is not added later where nothing fills it in",
+        "test_where_nothing_fills_it_in_a_change_of_a_name_is_refused",
+        ": variables.names[?'moorcheh.ai/approved-by'] == variables.oldNames[?'moorcheh.ai/approved-by']",
+        ": true",
+    ),
+    _name(
+        "the mark of a copy stays where nothing writes it",
+        "test_where_nothing_fills_it_in_a_change_of_a_name_is_refused",
+        "|| variables.names[?'moorcheh.ai/copy-of'] == variables.oldNames[?'moorcheh.ai/copy-of']",
+        "|| true",
+    ),
+    _name(
+        "what was typed is overwritten",
+        "test_whoever_creates_a_request_is_who_asked_whatever_was_typed",
+        "oldObject == null ? variables.user : variables.oldNames[?'moorcheh.ai/requested-by'].orValue('')",
+        "variables.names[?'moorcheh.ai/requested-by'].orValue(variables.user)",
+    ),
+    _name(
+        "an approval is the approver's",
+        "test_whoever_creates_a_request_is_who_asked_whatever_was_typed",
+        "variables.letsGo ? variables.user : variables.oldNames",
+        "variables.letsGo ? variables.names[?'moorcheh.ai/approved-by'].orValue(variables.user)"
+        " : variables.oldNames",
+    ),
+    _name(
+        "what has a status is a copy",
+        "test_what_is_made_of_a_kept_receipt_is_marked_as_a_copy_or_refused",
+        "        || object.?status.?phase.orValue('') != '')",
+        "        )",
+    ),
+    _name(
+        "what has a generation is a copy",
+        "test_what_is_made_of_a_kept_receipt_is_marked_as_a_copy_or_refused",
+        "object.metadata.?generation.orValue(0) > 0 || ",
+        "",
+    ),
+    _name(
+        "nothing is approved after the end",
+        "test_after_the_end_nothing_is_approved_any_more",
+        "        && !(oldObject.?status.?phase.orValue('') in ['Succeeded', 'Failed'])))\n    # A new",
+        "        ))\n    # A new",
+    ),
+]
+
 TABLE: tuple[Mutation, ...] = (
     *WRITES,
     *SENDING,
@@ -1185,4 +1256,5 @@ TABLE: tuple[Mutation, ...] = (
     *ENDS,
     *LISTS,
     *LEADING,
+    *NAMES,
 )
