@@ -186,9 +186,9 @@ SENDING = [
     one(
         "",
         "a restored request sends nothing",
-        "lifecycle/next_step.py",
-        "case _ if request.restored and not is_dated(request.status.target):",
-        "case _ if False:",
+        "lifecycle/doubtful.py",
+        "if request.restored and not is_dated(request.status.target):",
+        "if False:",
     ),
     one(
         "14",
@@ -1001,6 +1001,142 @@ ENDS = [
     ),
 ]
 
+DOUBTS = [
+    one(
+        "16",
+        "one that may ask for something else is ended",
+        "lifecycle/doubtful.py",
+        "if request.flaws and not request.spec.suspend:",
+        "if False:",
+    ),
+    one(
+        "16",
+        "one that is held says what is wrong with it",
+        "lifecycle/suspended.py",
+        "    if request.flaws:\n",
+        "    if False:\n",
+    ),
+    one(
+        "16",
+        "one that may ask for something else owns no target",
+        "lifecycle/ownership.py",
+        "if request.doubtful or not isinstance(facts.access, Open):",
+        "if not isinstance(facts.access, Open):",
+    ),
+    one(
+        "16",
+        "its end makes nobody else's request stricter",
+        "lifecycle/ownership.py",
+        "Reason.PROTECTED, Reason.INVALID_SPEC,",
+        "Reason.PROTECTED,",
+    ),
+    one(
+        "16",
+        "an unknown field of the spec is seen",
+        "api/doubts.py",
+        "        if key not in known:\n            yield _unknown(path + key)\n        elif value is None:",
+        "        if value is None:",
+    ),
+    one(
+        "16",
+        "a null is no default",
+        "api/doubts.py",
+        '            yield f"{path}{key} is null"\n',
+        "            pass\n",
+    ),
+    one(
+        "16",
+        "a field of a part is seen",
+        "api/doubts.py",
+        '            yield from _spec_flaws(value, part, f"{path}{key}.")\n',
+        "            pass\n",
+    ),
+    one(
+        "16",
+        "a field beside the spec is seen",
+        "api/doubts.py",
+        "for key in manifest.keys() - TOP:",
+        "for key in ():",
+    ),
+    one(
+        "16",
+        "a field that landed in the metadata is seen",
+        "api/doubts.py",
+        'for key in _part(manifest, "metadata").keys() - METADATA:',
+        "for key in ():",
+    ),
+    one(
+        "16",
+        "what the API server dropped is looked for in the applied manifest",
+        "api/request.py",
+        "flaws(body, applied or {})",
+        "flaws(body)",
+    ),
+    one(
+        "16",
+        "a CRD that drops fields is refused",
+        "cluster/client.py",
+        "        await self._check_schema()\n",
+        "",
+    ),
+    one(
+        "16",
+        "a CRD is looked through to its last part",
+        "cluster/schema.py",
+        "(root, spec, *parts)",
+        "(root,)",
+    ),
+    one(
+        "17",
+        "a copy sends nothing",
+        "lifecycle/doubtful.py",
+        "    if request.copied is not None:\n",
+        "    if False:\n",
+    ),
+    one(
+        "17",
+        "another object's uid tells a copy",
+        "api/doubts.py",
+        "return None if named == uid else",
+        "return None if True else",
+    ),
+    one(
+        "17",
+        "a status tells a copy",
+        "api/doubts.py",
+        'if _part(applied, "status").get("phase"):',
+        "if False:",
+    ),
+    one(
+        "17",
+        "what only a stored object has tells a copy",
+        "api/doubts.py",
+        "    return stored and f",
+        "    return None and f",
+    ),
+    one(
+        "17",
+        "a manifest that can't be read is no proof",
+        "api/doubts.py",
+        "    if applied is None:\n",
+        "    if False:\n",
+    ),
+    one(
+        "17",
+        "the policy's stamp tells a copy",
+        "api/doubts.py",
+        "    if COPY_OF in annotations:\n",
+        "    if False:\n",
+    ),
+    one(
+        "17",
+        "a lost status tells a copy",
+        "api/request.py",
+        " or _bereft(status, metadata)",
+        "",
+    ),
+]
+
 LISTS = [
     one(
         "10",
@@ -1096,6 +1232,7 @@ TABLE: tuple[Mutation, ...] = (
     *SERVERS,
     *TIME,
     *ENDS,
+    *DOUBTS,
     *LISTS,
     *LEADING,
 )

@@ -11,6 +11,7 @@ from datetime import datetime
 
 from msgspec import Struct, ValidationError, convert, field
 
+from .doubts import COPY_OF, applied_manifest, copied, flaws, without_nulls
 from .spec import Spec
 from .status import Status
 from .times import JsonObject, Time
@@ -34,8 +35,15 @@ class Request:
     spec: Spec
     status: Status = Status()  # noqa: RUF009 - a frozen value
     withdrawn: bool = False  # a deletionTimestamp, or seen to be gone
+    flaws: tuple[str, ...] = ()  # fields that nobody knows, or that are null, in words
+    copied: str | None = None  # why it looks like the copy of another object, in words
     restored: bool = False  # from a backup: it may be the copy of one that has ended
     recreated_by: str | None = None  # who would create it again if it were deleted, in words
+
+    @property
+    def doubtful(self) -> bool:
+        """Whatever is known of the target: nothing may be sent for it (docs/safety.md, rules 16 and 17)."""
+        return bool(self.flaws) or self.copied is not None
 
     @property
     def key(self) -> str:
@@ -65,13 +73,21 @@ class Labels(Struct, frozen=True, omit_defaults=True):
     flux_release: str | None = field(default=None, name="helm.toolkit.fluxcd.io/name")
 
 
-class Annotations(Struct, frozen=True, omit_defaults=True):
+class Annotations(Struct, omit_defaults=True):
     """Those that are read."""
 
+    applied: str | None = field(default=None, name="kubectl.kubernetes.io/last-applied-configuration")
+    copy_of: str | None = field(default=None, name=COPY_OF)
     argo_hook: str | None = field(default=None, name="argocd.argoproj.io/hook")
     argo_tracking: str | None = field(default=None, name="argocd.argoproj.io/tracking-id")
     helm_hook: str | None = field(default=None, name="helm.sh/hook")
     helm_release: str | None = field(default=None, name="meta.helm.sh/release-name")
+
+
+class Manager(Struct, frozen=True, omit_defaults=True):
+    """An entry of managedFields: who has written what part of the object."""
+
+    subresource: str = ""
 
 
 class Metadata(Struct, rename="camel", omit_defaults=True):
@@ -84,6 +100,7 @@ class Metadata(Struct, rename="camel", omit_defaults=True):
     deletion_timestamp: str | None = None
     labels: Labels | None = None
     annotations: Annotations | None = None
+    managed_fields: tuple[Manager, ...] | None = None
 
 
 class _Object(Struct):
@@ -97,11 +114,13 @@ def parse(body: JsonObject) -> Request:
     be read, and not its value.
     """
     try:
-        found = convert(body, _Object)
+        spec = body.get("spec")
+        found = convert({**body, "spec": without_nulls(spec) if isinstance(spec, dict) else spec}, _Object)
     except ValidationError as error:
         raise MalformedRequestError(str(error)) from error
-    metadata = found.metadata
+    metadata, status = found.metadata, found.status or Status()
     labels, annotations = metadata.labels or Labels(), metadata.annotations or Annotations()
+    applied = applied_manifest(annotations.applied)
     return Request(
         namespace=metadata.namespace,
         name=metadata.name,
@@ -110,11 +129,19 @@ def parse(body: JsonObject) -> Request:
         generation=metadata.generation,
         creation_time=metadata.creation_timestamp,
         spec=found.spec,
-        status=found.status or Status(),
+        status=status,
         withdrawn=metadata.deletion_timestamp is not None,
+        flaws=flaws(body, applied or {}),
+        copied=copied(metadata.uid, annotations.copy_of, applied) or _bereft(status, metadata),
         restored=labels.velero is not None,  # Velero drops the status
         recreated_by=_recreated_by(labels, annotations),
     )
+
+
+def _bereft(status: Status, metadata: Metadata) -> str | None:
+    """A copy that was made with all of the metadata: its status is lost, who wrote it is not."""
+    written = any(manager.subresource == "status" for manager in metadata.managed_fields or ())
+    return "its managedFields tell of a status, and it has none" if written and status.phase is None else None
 
 
 def _recreated_by(labels: Labels, annotations: Annotations) -> str | None:
