@@ -44,6 +44,7 @@ ENDS = {
         Reason.DEADLINE_EXCEEDED,
         Reason.OUTCOME_UNKNOWN,
         Reason.RESTORED_FROM_BACKUP,
+        Reason.INVALID_SPEC,
         Reason.NOT_ALLOWED,
         Reason.PROTECTED,
     ),

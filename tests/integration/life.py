@@ -353,7 +353,7 @@ class World:
         objects = {
             uid: versions
             for uid, versions in self.history.objects().items()
-            if versions[0]["spec"]["serverRef"]["name"] == "default"
+            if (versions[0]["spec"]["serverRef"] or {}).get("name") in ("default", None)
         }
         check_invariants(record, objects, self.moorcheh.namespaces())
 

@@ -9,16 +9,15 @@ import json
 import os
 import subprocess
 import sys
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
+import yaml
 
 from dev.controlplane import ControlPlane
 from dev.processes import free_port
 
-if TYPE_CHECKING:
-    from pathlib import Path
-
+CRD = Path(__file__).parents[2] / "crds" / "namespacedeletions.yaml"
 OURS = ("MOORCHEH_", "KUBERNETES_", "WATCH_", "HTTP_", "LEADER_", "LOG_", "KUBECONFIG")
 
 
@@ -110,6 +109,21 @@ def test_a_cluster_without_the_crd_or_the_rights_is_one_line_with_what_to_do() -
 
     assert "install the CRD namespacedeletions.moorcheh.ai" in complaint(as_admin)
     assert "rights" in complaint(as_operator)
+
+
+def test_a_crd_that_drops_unknown_fields_is_one_line_with_what_to_do() -> None:
+    """One from before there was the rule: a misspelled request would run (rule 16)."""
+    crd = yaml.safe_load(CRD.read_text())
+    (version,) = crd["spec"]["versions"]
+    del version["schema"]["openAPIV3Schema"]["properties"]["spec"]["x-kubernetes-preserve-unknown-fields"]
+    with ControlPlane() as plane:
+        plane.kubectl("apply", "--filename", "-", input=json.dumps(crd))
+        plane.kubectl("wait", "--for=condition=Established", "crd/namespacedeletions.moorcheh.ai")
+
+        ran = run("run", MOORCHEH_BASE_URL="http://moorcheh.example", KUBECONFIG=str(plane.kubeconfig))
+
+    assert "is older than this operator" in complaint(ran)
+    assert "kubectl apply -k crds" in complaint(ran)
 
 
 def test_an_address_that_is_taken_is_one_line(installed: ControlPlane) -> None:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from dev.controlplane import KubectlError
 from tests.integration.life import Asked, World
 
 if TYPE_CHECKING:
@@ -87,3 +88,94 @@ def test_one_that_had_not_ended_goes_on_for_the_very_namespace_that_it_was_bound
     same.ends("Succeeded/DeletionCompleted")
     other.ends("Succeeded/TargetReplaced")
     assert other.deletes == []
+
+
+# Receipts: what `kubectl get -o yaml` has kept, given to kubectl again
+
+
+def kept(world: World, *asked: Asked, options: tuple[str, ...] = ()) -> str:
+    """As a person keeps them, from before the CRD, and with it every object, was taken away."""
+    receipts = world.kubectl("get", "nsdel", "-o", "yaml", *options)
+    for one in asked:
+        one.withdraw()
+    return receipts
+
+
+MANAGED = ("--show-managed-fields",)
+GIVEN_AGAIN: list[Any] = [
+    pytest.param(("apply",), (), id="apply"),
+    pytest.param(("apply", "--validate=false"), (), id="apply, not validated"),
+    pytest.param(("create", "--save-config"), (), id="create, saved as if applied"),
+    pytest.param(("replace", "--force", "--save-config"), (), id="replace, saved as if applied"),
+    pytest.param(("apply",), MANAGED, id="apply, with all of the metadata"),
+    pytest.param(("create",), MANAGED, id="create, with all of the metadata"),
+    pytest.param(("replace", "--force"), MANAGED, id="replace, with all of the metadata"),
+]
+
+
+@pytest.mark.parametrize(("command", "options"), GIVEN_AGAIN)
+def test_rule_17_a_receipt_that_is_given_to_kubectl_again_deletes_nothing(
+    world: World, command: tuple[str, ...], options: tuple[str, ...]
+) -> None:
+    for name in ("one", "two"):
+        world.moorcheh.create(name)
+    asked = [world.ask("one"), world.ask("two")]
+    world.all_end(asked)
+    receipts = kept(world, *asked, options=options)
+    for name in ("one", "two"):
+        world.moorcheh.create(name, precious=True)
+
+    world.kubectl(*command, "-f", "-", input=receipts)
+
+    for one in asked:
+        copy = world.find(one.name)
+        assert "Nothing was sent" in copy.ends("Failed/RestoredFromBackup")["message"]
+        assert copy.deletes == []
+    assert {"one", "two"} <= set(world.moorcheh.namespaces())
+
+
+@pytest.mark.parametrize("options", [(), MANAGED], ids=["as shown", "with all of the metadata"])
+def test_the_api_server_itself_refuses_to_apply_a_receipt(world: World, options: tuple[str, ...]) -> None:
+    asked = world.ask("docs")
+    asked.ends("Succeeded/AlreadyAbsent")
+    receipts = kept(world, asked, options=options)
+
+    with pytest.raises(KubectlError, match=r"uid mismatch|must be nil"):
+        world.kubectl("apply", "--server-side", "-f", "-", input=receipts)
+
+
+def test_rule_17_a_copy_that_an_admission_policy_has_stamped_deletes_nothing(world: World) -> None:
+    world.moorcheh.create("docs", precious=True)
+    stamp = {"moorcheh.ai/copy-of": "unknown"}
+    body = {
+        "apiVersion": "moorcheh.ai/v1alpha1",
+        "kind": "NamespaceDeletion",
+        "metadata": {"name": "stamped", "annotations": stamp},
+        "spec": {"namespaceName": "docs"},
+    }
+
+    copy = Asked(world, world.http.post(world.path, json=body).raise_for_status().json())
+
+    copy.ends("Failed/RestoredFromBackup")
+    assert copy.deletes == []
+
+
+@pytest.mark.parametrize("suspend", [True, False], ids=["held", "to be run"])
+def test_what_is_applied_to_the_very_object_that_it_was_taken_from_is_no_copy(
+    world: World, *, suspend: bool
+) -> None:
+    """`kubectl get -o yaml | kubectl apply -f -`, perhaps with another value: the same request."""
+    world.moorcheh.create("docs")
+    asked = world.ask("docs", suspend=True)
+    asked.reaches("Suspended")
+    taken = world.kubectl("get", "nsdel", asked.name, "-o", "yaml")
+    assert "phase: Suspended" in taken
+
+    words = taken.replace("suspend: true", f"suspend: {str(suspend).lower()}")
+    world.kubectl("apply", "-f", "-", input=words)
+
+    if suspend:
+        world.settle()
+        assert asked.status["phase"] == "Suspended"
+        asked.change(suspend=False).raise_for_status()
+    asked.ends("Succeeded/DeletionCompleted")

@@ -108,6 +108,8 @@ def a_request(
     generation: int = 1,
     withdrawn: bool = False,
     restored: bool = False,
+    flaws: tuple[str, ...] = (),
+    copied: str | None = None,
     made: datetime = MADE,
     uid: str = "uid-1",
     **status: Any,
@@ -132,6 +134,8 @@ def a_request(
         status=a_status(phase, reason, **status),
         withdrawn=withdrawn,
         restored=restored,
+        flaws=flaws,
+        copied=copied,
     )
 
 

@@ -179,12 +179,25 @@ def test_one_that_may_not_holds_no_target(verdict: Access) -> None:
     assert claim_rank(a_request(), Facts(access=verdict)) is None
 
 
+DOUBTFUL = [
+    pytest.param(a_request(flaws=("unknown field spec.suspended",)), id="rule-16-a-misspelled-field"),
+    pytest.param(a_request(copied="it has a status"), id="rule-17-a-copy"),
+]
+
+
+@pytest.mark.parametrize("request_", DOUBTFUL)
+def test_one_that_nobody_may_have_meant_holds_no_target(request_: Request) -> None:
+    assert claim_rank(request_, Facts()) is None
+
+
 @pytest.mark.parametrize("phase", [Phase.SUBMITTING, Phase.RUNNING])
 def test_rule_10_one_that_is_under_way_keeps_its_target(phase: Phase) -> None:
     assert claim_rank(a_request(phase), Facts(access=REFUSED)) == 0
 
 
-@pytest.mark.parametrize("reason", [Reason.NOT_ALLOWED, Reason.PROTECTED])
+@pytest.mark.parametrize(
+    "reason", [Reason.NOT_ALLOWED, Reason.PROTECTED, Reason.INVALID_SPEC, Reason.RESTORED_FROM_BACKUP]
+)
 def test_the_end_of_one_that_might_not_makes_nobody_else_s_request_stricter(reason: Reason) -> None:
     """Or anybody could have others' requests fail, by asking for their targets in vain."""
     targets = Targets(lambda _: None, lambda: NOW.time)

@@ -479,6 +479,87 @@ PENDING_CASES = [
     ),
 ]
 
+# Nobody may have meant it: fields that ask for nothing (rule 16), copies (rule 17)
+
+FLAWS: dict[str, Any] = {"flaws": ("unknown field spec.suspended", "spec.serverRef is null")}
+COPIED: dict[str, Any] = {"copied": "the manifest that it was applied from has a status"}
+TOLD = "This can't be what was meant: unknown field spec.suspended, spec.serverRef is null. Nothing was sent."
+
+DOUBTFUL_CASES = [
+    pytest.param(
+        Case(a_request(**FLAWS), Facts(), records(FAILED, Reason.INVALID_SPEC, says=TOLD)),
+        id="rule-16-a-misspelled-field-ends-it-and-is-named",
+    ),
+    pytest.param(
+        Case(a_request(PENDING, **FLAWS), ready(THERE), records(FAILED, Reason.INVALID_SPEC)),
+        id="rule-16-it-is-never-claimed",
+    ),
+    pytest.param(
+        Case(
+            retrying(**FLAWS),
+            Facts(),
+            records(FAILED, Reason.INVALID_SPEC, says="Nothing was sent after attempt 1."),
+        ),
+        id="rule-16-nor-once-more",
+    ),
+    pytest.param(
+        Case(
+            a_request(suspend=True, **FLAWS),
+            Facts(),
+            records(
+                Phase.SUSPENDED,
+                Reason.SUSPENDED,
+                says="Approval would be refused (InvalidSpec): This can't be what was meant: unknown field",
+            ),
+        ),
+        id="rule-16-one-that-is-held-says-it-and-can-be-corrected",
+    ),
+    pytest.param(
+        Case(
+            a_request(RUNNING, **FLAWS, **COPIED),
+            Facts(first_seen=ago(1)),
+            Poll(JOB.id),
+        ),
+        id="what-is-under-way-is-followed-to-its-end",
+    ),
+    pytest.param(
+        Case(a_request(**COPIED), Facts(), records(FAILED, Reason.RESTORED_FROM_BACKUP, says="has a status")),
+        id="rule-17-a-copy-sends-nothing",
+    ),
+    pytest.param(
+        Case(a_request(PENDING, **COPIED), ready(THERE), records(FAILED, Reason.RESTORED_FROM_BACKUP)),
+        id="rule-17-a-copy-is-never-claimed",
+    ),
+    pytest.param(
+        Case(
+            a_request(PENDING, target=TARGET, **COPIED),
+            ready(THERE),
+            records(FAILED, Reason.RESTORED_FROM_BACKUP),
+        ),
+        id="rule-17-whatever-its-status-says",
+    ),
+    pytest.param(
+        Case(a_request(suspend=True, **COPIED), Facts(), records(FAILED, Reason.RESTORED_FROM_BACKUP)),
+        id="rule-17-also-while-suspended",
+    ),
+    pytest.param(
+        Case(
+            a_request(restored=True, **COPIED),
+            Facts(first_seen=ago(9)),
+            unchanged(1, a_request(restored=True, **COPIED)),
+        ),
+        id="of-a-restored-one-a-status-may-follow",
+    ),
+    pytest.param(
+        Case(a_request(restored=True, **COPIED), Facts(), records(FAILED, Reason.RESTORED_FROM_BACKUP)),
+        id="rule-17-and-if-none-follows-it-is-a-copy",
+    ),
+    pytest.param(
+        Case(a_request(SUCCEEDED, **COPIED, **FLAWS), Facts(), Forget()),
+        id="an-end-stays-the-end-whatever-it-is",
+    ),
+]
+
 # What one look says: bound (rule 7), never newer (rule 8), preconditions (rule 9)
 
 
@@ -1791,6 +1872,7 @@ def test_what_a_server_s_rights_mean(case: Case) -> None:
 
 TABLES = {
     "access": ACCESS_CASES,
+    "doubtful": DOUBTFUL_CASES,
     "pending": PENDING_CASES,
     "look": LOOK_CASES,
     "suspended": SUSPENDED_CASES,
@@ -1803,6 +1885,11 @@ TABLES = {
 
 @pytest.mark.parametrize("case", PENDING_CASES)
 def test_a_request_waits_for_what_it_needs(case: Case) -> None:
+    case.check()
+
+
+@pytest.mark.parametrize("case", DOUBTFUL_CASES)
+def test_what_nobody_may_have_meant_sends_nothing(case: Case) -> None:
     case.check()
 
 

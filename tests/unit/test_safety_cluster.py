@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
+import yaml
 
 from moorcheh_operator.api.request import parse
 from moorcheh_operator.api.status import Phase, Reason, Status
 from moorcheh_operator.cluster.client import (
+    SCHEMA_SECONDS,
     Cluster,
     ClusterError,
     Conflict,
@@ -20,6 +24,7 @@ from moorcheh_operator.cluster.client import (
     Written,
     _Answer,
 )
+from moorcheh_operator.cluster.schema import keeps_unknown_fields
 from tests.unit.builders import a_status
 
 BODY = {
@@ -123,3 +128,74 @@ async def test_an_expired_object_is_deleted_only_as_it_was_seen(status: int, exp
 
     assert await cluster.delete("team", "wipe", "uid-1", "7") is expected
     assert cluster.sent[0][3]["preconditions"] == {"uid": "uid-1", "resourceVersion": "7"}
+
+
+# The CRD (docs/safety.md, rule 16)
+
+
+CRD = Path(__file__).parents[2] / "crds" / "namespacedeletions.yaml"
+KEEPS = "x-kubernetes-preserve-unknown-fields"
+
+
+def published() -> Any:
+    """As /openapi/v3 has it, beside the schemas of others."""
+    (version,) = yaml.safe_load(CRD.read_text())["spec"]["versions"]
+    kind = {"group": "moorcheh.ai", "version": "v1alpha1", "kind": "NamespaceDeletion"}
+    schema = {**version["schema"]["openAPIV3Schema"], "x-kubernetes-group-version-kind": [kind]}
+    return {
+        "components": {"schemas": {"ai.moorcheh.v1alpha1.NamespaceDeletion": schema, "meta.v1.Status": {}}}
+    }
+
+
+def part(schema: Any, *path: str) -> Any:
+    schema = schema["components"]["schemas"]["ai.moorcheh.v1alpha1.NamespaceDeletion"]
+    for key in path:
+        schema = schema["properties"][key]
+    return schema
+
+
+PARTS = [(), ("spec",), ("spec", "serverRef"), ("spec", "preconditions")]
+
+
+def test_rule_16_this_crd_keeps_what_it_does_not_know() -> None:
+    assert keeps_unknown_fields(published())
+
+
+@pytest.mark.parametrize("path", PARTS, ids=["the object", "the spec", "its server", "its preconditions"])
+def test_rule_16_one_that_drops_fields_anywhere_is_told(path: tuple[str, ...]) -> None:
+    schema = published()
+    del part(schema, *path)[KEEPS]
+
+    assert not keeps_unknown_fields(schema)
+
+
+@pytest.mark.parametrize("schema", [{}, [], None, {"components": {"schemas": {}}}])
+def test_rule_16_what_says_nothing_of_the_api_is_no_proof(schema: Any) -> None:
+    assert not keeps_unknown_fields(schema)
+
+
+class Impatient(Scripted):
+    """The time for the schema to follow is over at the first look."""
+
+    server = "https://cluster"
+
+    def __init__(self, *answers: tuple[int, Any]) -> None:
+        super().__init__((200, {"metadata": {}, "items": []}), *answers)
+        self._clock = SimpleNamespace(ticks=iter((0.0, SCHEMA_SECONDS + 1)).__next__)  # type: ignore[assignment]
+
+
+async def test_rule_16_the_operator_does_not_start_with_a_crd_that_drops_fields() -> None:
+    old = published()
+    del part(old, "spec")[KEEPS]
+
+    with pytest.raises(ClusterError, match=r"older than this operator.*kubectl apply -k crds"):
+        await Impatient((200, old)).check(())
+
+
+@pytest.mark.parametrize("status", [401, 403, 404, 500])
+async def test_where_the_schema_can_t_be_read_it_starts_and_says_so(
+    status: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    await Impatient((status, {"message": "no"})).check(())
+
+    assert "can't tell whether the CRD is the one" in caplog.text

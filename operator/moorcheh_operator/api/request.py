@@ -6,12 +6,12 @@ frozen values.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from msgspec import Struct, ValidationError, convert, field
 
+from .doubts import COPY_OF, applied_manifest, copied, flaws, without_nulls
 from .spec import Spec
 from .status import Status
 from .times import JsonObject, Time
@@ -38,9 +38,16 @@ class Request:
     spec: Spec
     status: Status = Status()  # noqa: RUF009 - a frozen value
     withdrawn: bool = False  # a deletionTimestamp, or seen to be gone
+    flaws: tuple[str, ...] = ()  # fields that nobody knows, or that are null, in words
+    copied: str | None = None  # why it looks like the copy of another object, in words
     restored: bool = False  # from a backup: it may be the copy of one that has ended
     recreated_by: str | None = None  # who would create it again if it were deleted, in words
     reason_by: str | None = None  # the field manager of status.reason
+
+    @property
+    def doubtful(self) -> bool:
+        """Whatever is known of the target: nothing may be sent for it (docs/safety.md, rules 16 and 17)."""
+        return bool(self.flaws) or self.copied is not None
 
     @property
     def key(self) -> str:
@@ -70,9 +77,11 @@ class Labels(Struct, frozen=True, omit_defaults=True):
     flux_release: str | None = field(default=None, name="helm.toolkit.fluxcd.io/name")
 
 
-class Annotations(Struct, frozen=True, omit_defaults=True):
+class Annotations(Struct, omit_defaults=True):
     """Those that are read."""
 
+    applied: str | None = field(default=None, name="kubectl.kubernetes.io/last-applied-configuration")
+    copy_of: str | None = field(default=None, name=COPY_OF)
     argo_hook: str | None = field(default=None, name="argocd.argoproj.io/hook")
     argo_tracking: str | None = field(default=None, name="argocd.argoproj.io/tracking-id")
     helm_hook: str | None = field(default=None, name="helm.sh/hook")
@@ -92,10 +101,17 @@ class _Fields(Struct, frozen=True, omit_defaults=True):
 
 
 class ManagedBy(Struct, frozen=True, omit_defaults=True):
-    """Of `managedFields` what is read: who last changed `status.reason`."""
+    """An entry of `managedFields`, as far as it is read: who wrote what part of the object."""
 
     manager: str = ""
+    subresource: str = ""
     fields: _Fields | None = field(default=None, name="fieldsV1")
+
+    @property
+    def gave_reason(self) -> bool:
+        """Whether `status.reason` is as this one wrote it."""
+        status = self.fields.status if self.fields is not None else None
+        return status is not None and status.reason is not None
 
 
 class Metadata(Struct, rename="camel", omit_defaults=True):
@@ -122,11 +138,13 @@ def parse(body: JsonObject) -> Request:
     be read, and not its value.
     """
     try:
-        found = convert(body, _Object)
+        spec = body.get("spec")
+        found = convert({**body, "spec": without_nulls(spec) if isinstance(spec, dict) else spec}, _Object)
     except ValidationError as error:
         raise MalformedRequestError(str(error)) from error
-    metadata = found.metadata
+    metadata, status = found.metadata, found.status or Status()
     labels, annotations = metadata.labels or Labels(), metadata.annotations or Annotations()
+    applied = applied_manifest(annotations.applied)
     return Request(
         namespace=metadata.namespace,
         name=metadata.name,
@@ -135,23 +153,20 @@ def parse(body: JsonObject) -> Request:
         generation=metadata.generation,
         creation_time=metadata.creation_timestamp,
         spec=found.spec,
-        status=found.status or Status(),
+        status=status,
         withdrawn=metadata.deletion_timestamp is not None,
+        flaws=flaws(body, applied or {}),
+        copied=copied(metadata.uid, annotations.copy_of, applied) or _bereft(status, metadata),
         restored=labels.velero is not None,  # Velero drops the status
         recreated_by=_recreated_by(labels, annotations),
-        reason_by=_reason_by(metadata.managed_fields or []),
+        reason_by=next((each.manager for each in metadata.managed_fields or () if each.gave_reason), None),
     )
 
 
-def _reason_by(managed: Sequence[ManagedBy]) -> str | None:
-    for each in managed:
-        if (
-            each.fields is not None
-            and each.fields.status is not None
-            and each.fields.status.reason is not None
-        ):
-            return each.manager
-    return None
+def _bereft(status: Status, metadata: Metadata) -> str | None:
+    """A copy that was made with all of the metadata: its status is lost, who wrote it is not."""
+    written = any(each.subresource == "status" for each in metadata.managed_fields or ())
+    return "its managedFields tell of a status, and it has none" if written and status.phase is None else None
 
 
 def _recreated_by(labels: Labels, annotations: Annotations) -> str | None:

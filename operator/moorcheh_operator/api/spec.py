@@ -20,7 +20,7 @@ class ServerRef(Struct, frozen=True):
     name: str = DEFAULT_SERVER  # a name in the servers file, never a URL
 
 
-class Preconditions(Struct, frozen=True, rename="camel", forbid_unknown_fields=True):
+class Preconditions(Struct, frozen=True, rename="camel"):
     created_before: Time | None = None
     max_items: int | None = None
 

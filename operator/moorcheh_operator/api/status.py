@@ -57,6 +57,7 @@ class Reason(StrEnum):
     DEADLINE_EXCEEDED = "DeadlineExceeded"
     OUTCOME_UNKNOWN = "OutcomeUnknown"
     RESTORED_FROM_BACKUP = "RestoredFromBackup"
+    INVALID_SPEC = "InvalidSpec"
     # Failed, and Pending for a minute before
     NOT_ALLOWED = "NotAllowed"
     PROTECTED = "Protected"

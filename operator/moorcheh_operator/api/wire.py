@@ -1,23 +1,30 @@
 """The API server's JSON, read without building what nobody asks for.
 
-Whoever may create a request may write a megabyte into it: annotations, labels, who manages which field. Built
-as Python objects that takes up to twenty times as much. What is not read is passed over in the bytes.
+Whoever may create a request may write a megabyte into it: annotations, labels, who manages which field,
+fields that do not exist. Built as Python objects that takes up to twenty times as much. What is not read is
+passed over in the bytes; of a field that nobody knows no more than its name is kept.
 """
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from itertools import islice
+
 from msgspec import DecodeError, Raw, Struct
 from msgspec.json import Decoder, Encoder
 
+from .doubts import METADATA, NAME_SHOWN, ONLY_STORED, SHOWN, TOP, api_fields
 from .request import Metadata
+from .spec import Spec
 
+DEEPEST = 30_000  # the API server takes JSON of 10,000 levels; Python alone would stop at 1,000
+VALUE_MOST = 256  # bytes of a value that is compared with our own
+NOTED = Raw(b"1")  # in the place of a value that nobody reads
+UNREADABLE = "-"
 
-class _Body(Struct, rename="camel", omit_defaults=True):
-    metadata: Metadata
-    api_version: str = ""
-    kind: str = ""
-    spec: Raw = Raw(b"{}")
-    status: Raw = Raw(b"{}")
+Parts = dict[str, Raw]
 
 
 class _ListMeta(Struct, rename={"more": "continue"}):
@@ -36,19 +43,33 @@ class _Event(Struct):
     object: Raw
 
 
-_BODY, _PAGE, _EVENT = Decoder(_Body), Decoder(Page), Decoder(_Event)
+_PARTS, _METADATA, _PAGE, _EVENT = Decoder(Parts), Decoder(Metadata), Decoder(Page), Decoder(_Event)
 _ENCODER = Encoder()
+
+
+@contextmanager
+def _however_deep() -> Iterator[None]:
+    """What is passed over is passed over level by level."""
+    usual = sys.getrecursionlimit()
+    sys.setrecursionlimit(DEEPEST)
+    try:
+        yield
+    finally:
+        sys.setrecursionlimit(usual)
 
 
 def page(data: bytes | bytearray) -> Page:
     """Raises `ValueError` for what is none."""
-    return _PAGE.decode(data)
+    with _however_deep():
+        return _PAGE.decode(data)
 
 
 def trimmed(body: bytes | bytearray | Raw) -> bytes:
     """The object without what is not read. One that can't be read stays as it is."""
     try:
-        return _ENCODER.encode(_BODY.decode(body))
+        with _however_deep():
+            parts = _PARTS.decode(body)
+            return _ENCODER.encode(_object(parts)) if "metadata" in parts else bytes(body)
     except DecodeError:
         return bytes(body)
 
@@ -56,7 +77,67 @@ def trimmed(body: bytes | bytearray | Raw) -> bytes:
 def trimmed_event(line: bytes) -> bytes:
     """The same for an event of a watch, such as MODIFIED; a BOOKMARK or an ERROR stays as it is."""
     try:
-        event = _EVENT.decode(line)
+        with _however_deep():
+            event = _EVENT.decode(line)
     except DecodeError:
         return line
     return _ENCODER.encode(_Event(event.type, Raw(trimmed(event.object))))
+
+
+def _object(parts: Parts) -> dict[str, object]:
+    metadata = _METADATA.decode(parts["metadata"])
+    writers = [each for each in metadata.managed_fields or () if each.subresource == "status"]
+    metadata.managed_fields = sorted(writers, key=lambda each: not each.gave_reason)[:1] or None
+    if metadata.annotations is not None and metadata.annotations.applied:
+        metadata.annotations.applied = _applied(metadata.annotations.applied)
+    own = {key: parts[key] for key in ("apiVersion", "kind", "status") if key in parts}
+    return own | {"metadata": metadata} | _asked(parts) | _strange(parts, TOP)
+
+
+def _applied(text: str) -> str:
+    """The manifest that was applied, as far as it is read."""
+    try:
+        parts = _PARTS.decode(text)
+    except DecodeError:
+        return UNREADABLE
+    metadata, status = _parts(parts.get("metadata")), _parts(parts.get("status"))
+    shown = {key: _short(metadata[key]) for key in ("uid", *ONLY_STORED) if key in metadata}
+    ended = {"phase": _short(status["phase"])} if "phase" in status else {}
+    kept = {"metadata": _strange(metadata, METADATA) | shown, "status": ended}
+    return _ENCODER.encode(_strange(parts, TOP) | kept | _asked(parts)).decode()
+
+
+def _asked(parts: Parts) -> dict[str, object]:
+    return {"spec": _spec(parts["spec"], Spec)} if "spec" in parts else {}
+
+
+def _spec(spec: Raw, kind: type[Struct]) -> object:
+    try:
+        fields, known = _PARTS.decode(spec), api_fields(kind)
+    except DecodeError:
+        return spec  # a null, say
+    kept: dict[str, object] = {}
+    strange = 0
+    for key, value in fields.items():
+        if key in known:
+            part = known[key]
+            kept[key] = value if part is None else _spec(value, part)
+        elif (strange := strange + 1) <= SHOWN:
+            kept[key[:NAME_SHOWN]] = NOTED
+    return kept
+
+
+def _strange(parts: Mapping[str, Raw], known: Iterable[str]) -> dict[str, object]:
+    """The names of those that nobody knows: some, as one is enough."""
+    return {key[:NAME_SHOWN]: NOTED for key in islice((key for key in parts if key not in known), SHOWN)}
+
+
+def _parts(value: Raw | None) -> Parts:
+    try:
+        return _PARTS.decode(value) if value is not None else {}
+    except DecodeError:
+        return {}
+
+
+def _short(value: Raw) -> Raw:
+    return value if len(memoryview(value)) <= VALUE_MOST else NOTED

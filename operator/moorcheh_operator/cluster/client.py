@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
+import logging
 import secrets
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ from typing import Any
 from urllib.parse import quote, urlencode
 
 import aiohttp
+import msgspec
 from yarl import URL
 
 from moorcheh_operator.api import wire
@@ -25,8 +27,10 @@ from moorcheh_operator.clock import Clock
 from moorcheh_operator.turns import Turns
 
 from .api_server import ApiServer
+from .schema import keeps_unknown_fields
 
 TIMEOUT = 15.0  # seconds for one call
+SCHEMA_SECONDS = 10.0  # for what the API server publishes of a CRD to follow it
 PAUSE_MOST = 10.0  # seconds between two tries
 CONNECTIONS = 16  # at once: a TLS handshake costs the CPU of two or three calls
 SHARE = 4  # of them for one Kubernetes namespace: a large object costs the API server half a second of CPU
@@ -35,6 +39,8 @@ PAGE = 500  # objects in one page of a list, at the most
 PAGE_FIRST = 50
 COMPONENT = "moorcheh-operator"
 UNFINISHED = "status.phase!=Succeeded,status.phase!=Failed"
+
+logger = logging.getLogger(__name__)
 
 Observer = Callable[[str, str], None]
 """Told of each call: the verb and the status code, or `error`."""
@@ -94,8 +100,8 @@ class _Answer:
 
     def json(self) -> Any:
         try:
-            return json.loads(self.body)
-        except ValueError as error:
+            return msgspec.json.decode(self.body)
+        except (msgspec.DecodeError, ValueError) as error:
             raise ClusterError(f"the API server's answer is no JSON: {error}") from error
 
     def request(self) -> Request:
@@ -136,7 +142,7 @@ class Cluster:
         await self._session.close()
 
     async def check(self, namespaces: tuple[str, ...]) -> None:
-        """Whether the requests can be listed. Raises `ClusterError` with what to do about it."""
+        """Whether the requests can be listed, all of each. Raises `ClusterError` with what to do about it."""
         for namespace in namespaces or ("",):
             try:
                 answer = await self._call("GET", _collection(namespace), {"limit": "1"})
@@ -161,6 +167,28 @@ class Cluster:
                 f"({answer.describe()}): {advice}",
                 answer.status,
             )
+        await self._check_schema()
+
+    async def _check_schema(self) -> None:
+        """An older CRD drops the fields that it does not know: a misspelled request would run (rule 16)."""
+        started = self._clock.ticks()
+        while True:
+            answer = await self._call("GET", f"/openapi/v3/apis/{GROUP}/{VERSION}")
+            if answer.status == 200 and keeps_unknown_fields(answer.json()):
+                return
+            if self._clock.ticks() > started + SCHEMA_SECONDS:
+                break
+            await asyncio.sleep(0.5)
+        if answer.status == 200:
+            raise ClusterError(
+                f"the CRD of the cluster at {self.server} is older than this operator, and drops the fields "
+                "that it does not know: install the new one first: kubectl apply -k crds"
+            )
+        logger.warning(
+            "can't tell whether the CRD is the one that this operator needs (%s): an older one drops "
+            "misspelled fields, and the rest of such a request runs",
+            answer.describe(),
+        )
 
     async def read(self, namespace: str, name: str) -> Request | None:
         """None: there is no such object. Raises `ClusterError`, `MalformedRequestError`."""
@@ -200,7 +228,7 @@ class Cluster:
                 raise ClusterError(answer.describe(), answer.status)
             page = answer.page()
             for item in page.items:
-                yield json.loads(wire.trimmed(item))
+                yield msgspec.json.decode(wire.trimmed(item))
             if not page.metadata.more:
                 return
             query["continue"] = page.metadata.more

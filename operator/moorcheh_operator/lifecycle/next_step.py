@@ -8,15 +8,12 @@ is taken in by deciding anew.
 from __future__ import annotations
 
 from moorcheh_operator.api.request import Request
-from moorcheh_operator.api.status import ENDED, Phase, Reason, Status
+from moorcheh_operator.api.status import ENDED, Phase
 from moorcheh_operator.clock import Now
 
-from . import ended, pending, running, statuses, submitting, suspended
+from . import doubtful, ended, pending, running, submitting, suspended
 from .facts import Facts
-from .incarnation import is_dated
-from .steps import Limits, Record, Step, Wait
-
-RESTORE_SECONDS = 10.0  # for the status of a restored object to follow: it is written after the object
+from .steps import Limits, Step, Wait
 
 
 def next_step(request: Request, facts: Facts, now: Now, limits: Limits) -> Step:
@@ -29,22 +26,9 @@ def next_step(request: Request, facts: Facts, now: Now, limits: Limits) -> Step:
             return running.step(request, facts, now)
         case _ if not facts.may_claim:
             return Wait(None, request.status)
-        case None if request.restored and now.ticks < facts.first_seen + RESTORE_SECONDS:
-            return Wait(facts.first_seen + RESTORE_SECONDS, request.status)
-        case _ if request.restored and not is_dated(request.status.target):
-            return Record(_restored(request, now))
+        case _ if (step := doubtful.step(request, facts, now)) is not None:
+            return step
         case _ if request.spec.suspend:
             return suspended.step(request, facts, now)
         case _:
             return pending.step(request, facts, now)
-
-
-def _restored(request: Request, now: Now) -> Status:
-    """A backup usually keeps no status: an ended request comes back as a new one, younger than what has its
-    target's name by now. So is one whose status tells no incarnation: it may have ended after the backup.
-    """
-    message = (
-        "This request was restored from a backup, so it may have been carried out before, and nothing tells "
-        "which namespace it was for. Nothing was sent. Create a new request to delete the namespace."
-    )
-    return statuses.ended(request, now, Phase.FAILED, Reason.RESTORED_FROM_BACKUP, message)

@@ -20,14 +20,14 @@ def claim_rank(request: Request, facts: Facts) -> int | None:
     if facts.claiming or follows_job(request, facts):
         return IN_WORK
     status = request.status
-    if not isinstance(facts.access, Open):
+    if request.doubtful or not isinstance(facts.access, Open):
         return None  # or whoever may not delete a target could keep those waiting who may
     return None if request.withdrawn or request.spec.suspend or status.phase in ENDED else 1
 
 
 def was_shut_out(request: Request) -> bool:
     """It ended without ever having got in: no end of another request for its target, as rule 8 means it."""
-    shut_out = (Reason.NOT_ALLOWED, Reason.PROTECTED)
+    shut_out = (Reason.NOT_ALLOWED, Reason.PROTECTED, Reason.INVALID_SPEC, Reason.RESTORED_FROM_BACKUP)
     return request.status.reason in shut_out and request.status.attempt is None
 
 

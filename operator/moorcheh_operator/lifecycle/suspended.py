@@ -6,7 +6,8 @@ from moorcheh_operator.api.request import Request
 from moorcheh_operator.api.status import Phase, Reason, Status, Target
 from moorcheh_operator.clock import Now
 
-from .access import NotFound, Open, Refusal, Undecided
+from .access import Open
+from .doubtful import flawed
 from .facts import Facts, Look
 from .guards import judge
 from .statuses import next_status, seen_target
@@ -18,9 +19,10 @@ PREVIEW_SECONDS = 60.0  # between two looks of a suspended request
 
 def step(request: Request, facts: Facts, now: Now) -> Step:
     """A live preview: a look a minute, written when what it shows has changed."""
+    if request.flaws:
+        return _refused(request, Reason.INVALID_SPEC, flawed(request), now)
     if not isinstance(facts.access, Open):
-        shut = _preview_refused(request, facts.access, now)
-        return Wait(now.ticks + PREVIEW_SECONDS, shut) if shut == request.status else Record(shut)
+        return _refused(request, why_shut_out(facts.access), facts.access.message, now)
     look = facts.looks[-1] if facts.looks else None
     due = look.answered + PREVIEW_SECONDS if look else 0.0
     if facts.outage is not None:
@@ -57,9 +59,11 @@ def _preview(request: Request, facts: Facts, look: Look | None, now: Now) -> Sta
     )
 
 
-def _preview_refused(request: Request, access: NotFound | Undecided | Refusal, now: Now) -> Status:
-    message = f"Suspended. Approval would be refused ({why_shut_out(access)}): {access.message}"
-    return next_status(request, now, Phase.SUSPENDED, Reason.SUSPENDED, message, start_time=None)
+def _refused(request: Request, reason: Reason, why: str, now: Now) -> Step:
+    """Whatever the look would show; so there is none."""
+    message = f"Suspended. Approval would be refused ({reason}): {why}"
+    status = next_status(request, now, Phase.SUSPENDED, Reason.SUSPENDED, message, start_time=None)
+    return Wait(now.ticks + PREVIEW_SECONDS, status) if status == request.status else Record(status)
 
 
 def _contents(target: Target | None) -> str:
