@@ -44,6 +44,7 @@ ENDS = {
         Reason.DEADLINE_EXCEEDED,
         Reason.OUTCOME_UNKNOWN,
         Reason.RESTORED_FROM_BACKUP,
+        Reason.WITHDRAWN,
         Reason.NOT_ALLOWED,
         Reason.PROTECTED,
     ),

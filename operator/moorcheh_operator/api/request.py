@@ -7,7 +7,7 @@ frozen values.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from msgspec import Struct, ValidationError, convert, field
@@ -37,7 +37,8 @@ class Request:
     creation_time: datetime
     spec: Spec
     status: Status = Status()  # noqa: RUF009 - a frozen value
-    withdrawn: bool = False  # a deletionTimestamp, or seen to be gone
+    withdrawn: bool = False  # a deletionTimestamp
+    gone: bool = False  # withdrawn, and no finalizer keeps it any more
     restored: bool = False  # from a backup: it may be the copy of one that has ended
     recreated_by: str | None = None  # who would create it again if it were deleted, in words
     reason_by: str | None = None  # the field manager of status.reason
@@ -45,6 +46,11 @@ class Request:
     @property
     def key(self) -> str:
         return f"{self.namespace}/{self.name}"
+
+    def says_the_same(self, other: Request) -> bool:
+        """Whatever their versions are, and whoever wrote them."""
+        alike = replace(other, resource_version=self.resource_version, reason_by=self.reason_by)
+        return self == alike
 
     @property
     def seniority(self) -> Seniority:

@@ -20,7 +20,8 @@ class _Body(Struct, rename="camel", omit_defaults=True):
     status: Raw = Raw(b"{}")
 
 
-class _ListMeta(Struct, rename={"more": "continue"}):
+class _ListMeta(Struct, rename={"more": "continue", "resource_version": "resourceVersion"}):
+    resource_version: str = ""
     more: str = ""
 
 

@@ -27,7 +27,7 @@ def claim_rank(request: Request, facts: Facts) -> int | None:
 
 def was_shut_out(request: Request) -> bool:
     """It ended without ever having got in: no end of another request for its target, as rule 8 means it."""
-    shut_out = (Reason.NOT_ALLOWED, Reason.PROTECTED)
+    shut_out = (Reason.NOT_ALLOWED, Reason.PROTECTED, Reason.WITHDRAWN)
     return request.status.reason in shut_out and request.status.attempt is None
 
 

@@ -6,12 +6,12 @@ from moorcheh_operator.api.request import Request
 from moorcheh_operator.api.status import Phase, Reason, Status, Target
 from moorcheh_operator.clock import Now
 
-from .access import NotFound, Open, Refusal, Undecided
+from .access import Open
 from .facts import Facts, Look
 from .guards import judge
 from .statuses import next_status, seen_target
 from .steps import LookUp, Record, Step, Wait
-from .waits import why_shut_out
+from .waits import ShutOut, why_shut_out
 
 PREVIEW_SECONDS = 60.0  # between two looks of a suspended request
 
@@ -57,7 +57,7 @@ def _preview(request: Request, facts: Facts, look: Look | None, now: Now) -> Sta
     )
 
 
-def _preview_refused(request: Request, access: NotFound | Undecided | Refusal, now: Now) -> Status:
+def _preview_refused(request: Request, access: ShutOut, now: Now) -> Status:
     message = f"Suspended. Approval would be refused ({why_shut_out(access)}): {access.message}"
     return next_status(request, now, Phase.SUSPENDED, Reason.SUSPENDED, message, start_time=None)
 
