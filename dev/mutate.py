@@ -43,6 +43,7 @@ TESTS_FAILED = 1  # pytest's exit code; all but 0 and this say that it could not
 
 SCENARIOS = "tests/model/test_scenarios.py"
 MACHINE = "tests/model/test_machine.py"
+WANTED = ("tests/unit/test_wanted.py", "tests/model/test_wanted_now.py")
 # Which tests are asked first about which file; then the machine, then all that are fast.
 NEAREST = {
     "moorcheh/client.py": ("tests/unit/test_moorcheh.py",),
@@ -50,9 +51,11 @@ NEAREST = {
     "moorcheh/parsing.py": ("tests/unit/test_moorcheh.py",),
     "moorcheh/pool.py": ("tests/unit/test_moorcheh.py",),
     "cluster/client.py": ("tests/unit/test_safety_cluster.py", SCENARIOS),
-    "controller/reconciler.py": (SCENARIOS,),
-    "controller/stored.py": (SCENARIOS,),
-    "controller/task.py": (SCENARIOS,),
+    "controller/namespaces.py": ("tests/unit/test_namespaces.py", *WANTED),
+    "controller/reconciler.py": (SCENARIOS, *WANTED),
+    "controller/shared.py": WANTED,
+    "controller/stored.py": (SCENARIOS, *WANTED),
+    "controller/task.py": (SCENARIOS, *WANTED),
     "cluster/leader_election.py": ("tests/unit/test_leadership.py",),
     "cluster/schema.py": ("tests/unit/test_safety_cluster.py",),
     "lifecycle/polling.py": ("tests/unit/test_polling.py", "tests/unit/test_lifecycle.py"),
@@ -71,7 +74,7 @@ NEAREST = {
     "api/times.py": ("tests/unit/test_model.py",),
     "controller/relist.py": ("tests/unit/test_relist.py",),
 }
-DECISIONS = ("tests/unit/test_lifecycle.py", SCENARIOS)
+DECISIONS = ("tests/unit/test_lifecycle.py", *WANTED, SCENARIOS)
 
 
 class Verdict(Enum):

@@ -29,6 +29,8 @@ REASONS: dict[Phase, dict[Reason, str]] = {
         Reason.REFUSED: "Moorcheh answered the DELETE with 401, 403 or 429",
         Reason.TARGET_BUSY: "another request owns the same target",
         Reason.WAITING_FOR_SLOT: "as many jobs run as the operator allows",
+        Reason.NAMESPACE_TERMINATING: "its Kubernetes namespace is being deleted; nothing is sent",
+        Reason.NAMESPACE_UNVERIFIED: "the API server does not say whether that is so; nothing is sent before",
         Reason.RETRYING: "an attempt failed at the server, and another one may follow",
         Reason.NOT_ALLOWED: "its server does not allow it; after a minute of that it has failed",
         Reason.PROTECTED: "the name is protected on its server; after a minute of that it has failed",
@@ -58,8 +60,9 @@ REASONS: dict[Phase, dict[Reason, str]] = {
         Reason.TARGET_NEWER_THAN_REQUEST: "the namespace was created after the request",
         Reason.DEADLINE_EXCEEDED: "not ended within `spec.activeDeadlineSeconds`",
         Reason.OUTCOME_UNKNOWN: "a DELETE may have been sent, and nothing tells what became of it",
-        Reason.RESTORED_FROM_BACKUP: "it is a copy, from a backup or of a receipt; nothing was sent",
+        Reason.RESTORED_FROM_BACKUP: "it is a copy, or came back from a backup or with etcd; nothing is sent",
         Reason.INVALID_SPEC: "it has a field that does not exist, or one that is null; nothing was sent",
+        Reason.WITHDRAWN: "its object was deleted, and a finalizer keeps it; nothing more is sent",
         Reason.NOT_ALLOWED: "its server takes no requests from this namespace, or not for this name",
         Reason.PROTECTED: "the name is protected on its server",
     },
@@ -220,7 +223,7 @@ def events() -> Iterator[tuple[str, str, str]]:
     yield "Warning", f"`{Reason.VERIFYING}`", "the answer to the DELETE was lost or unclear"
     for phase, reasons in ENDS.items():
         for reason in reasons:
-            kind = "Normal" if phase is Phase.SUCCEEDED else "Warning"
+            kind = "Normal" if phase is Phase.SUCCEEDED or reason is Reason.WITHDRAWN else "Warning"
             yield kind, f"`{reason}`", f"the end: {REASONS[phase][reason]}"
     for reason, kind in WAITS.items():
         yield kind, f"`{reason}`", f"it has been waiting for that for {LONG_WAIT_SECONDS:.0f} s or longer"

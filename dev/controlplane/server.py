@@ -6,6 +6,7 @@ import base64
 import os
 import re
 import secrets
+import shutil
 import subprocess
 from contextlib import ExitStack
 from functools import cached_property
@@ -148,6 +149,23 @@ class ControlPlane:
         )
         wait_until_up(self.apiserver, lambda: self._get("/readyz") == "ok")
         wait_until_up(self.apiserver, lambda: self._get("/api/v1/namespaces/default") != "")
+
+    def take_snapshot(self) -> None:
+        """Of all that is stored, as a backup of etcd has it. It is away for a moment."""
+        self.etcd.stop()
+        shutil.rmtree(self.data / "snapshot", ignore_errors=True)
+        shutil.copytree(self.data / "etcd", self.data / "snapshot")
+        self._start_etcd()
+        wait_until_up(self.apiserver, lambda: self._get("/readyz") == "ok")
+
+    def restore_snapshot(self) -> None:
+        """As after a disaster: the API server stops, etcd gets the snapshot's data, and both start again."""
+        self.stop_apiserver()
+        self.etcd.stop()
+        shutil.rmtree(self.data / "etcd")
+        shutil.copytree(self.data / "snapshot", self.data / "etcd")
+        self._start_etcd()
+        self.start_apiserver()
 
     def metrics(self) -> str:
         """The API server's /metrics, as text."""

@@ -45,6 +45,7 @@ ENDS = {
         Reason.OUTCOME_UNKNOWN,
         Reason.RESTORED_FROM_BACKUP,
         Reason.INVALID_SPEC,
+        Reason.WITHDRAWN,
         Reason.NOT_ALLOWED,
         Reason.PROTECTED,
     ),

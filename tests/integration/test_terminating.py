@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.dev.waiting import until
-from tests.integration.life import WITHIN, World
+from tests.integration.life import WITHIN, Asked, World
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
     from pathlib import Path
 
     from dev.controlplane import ControlPlane
@@ -38,6 +38,12 @@ def world(installed_cluster: ControlPlane, tmp_path: Path) -> Iterator[World]:
         yield world
 
 
+@pytest.fixture
+def five_jobs_at_once(installed_cluster: ControlPlane, tmp_path: Path) -> Iterator[World]:
+    with World(installed_cluster, tmp_path, options={"MOORCHEH_MAX_RUNNING_JOBS": "5"}) as world:
+        yield world
+
+
 def hold(world: World) -> None:
     """Put a Pod into its namespace that doesn't end by itself."""
     world.kubectl("create", "-f", "-", input=json.dumps(POD))
@@ -58,6 +64,31 @@ def pod(world: World) -> Json:
     answer = world.http.get(f"/api/v1/namespaces/{world.namespace}/pods/{HOLDER}")
     body: Json = answer.raise_for_status().json()
     return body
+
+
+def delete_namespace(world: World) -> int:
+    """The version of the cluster's state in which it is being deleted."""
+    answer = world.http.delete(f"/api/v1/namespaces/{world.namespace}").raise_for_status().json()
+    assert "deletionTimestamp" in answer["metadata"]
+    return int(answer["metadata"]["resourceVersion"])
+
+
+def claimed_at(asked: Asked, attempt: str) -> int:
+    """The version in which the attempt was first seen."""
+    return min(
+        int(body["metadata"]["resourceVersion"])
+        for body in asked.versions
+        if body["status"].get("attempt", {}).get("id") == attempt
+    )
+
+
+def check_sent_before(world: World, asked: Iterable[Asked], deletion: int) -> int:
+    """All that was sent had been claimed when the namespace was still there. How much that is."""
+    by_uid, sent = {one.uid: one for one in asked}, world.moorcheh.record()["deletes"]
+    for delete in sent:
+        uid, _, attempt = (delete["request_id"] or "").partition("/")
+        assert claimed_at(by_uid[uid], attempt) < deletion, f"sent too late: {by_uid[uid].trail}"
+    return len(sent)
 
 
 def namespace_is_gone(world: World) -> bool:
@@ -101,3 +132,92 @@ def test_requests_stay_until_the_last_pod_is_gone(world: World) -> None:
     assert world.history.wait(lambda: all(world.history.is_gone(each.uid) for each in asked), WITHIN)
     assert "held" in world.moorcheh.namespaces()
     assert waiting.deletes == suspended.deletes == []
+
+
+def test_nothing_that_waits_is_deleted_after_the_namespace_s_deletion(five_jobs_at_once: World) -> None:
+    """A Pod keeps the namespace for as long as it takes to end, and all requests with it."""
+    world = five_jobs_at_once
+    hold(world)
+    for number in range(120):
+        world.moorcheh.create(f"many-{number}")
+    asked = [world.ask(f"many-{number}") for number in range(120)]
+    held = world.ask("many-0", suspend=True)
+    held.reaches("Suspended")
+    asked[10].reaches("Succeeded")
+
+    deletion = delete_namespace(world)
+
+    assert world.history.wait(lambda: all(terminating(one) or one.finished for one in asked), 2 * WITHIN)
+    assert world.history.wait(lambda: "NamespaceTerminating" in held.status.get("message", ""), 2 * WITHIN)
+    assert check_sent_before(world, asked, deletion) < 120 - 20
+    untouched = [one for one in asked if terminating(one)]
+    assert {one.target for one in untouched} <= set(world.moorcheh.namespaces())
+    assert all(world.namespace in one.status["message"] for one in untouched)
+    assert "WARNING" not in world.operator.output.read_text()
+
+    let_go(world)
+    assert until(lambda: namespace_is_gone(world), within=WITHIN)
+    assert check_sent_before(world, asked, deletion) == 120 - len(untouched)
+
+
+def terminating(asked: Asked) -> bool:
+    return bool(asked.status.get("reason") == "NamespaceTerminating")
+
+
+def test_an_operator_that_starts_afterwards_sends_nothing(world: World) -> None:
+    world.moorcheh.create("left")
+    world.operator.stop()
+    left = world.ask("left")
+    hold(world)
+    deletion = delete_namespace(world)
+    world.operator.start()
+
+    left.reaches("Pending/NamespaceTerminating")
+    let_go(world)
+
+    assert until(lambda: namespace_is_gone(world), within=WITHIN)
+    assert check_sent_before(world, [left], deletion) == 0
+    assert "left" in world.moorcheh.namespaces()
+
+
+def test_a_finalizer_of_another_keeps_a_request_and_its_end_is_shown(world: World) -> None:
+    world.moorcheh.create("running", seconds=6)
+    world.moorcheh.create("kept")
+    running, kept = world.ask("running"), world.ask("kept", suspend=True)
+    running.reaches("Running")
+    kept.reaches("Suspended")
+    for one in (running, kept):
+        finalize(world, one, ["example.com/keep"])
+    delete_namespace(world)
+
+    kept.ends("Failed/Withdrawn")
+    running.ends("Succeeded/DeletionCompleted")
+    for one in (running, kept):
+        finalize(world, one, [])
+
+    assert until(lambda: namespace_is_gone(world), within=WITHIN)
+    assert kept.deletes == []
+    assert "WARNING" not in world.operator.output.read_text()
+
+
+def finalize(world: World, asked: Asked, finalizers: list[str]) -> None:
+    world.http.patch(
+        f"{world.path}/{asked.name}",
+        content=json.dumps({"metadata": {"finalizers": finalizers}}),
+        headers={"Content-Type": "application/merge-patch+json"},
+    ).raise_for_status()
+
+
+@pytest.mark.slow
+def test_without_a_pod_either(world: World) -> None:
+    """The namespace controller takes seconds for as many, and has them in no order."""
+    names = [f"many-{number}" for number in range(1500)]
+    for name in names:
+        world.moorcheh.create(name)
+    asked = [world.ask(name) for name in names[:-1]]
+    deletion = delete_namespace(world)
+
+    assert until(lambda: namespace_is_gone(world), within=3 * WITHIN)
+    world.history.wait(lambda: all(world.history.is_gone(one.uid) for one in asked), WITHIN)
+    check_sent_before(world, asked, deletion)
+    assert "WARNING" not in world.operator.output.read_text()

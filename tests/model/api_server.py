@@ -20,6 +20,7 @@ from moorcheh_operator.api.request import GROUP, KIND, PLURAL, VERSION
 from moorcheh_operator.api.times import render_time
 from moorcheh_operator.clock import Clock
 from moorcheh_operator.cluster.client import UNFINISHED, Cluster, ClusterError, _Answer
+from moorcheh_operator.cluster.history import History
 
 EPOCH = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
 LATENCY = 0.01  # seconds, each way
@@ -44,8 +45,11 @@ class ApiServer:
         self.objects: dict[str, Json] = {}
         self.watchers: list[Callable[[Json, bool], None]] = []
         self.judges: list[Callable[[Json, Json], None]] = []
+        self.ended: float | None = None  # when the Kubernetes namespace was deleted; what is in it stays
+        self.vague_until = 0.0  # until then it does not say whether that was so
         self._version = 0
         self._made = 0
+        self._snapshot: tuple[int, float | None, dict[str, Json]] | None = None
 
     def now(self) -> datetime:
         return EPOCH + timedelta(seconds=self._loop.time())
@@ -86,6 +90,33 @@ class ApiServer:
         body["metadata"]["resourceVersion"] = str(self._version)
         self._tell(body, gone=True)
 
+    def withdraw(self, name: str) -> None:
+        """Deleted, and kept by somebody's finalizer."""
+        metadata = self.objects[name]["metadata"]
+        if "deletionTimestamp" not in metadata:
+            metadata["deletionTimestamp"] = render_time(self.now())
+            metadata["generation"] += 1
+            self._changed(name)
+
+    def end_namespace(self) -> None:
+        if self.ended is None:
+            self.ended = self._loop.time()
+
+    def take_snapshot(self) -> None:
+        self._snapshot = self._version, self.ended, copy.deepcopy(self.objects)
+
+    def restore(self) -> int:
+        """As it was at the last snapshot. No watcher is told. Returns the newest version that is lost."""
+        lost = self._version
+        assert self._snapshot is not None
+        self._version, self.ended, objects = self._snapshot
+        self.objects = copy.deepcopy(objects)
+        return lost
+
+    def go_on_to(self, version: int) -> None:
+        """Others write."""
+        self._version = max(self._version, version)
+
     def _changed(self, name: str) -> None:
         self._version += 1
         body = self.objects[name]
@@ -100,14 +131,23 @@ class ApiServer:
         root = f"/apis/{GROUP}/{VERSION}"
         name = path.removeprefix(f"{root}/namespaces/{NAMESPACE}/{PLURAL}/").removesuffix("/status")
         if method == "GET" and path == f"{root}/{PLURAL}":
-            return 200, {"items": self._listed(query), "metadata": {}}
+            return 200, {"items": self._listed(query), "metadata": {"resourceVersion": str(self._version)}}
         if method == "POST":
-            return 201, {}
+            return self._created()
         if name not in self.objects:
             return 404, {"message": "not found"}
         if method == "PATCH":
             return self._patch_status(name, body, query.get("fieldManager", ""))
         return 200, copy.deepcopy(self.objects[name])
+
+    def _created(self) -> tuple[int, Json]:
+        """An Event."""
+        if self._loop.time() < self.vague_until:
+            return 500, {"message": "etcdserver: request timed out"}
+        if self.ended is None:
+            return 201, {}
+        causes = [{"reason": "NamespaceTerminating"}]
+        return 403, {"message": f"{NAMESPACE} is being terminated", "details": {"causes": causes}}
 
     def _listed(self, query: dict[str, str]) -> list[Json]:
         unfinished = query.get("fieldSelector") == UNFINISHED
@@ -164,6 +204,7 @@ class Trouble:
 class Link(Cluster):
     def __init__(self, server: ApiServer, clock: Clock, trouble: Trouble) -> None:
         """Opens nothing."""
+        self.history = History()
         self._server = server
         self._trouble = trouble
         self._clock = clock

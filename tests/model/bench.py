@@ -7,6 +7,7 @@ final, and a job stays an attempt's; I6 success means gone. I4, that everything 
 
 from __future__ import annotations
 
+import asyncio
 import contextvars
 import logging
 from dataclasses import dataclass, field
@@ -16,6 +17,7 @@ from moorcheh_operator.clock import Clock
 from moorcheh_operator.controller.live_servers import Defaults, LiveServers
 from moorcheh_operator.controller.reconciler import Reconciler
 from moorcheh_operator.lifecycle.pending import LOOK_FRESH
+from moorcheh_operator.lifecycle.rewound import Past
 from moorcheh_operator.lifecycle.submitting import SEND_WINDOW
 from moorcheh_operator.metrics import Metrics
 from moorcheh_operator.servers.definitions import Servers, single
@@ -38,7 +40,10 @@ class Process:
     reconciler: Reconciler
     servers: LiveServers
     context: contextvars.Context
+    again: asyncio.Task[None] | None = None  # what begins its next life
     leads: bool = True
+    life: int = 1
+    deaf_to: int = 0  # its watch waits for what comes after this version
 
 
 @dataclass(eq=False)
@@ -50,7 +55,7 @@ class Record:
     target: str
     made: float
     statuses: list[Json] = field(default_factory=list)
-    attempts: list[str] = field(default_factory=list)
+    attempts: dict[str, float] = field(default_factory=dict)  # by id: when it was written
     bound: str | None = None  # the first dated target that was written
     ended: float | None = None
     removed: float | None = None
@@ -109,17 +114,24 @@ class Bench:
             defaults = Defaults(REQUEST_TIMEOUT, self._verify_seconds, self._max_running_jobs)
             servers = LiveServers(clock, defaults, lambda server, _, __, own: self._client(server.url, own))
             servers.apply(self._servers)
-            reconciler = Reconciler(
-                link,
-                servers,
-                clock,
-                (),
-                metrics,
-                leads=lambda: process.leads,
-            )
-            process = Process(name, trouble, link, reconciler, servers, context)
-            reconciler.start()
-            reconciler.list_anew()  # the watch has begun
+
+            def begin(past: Past | None) -> Reconciler:
+                reconciler = Reconciler(
+                    link, servers, clock, (), metrics, lambda: process.leads, history_ends=ends, past=past
+                )
+                reconciler.start()
+                reconciler.list_anew()  # the watch has begun
+                return reconciler
+
+            def ends(past: Past | None) -> None:
+                process.again = self.loop.create_task(begin_again(past))
+
+            async def begin_again(past: Past | None) -> None:
+                process.life, process.deaf_to = process.life + 1, 0
+                await process.reconciler.drain(REQUEST_TIMEOUT)
+                process.reconciler = begin(past)
+
+            process = Process(name, trouble, link, begin(None), servers, context)
             return process
 
         task = self.loop.create_task(make(), context=context)
@@ -158,6 +170,21 @@ class Bench:
         self.records[self.api.objects[name]["metadata"]["uid"]].removed = self.loop.time()
         self.api.remove(name)
 
+    def end_namespace(self) -> None:
+        self.api.end_namespace()
+
+    def replace_namespace(self) -> None:
+        """All that was in the Kubernetes namespace is gone, and there is another one of its name."""
+        for name in list(self.api.objects):
+            self.remove(name)
+        self.api.ended = None
+
+    def restore(self) -> None:
+        """The API server, to its last snapshot. A watch goes on from where it was."""
+        lost = self.api.restore()
+        for process in self.processes:
+            process.deaf_to = lost
+
     def let_pass(self, seconds: float) -> None:
         self.loop.let_pass(seconds)
         self.check()
@@ -188,10 +215,11 @@ class Bench:
         for process in self.processes:
             if self.loop.time() < process.trouble.deaf_until:
                 continue
-            self.loop.call_later(process.trouble.watch_lag, self._tell, process, body, gone)
+            if int(body["metadata"]["resourceVersion"]) > process.deaf_to:
+                self.loop.call_later(process.trouble.watch_lag, self._tell, process, process.life, body, gone)
 
-    def _tell(self, process: Process, body: Json, gone: bool) -> None:
-        if process in self.processes:
+    def _tell(self, process: Process, life: int, body: Json, gone: bool) -> None:
+        if process in self.processes and process.life == life:
             process.context.copy().run(process.reconciler.observe, body, deleted=gone)
 
     def _fail(self, words: str) -> None:
@@ -204,7 +232,7 @@ class Bench:
         record.statuses.append(new)
         attempt = (new.get("attempt") or {}).get("id")
         if attempt and attempt not in record.attempts:
-            record.attempts.append(attempt)
+            record.attempts[attempt] = self.loop.time()
         if record.bound is None:
             record.bound = (new.get("target") or {}).get("creationTime")
         if old.get("phase") in ENDED and old["phase"] != new.get("phase"):
@@ -253,6 +281,10 @@ class Bench:
                 self._fail(f"I1: {record.name} sends again, and the server did not end what it sent before")
         if arrival.attempt not in record.attempts:
             self._fail(f"I2: {record.name} sends for an attempt that was not written before")
+        elif self.api.ended is not None and record.attempts[arrival.attempt] > self.api.ended:
+            self._fail(
+                f"{record.name} was claimed in a Kubernetes namespace that was being deleted, and sends"
+            )
         lefts = [link.left[arrival.attempt] for link in self.links if arrival.attempt in link.left]
         claimed = min(lefts, default=arrival.left)
         if arrival.left > claimed + SEND_WINDOW + SLACK:

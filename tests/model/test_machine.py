@@ -82,7 +82,7 @@ class Machine(RuleBasedStateMachine):
         created_before: str | None,
         max_items: int | None,
     ) -> None:
-        if len(self.api.objects) >= 6:
+        if len(self.api.objects) >= 6 or self.api.ended is not None:
             return
         preconditions: dict[str, Any] = {}
         if created_before is not None:
@@ -118,6 +118,22 @@ class Machine(RuleBasedStateMachine):
     def delete_the_object(self, which: int) -> None:
         if (name := self.an_object(which)) is not None:
             self.bench.remove(name)
+
+    @rule(which=some.integers(0, 5))
+    def delete_what_a_finalizer_keeps(self, which: int) -> None:
+        if (name := self.an_object(which)) is not None:
+            self.api.withdraw(name)
+
+    @rule(again=some.sampled_from((True, False, False)))
+    def the_kubernetes_namespace_is_deleted(self, again: bool) -> None:
+        if again and self.api.ended is not None:
+            self.bench.replace_namespace()
+        else:
+            self.bench.end_namespace()
+
+    @rule(seconds=some.sampled_from((0.5, 8.0, 70.0)))
+    def nobody_can_tell_whether_it_is(self, seconds: float) -> None:
+        self.api.vague_until = self.bench.loop.time() + seconds
 
     # Time
 
@@ -240,6 +256,9 @@ class Machine(RuleBasedStateMachine):
             process.leads = True
             process.reconciler.leadership_changed()
         self.server.send_faults.clear()
+        self.api.vague_until = 0.0
+        if self.api.ended is not None:
+            self.bench.replace_namespace()
         self.server.fails = 0
         self.server.down_until = self.server.polls_down_until = 0.0
         for name, body in list(self.api.objects.items()):

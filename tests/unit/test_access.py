@@ -195,15 +195,29 @@ def test_rule_10_one_that_is_under_way_keeps_its_target(phase: Phase) -> None:
     assert claim_rank(a_request(phase), Facts(access=REFUSED)) == 0
 
 
-@pytest.mark.parametrize(
-    "reason", [Reason.NOT_ALLOWED, Reason.PROTECTED, Reason.INVALID_SPEC, Reason.RESTORED_FROM_BACKUP]
-)
-def test_the_end_of_one_that_might_not_makes_nobody_else_s_request_stricter(reason: Reason) -> None:
+SENT_NOTHING = {
+    "not allowed": a_request(Phase.FAILED, Reason.NOT_ALLOWED),
+    "protected": a_request(Phase.FAILED, Reason.PROTECTED),
+    "of fields that do not exist": a_request(Phase.FAILED, Reason.INVALID_SPEC, flaws=("unknown field a",)),
+    "a copy": a_request(Phase.FAILED, Reason.RESTORED_FROM_BACKUP, copied="it has a status"),
+}
+
+
+@pytest.mark.parametrize("request_", SENT_NOTHING.values(), ids=SENT_NOTHING)
+def test_the_end_of_one_that_might_not_makes_nobody_else_s_request_stricter(request_: Request) -> None:
     """Or anybody could have others' requests fail, by asking for their targets in vain."""
     targets = Targets(lambda _: None, lambda: NOW.time)
-    targets.note_end(a_request(Phase.FAILED, reason))
+    targets.note_end(request_)
 
     assert targets.last_end(a_request(uid="another")) is None
+
+
+def test_rule_18_one_of_a_lost_history_may_have_sent_something() -> None:
+    """Its attempt is not on record any more; whoever comes after it must be strict."""
+    targets = Targets(lambda _: None, lambda: NOW.time)
+    targets.note_end(a_request(Phase.FAILED, Reason.RESTORED_FROM_BACKUP))
+
+    assert targets.last_end(a_request(uid="another")) is not None
 
 
 # Another URL is another server

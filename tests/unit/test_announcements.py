@@ -101,8 +101,8 @@ def test_progress_and_waits_that_just_began_are_not_told() -> None:
 
 def test_every_end_is_told() -> None:
     for phase, reasons in ENDS.items():
-        kind = "Normal" if phase is Phase.SUCCEEDED else "Warning"
         for reason in reasons:
+            kind = "Normal" if phase is Phase.SUCCEEDED or reason is Reason.WITHDRAWN else "Warning"
             assert told(status(phase, reason)) == [(kind, reason)]
 
 

@@ -85,6 +85,7 @@ from tests.unit.builders import (
     unchanged,
     waits,
 )
+from tests.unit.test_wanted import NAMESPACE_CASES, WITHDRAWN_CASES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -133,11 +134,11 @@ COLUMNS = {
     "succeeded": a_request(SUCCEEDED),
     "failed": a_request(FAILED),
     "overtime": OVERTIME,
-    "gone while pending": a_request(PENDING, target=TARGET, withdrawn=True),
-    "gone while submitting": a_request(SUBMITTING, withdrawn=True),
-    "gone while running": a_request(RUNNING, withdrawn=True),
+    "gone while pending": a_request(PENDING, target=TARGET, gone=True),
+    "gone while submitting": a_request(SUBMITTING, gone=True),
+    "gone while running": a_request(RUNNING, gone=True),
 }
-"""`overtime`: ended by its deadline while its job still runs. `gone …`: withdrawn."""
+"""`overtime`: ended by its deadline while its job still runs. `gone …`: the object is no more."""
 
 FACTS = {
     "nothing": seen(),
@@ -1656,12 +1657,12 @@ RETRY_CASES = [
         id="rule-12-the-deadline-between-two-attempts",
     ),
     pytest.param(
-        Case(retrying(withdrawn=True), retry_look(60, THERE, THERE), Forget()),
-        id="rule-11-withdrawn-between-two-attempts",
+        Case(retrying(gone=True), retry_look(60, THERE, THERE), Forget()),
+        id="rule-11-gone-between-two-attempts",
     ),
 ]
 
-# Ended or withdrawn
+# Ended or gone
 
 
 def over(reason: Reason, phase: Phase = FAILED, **status: Any) -> Request:
@@ -1687,8 +1688,8 @@ OVER_CASES = [
         id="after-a-bad-end-too",
     ),
     pytest.param(
-        Case(a_request(SUCCEEDED, generation=2, withdrawn=True), Facts(), Forget()),
-        id="but-not-once-it-is-deleted",
+        Case(a_request(SUCCEEDED, generation=2, gone=True), Facts(), Forget()),
+        id="but-not-once-it-is-gone",
     ),
     pytest.param(
         Case(a_request(SUCCEEDED, suspend=True), Facts(), Forget()), id="suspend-after-the-end-means-nothing"
@@ -1716,14 +1717,14 @@ OVER_CASES = [
     pytest.param(
         Case(over(Reason.OUTCOME_UNKNOWN, job=JOB), seen(1), Forget()), id="no-other-end-is-followed"
     ),
-    pytest.param(Case(a_request(withdrawn=True), ready(THERE), Forget()), id="rule-11-withdrawn-while-new"),
+    pytest.param(Case(a_request(gone=True), ready(THERE), Forget()), id="rule-11-gone-while-new"),
     pytest.param(
-        Case(a_request(PENDING, target=TARGET, withdrawn=True), ready(THERE), Forget()),
-        id="rule-11-withdrawn-while-pending",
+        Case(a_request(PENDING, target=TARGET, gone=True), ready(THERE), Forget()),
+        id="rule-11-gone-while-pending",
     ),
     pytest.param(
-        Case(a_request(SUSPENDED, withdrawn=True), ready(THERE), Forget()),
-        id="rule-11-withdrawn-while-suspended",
+        Case(a_request(SUSPENDED, gone=True), ready(THERE), Forget()),
+        id="rule-11-gone-while-suspended",
     ),
     pytest.param(
         Case(COLUMNS["gone while running"], seen(1), Poll("job-1")), id="rule-10-a-withdrawn-job-is-followed"
@@ -1880,6 +1881,8 @@ TABLES = {
     "running": RUNNING_CASES,
     "retry": RETRY_CASES,
     "over": OVER_CASES,
+    "namespace": NAMESPACE_CASES,
+    "withdrawn": WITHDRAWN_CASES,
 }
 
 
@@ -1975,7 +1978,9 @@ YOUNGER = a_request(PENDING, made=MADE + timedelta(seconds=1), uid="uid-younger"
 
 def like(request: Request, other: Request) -> Request:
     """`request` in the state of `other`."""
-    return dataclasses.replace(request, spec=other.spec, status=other.status, withdrawn=other.withdrawn)
+    return dataclasses.replace(
+        request, spec=other.spec, status=other.status, withdrawn=other.withdrawn, gone=other.gone
+    )
 
 
 COMPLETED = report("completed")
@@ -2095,7 +2100,7 @@ def test_a_job_that_may_run_uses_a_slot(request_: Request, facts: Facts, *, expe
         pytest.param(NEW, None, None, id="a-clock-that-does-not-run"),
         pytest.param(HELD, ahead(60), ahead(60), id="suspended"),
         pytest.param(OVERTIME, ahead(5), ahead(5), id="ended"),
-        pytest.param(a_request(PENDING, deadline=598, withdrawn=True), ahead(5), ahead(5), id="withdrawn"),
+        pytest.param(a_request(PENDING, deadline=598, gone=True), ahead(5), ahead(5), id="gone"),
     ],
 )
 def test_a_wait_wakes(request_: Request, until: float | None, expected: float | None) -> None:

@@ -15,6 +15,7 @@ from moorcheh_operator.api.request import Request
 from moorcheh_operator.api.spec import IfAbsent, Preconditions, Spec
 from moorcheh_operator.api.status import Attempt, Job, Phase, Reason, Status, Target
 from moorcheh_operator.clock import Now
+from moorcheh_operator.lifecycle.access import NamespaceEnds, Open
 from moorcheh_operator.lifecycle.facts import (
     Facts,
     Polled,
@@ -24,8 +25,10 @@ from moorcheh_operator.lifecycle.facts import (
     after_send,
     new_chapter,
 )
+from moorcheh_operator.lifecycle.kubernetes_namespace import Active, Untold
 from moorcheh_operator.lifecycle.next_step import next_step
 from moorcheh_operator.lifecycle.steps import (
+    CheckNamespace,
     Claim,
     Forget,
     Limits,
@@ -133,6 +136,7 @@ def a_drawn_request(chance: Chance) -> Request:
         chance.mostly(None, *Reason),
         spec=spec,
         withdrawn=chance.mostly(False, True),
+        gone=chance.mostly(False, False, True),
         restored=chance.mostly(False, True),
         generation=chance.mostly(1, 2),
         **fields,
@@ -142,6 +146,7 @@ def a_drawn_request(chance: Chance) -> Request:
 def drawn_facts(chance: Chance) -> Facts:
     usual, skew = chance.choice(ENTRIES), chance.mostly(0.0, -3600.0, 3600.0)
     seen, answered = [], chance.uniform(0, 3)
+    answered_last = answered
     for _ in range(chance.randint(0, 4)):
         entry = chance.mostly(usual, *ENTRIES)
         seen.append(a_look(entry, answered=answered, took=chance.uniform(0, 1), skew=skew))
@@ -153,6 +158,15 @@ def drawn_facts(chance: Chance) -> Facts:
         a_status(Phase.PENDING),
     )
     return Facts(
+        namespace=chance.mostly(
+            Active(ago(answered_last)),
+            None,
+            Active(ago(answered_last + 0.1)),
+            Untold(ago(0), "no", 1, ago(-1)),
+        ),
+        access=chance.mostly(Open(), NamespaceEnds("It is being deleted.")),
+        rewound=chance.mostly(False, True),
+        lost=chance.mostly(None, "it had ended"),
         may_claim=chance.mostly(True, False),
         holder=chance.mostly(None, "team/older"),
         queued=chance.mostly(False, True),
@@ -196,8 +210,8 @@ def may_act(request: Request) -> bool:
 def may_be_deleted(request: Request, facts: Facts, now: Now) -> bool:
     """Rules 3 and 6 to 12, told once more, as one plain condition on a DELETE."""
     status, spec = request.status, request.spec
-    if not may_act(request):
-        return False
+    if not may_act(request) or facts.lost is not None or not isinstance(facts.access, Open):
+        return False  # rules 18 and 15
     if not facts.may_claim or facts.holder is not None or facts.held_since is None or not facts.looks:
         return False  # rule 10, and what has to be held
     if facts.outage or (facts.hold_off and facts.hold_off.until > now.ticks):
@@ -207,12 +221,19 @@ def may_be_deleted(request: Request, facts: Facts, now: Now) -> bool:
     look = facts.looks[-1]
     if look.entry is None or look.started < facts.held_since or now.ticks - look.answered > 2:
         return False  # rule 3
+    if not told_since(facts, look.answered):
+        return False  # rule 15
     created = read(look.entry.creation_time)
     bound = read(status.target.creation_time) if status.target else None
     bound = bound or (read(facts.bound.creation_time) if facts.bound else None)
     if bound is not None and created != bound:
         return False  # rule 7
-    behind = facts.queued or status.reason == "TargetBusy" or (facts.rival_end or MADE - timedelta(1)) >= MADE
+    behind = (
+        facts.queued
+        or facts.rewound
+        or status.reason == "TargetBusy"
+        or (facts.rival_end or MADE - timedelta(1)) >= MADE
+    )
     if created is None:
         if behind or status.attempt is not None:
             return False  # rule 8
@@ -221,6 +242,11 @@ def may_be_deleted(request: Request, facts: Facts, now: Now) -> bool:
     if not preconditions_hold(spec.preconditions, look.entry.item_count, created, look.skew):
         return False  # rule 9
     return status.attempt is None or another_attempt_is_allowed(status.attempt, bound, request, facts, now)
+
+
+def told_since(facts: Facts, ticks: float) -> bool:
+    """That the Kubernetes namespace is not being deleted."""
+    return isinstance(facts.namespace, Active) and facts.namespace.asked >= ticks
 
 
 def preconditions_hold(
@@ -284,8 +310,8 @@ def test_no_step_is_idle(seed: int) -> None:
         if isinstance(step, Wait):
             assert step.until is None or step.until > NOW.ticks
             assert (wake_at(step, request, NOW) or NOW.ticks + 1) > NOW.ticks
-        if request.withdrawn:
-            assert not isinstance(step, Record | Claim | LookUp)
+        if request.gone:
+            assert not isinstance(step, Record | Claim | LookUp | CheckNamespace)
 
 
 # Whole lives among faults drawn at random

@@ -12,6 +12,7 @@ import yaml
 
 from moorcheh_operator.api.request import parse
 from moorcheh_operator.api.status import Phase, Reason, Status
+from moorcheh_operator.clock import Clock
 from moorcheh_operator.cluster.client import (
     SCHEMA_SECONDS,
     Cluster,
@@ -19,13 +20,15 @@ from moorcheh_operator.cluster.client import (
     Conflict,
     Deleted,
     Invalid,
+    NamespaceGoneError,
     Unanswered,
     WriteAnswer,
     Written,
     _Answer,
 )
+from moorcheh_operator.cluster.history import History, is_newer
 from moorcheh_operator.cluster.schema import keeps_unknown_fields
-from tests.unit.builders import a_status
+from tests.unit.builders import a_request, a_status
 
 BODY = {
     "metadata": {
@@ -39,10 +42,16 @@ BODY = {
 }
 
 
+def a_list(version: int | str, *items: Any) -> tuple[int, Any]:
+    return 200, {"items": items, "metadata": {"resourceVersion": str(version)}}
+
+
 class Scripted(Cluster):
     """Opens nothing: says what it is told to, and keeps what it was sent."""
 
     def __init__(self, *answers: tuple[int, Any]) -> None:
+        self.history = History()
+        self._clock = Clock()
         self._answers = list(answers)
         self._manager = "this-process"
         self.sent: list[tuple[str, str, dict[str, str], Any]] = []
@@ -102,7 +111,8 @@ async def test_a_write_is_refused_rather_than_pruned_where_the_crd_is_older() ->
 
 async def test_a_list_of_which_a_page_is_missing_is_none() -> None:
     cluster = Scripted(
-        (200, {"items": [BODY], "metadata": {"continue": "more"}}), (410, {"message": "expired"})
+        (200, {"items": [BODY], "metadata": {"resourceVersion": "7", "continue": "more"}}),
+        (410, {"message": "expired"}),
     )
 
     with pytest.raises(ClusterError):
@@ -111,7 +121,7 @@ async def test_a_list_of_which_a_page_is_missing_is_none() -> None:
 
 async def test_the_first_list_leaves_out_nobody() -> None:
     """What has ended tells that a waiting request has to be strict, and may have a job that still runs."""
-    cluster = Scripted((200, {"items": [BODY], "metadata": {}}), (200, {"items": [], "metadata": {}}))
+    cluster = Scripted(a_list(7, BODY), a_list(7))
 
     assert [body async for body in cluster.list("", unfinished=False)] == [BODY]
     assert [body async for body in cluster.list("", unfinished=True)] == []
@@ -199,3 +209,118 @@ async def test_where_the_schema_can_t_be_read_it_starts_and_says_so(
     await Impatient((status, {"message": "no"})).check(())
 
     assert "can't tell whether the CRD is the one" in caplog.text
+
+
+# Rule 15: what a create says of its Kubernetes namespace
+
+TERMINATING = {
+    "reason": "Forbidden",
+    "message": "unable to create new content in namespace team because it is being terminated",
+    "details": {"causes": [{"reason": "NamespaceTerminating", "field": "metadata.namespace"}]},
+}
+REFUSED = [
+    pytest.param(403, TERMINATING, True, id="being-deleted"),
+    pytest.param(404, {"message": 'namespaces "team" not found'}, True, id="gone"),
+    pytest.param(403, {"message": "not yet ready to handle request"}, False, id="not-ready"),
+    pytest.param(403, {"message": "events is forbidden: User"}, False, id="no-right"),
+    pytest.param(403, {"details": {"causes": "many"}}, False, id="no-list-of-causes"),
+    pytest.param(403, {"message": "exceeded quota", "details": {"causes": None}}, False, id="a-quota"),
+    pytest.param(422, TERMINATING, False, id="another-code"),
+    pytest.param(429, {"message": "later"}, False, id="throttled"),
+    pytest.param(500, {"message": "no"}, False, id="500"),
+    pytest.param(200, {}, False, id="an-answer-that-a-create-does-not-give"),
+    pytest.param(0, {}, False, id="no-answer"),
+]
+
+
+@pytest.mark.parametrize(("status", "data", "gone"), REFUSED)
+async def test_a_namespace_is_gone_only_where_the_api_server_says_so(
+    status: int, data: Any, gone: bool
+) -> None:
+    cluster = Scripted((status, data))
+
+    with pytest.raises(ClusterError) as raised:
+        await cluster.check_namespace("team")
+    assert isinstance(raised.value, NamespaceGoneError) is gone
+
+
+async def test_the_question_leaves_nothing_behind() -> None:
+    cluster = Scripted((201, {}))
+    await cluster.check_namespace("team")
+
+    [(method, path, query, body)] = cluster.sent
+    assert (method, path, query) == ("POST", "/api/v1/namespaces/team/events", {"dryRun": "All"})
+    assert "name" not in body["metadata"], "one of that name might be there"
+
+
+async def test_an_event_that_its_namespace_takes_no_more_is_told_apart() -> None:
+    cluster = Scripted((403, TERMINATING))
+
+    with pytest.raises(NamespaceGoneError):
+        await cluster.post_event(a_request(), "Normal", "Submitted", "m", 1)
+
+
+# Rule 18: one history of versions
+
+
+def written(version: str) -> Any:
+    return {**BODY, "metadata": {**BODY["metadata"], "resourceVersion": version}}
+
+
+HISTORIES = [
+    pytest.param([a_list(7), a_list(7), a_list(9)], False, id="it-goes-on"),
+    pytest.param([a_list(7), a_list(6)], True, id="a-list-that-is-older"),
+    pytest.param([a_list(7), a_list("x")], False, id="no-number"),
+]
+
+
+@pytest.mark.parametrize(("answers", "over"), HISTORIES)
+async def test_a_list_that_is_older_than_one_before_ends_the_history(answers: Any, over: bool) -> None:
+    told: list[str] = []
+    cluster = Scripted(*answers)
+    cluster.history.begin(lambda: told.append("over"))
+    for _ in answers:
+        assert [body async for body in cluster.list("", unfinished=True)] == []
+
+    assert (cluster.history.over, told) == (over, ["over"] if over else [])
+
+
+async def test_a_page_is_as_old_as_the_first_one() -> None:
+    """What the watch has told meanwhile is newer."""
+    more = {"items": [BODY], "metadata": {"resourceVersion": "7", "continue": "more"}}
+    cluster = Scripted((200, more), a_list(7, BODY))
+    async for _ in cluster.list("", unfinished=True):
+        cluster.history.saw("9")
+
+    assert not cluster.history.over
+
+
+@pytest.mark.parametrize(
+    ("seen", "version", "over"),
+    [("7", "8", False), ("9", "8", True), ("9", "7", False)],
+    ids=["newest-of-all", "older-than-what-was-seen-before", "it-changed-nothing"],
+)
+async def test_what_was_just_written_is_the_newest_of_all(seen: str, version: str, over: bool) -> None:
+    cluster = Scripted((200, written(version)))
+    cluster.history.saw(seen)
+    await cluster.write_status(parse(BODY), a_status(Phase.PENDING))
+
+    assert cluster.history.over is over
+
+
+async def test_the_history_is_looked_at_without_a_list() -> None:
+    cluster = Scripted(a_list(7, BODY), a_list(6))
+    await cluster.check_history("")
+    assert not cluster.history.over
+    await cluster.check_history("")
+
+    assert cluster.history.over
+    assert cluster.sent[0][2] == {"limit": "1"}
+
+
+@pytest.mark.parametrize(
+    ("version", "other", "newer"),
+    [("10", "9", True), ("9", "10", False), ("9", "9", False), ("a", "b", True), ("a", "a", False)],
+)
+def test_versions_are_numbers_that_grow(version: str, other: str, newer: bool) -> None:
+    assert is_newer(version, other) is newer

@@ -6,7 +6,7 @@ frozen values.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from msgspec import Struct, ValidationError, convert, field
@@ -37,7 +37,8 @@ class Request:
     creation_time: datetime
     spec: Spec
     status: Status = Status()  # noqa: RUF009 - a frozen value
-    withdrawn: bool = False  # a deletionTimestamp, or seen to be gone
+    withdrawn: bool = False  # a deletionTimestamp
+    gone: bool = False  # withdrawn, and no finalizer keeps it any more
     flaws: tuple[str, ...] = ()  # fields that nobody knows, or that are null, in words
     copied: str | None = None  # why it looks like the copy of another object, in words
     restored: bool = False  # from a backup: it may be the copy of one that has ended
@@ -52,6 +53,11 @@ class Request:
     @property
     def key(self) -> str:
         return f"{self.namespace}/{self.name}"
+
+    def says_the_same(self, other: Request) -> bool:
+        """Whatever their versions are, and whoever wrote them."""
+        alike = replace(other, resource_version=self.resource_version, reason_by=self.reason_by)
+        return self == alike
 
     @property
     def seniority(self) -> Seniority:

@@ -33,6 +33,8 @@ class Reason(StrEnum):
     TARGET_BUSY = "TargetBusy"
     WAITING_FOR_SLOT = "WaitingForSlot"
     RETRYING = "Retrying"
+    NAMESPACE_TERMINATING = "NamespaceTerminating"
+    NAMESPACE_UNVERIFIED = "NamespaceUnverified"
     # Suspended
     SUSPENDED = "Suspended"
     # Submitting
@@ -58,6 +60,7 @@ class Reason(StrEnum):
     OUTCOME_UNKNOWN = "OutcomeUnknown"
     RESTORED_FROM_BACKUP = "RestoredFromBackup"
     INVALID_SPEC = "InvalidSpec"
+    WITHDRAWN = "Withdrawn"
     # Failed, and Pending for a minute before
     NOT_ALLOWED = "NotAllowed"
     PROTECTED = "Protected"

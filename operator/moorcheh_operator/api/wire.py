@@ -27,7 +27,8 @@ UNREADABLE = "-"
 Parts = dict[str, Raw]
 
 
-class _ListMeta(Struct, rename={"more": "continue"}):
+class _ListMeta(Struct, rename={"more": "continue", "resource_version": "resourceVersion"}):
+    resource_version: str = ""
     more: str = ""
 
 

@@ -27,6 +27,7 @@ from moorcheh_operator.clock import Clock
 from moorcheh_operator.turns import Turns
 
 from .api_server import ApiServer
+from .history import History
 from .schema import keeps_unknown_fields
 
 TIMEOUT = 15.0  # seconds for one call
@@ -56,6 +57,10 @@ class ClusterError(Exception):
 
 class TooLongError(ClusterError):
     """The answer has more than `ANSWER_MOST` bytes."""
+
+
+class NamespaceGoneError(ClusterError):
+    """A Kubernetes namespace is being deleted, or is gone: nothing can be created in it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +126,17 @@ class _Answer:
             return False
         return True
 
+    def not_created(self) -> ClusterError:
+        """Why an object was not created in a Kubernetes namespace."""
+        gone = self.status == 404 or (self.status == 403 and "NamespaceTerminating" in self._causes())
+        return (NamespaceGoneError if gone else ClusterError)(self.describe(), self.status)
+
+    def _causes(self) -> list[object]:
+        try:
+            return [cause["reason"] for cause in json.loads(self.body)["details"]["causes"]]
+        except (ValueError, KeyError, TypeError):
+            return []
+
     def describe(self) -> str:
         try:
             message = json.loads(self.body)["message"]
@@ -131,6 +147,7 @@ class _Answer:
 
 class Cluster:
     def __init__(self, api_server: ApiServer, clock: Clock, observer: Observer = lambda *_: None) -> None:
+        self.history = History()
         self.server = api_server.url
         self._session = api_server.session()
         self._turns = Turns(CONNECTIONS, SHARE)
@@ -215,7 +232,7 @@ class Cluster:
         can't be had: what came before is no complete list.
         """
         query = {"fieldSelector": UNFINISHED} if unfinished else {}
-        limit = PAGE_FIRST
+        limit, floor = PAGE_FIRST, self.history.highest
         while True:
             try:
                 answer = await self._call("GET", _collection(namespace), {**query, "limit": str(limit)})
@@ -227,6 +244,7 @@ class Cluster:
             if answer.status != 200:
                 raise ClusterError(answer.describe(), answer.status)
             page = answer.page()
+            self.history.continues(page.metadata.resource_version, floor, "a list")
             for item in page.items:
                 yield msgspec.json.decode(wire.trimmed(item))
             if not page.metadata.more:
@@ -234,6 +252,14 @@ class Cluster:
             query["continue"] = page.metadata.more
             limit = min(max(ANSWER_MOST // 2 * len(page.items) // len(answer.body), 1), PAGE)
             del answer, page  # before there is another one
+
+    async def check_history(self, namespace: str) -> None:
+        """See whether the API server has gone back to an earlier state. Raises `ClusterError`."""
+        floor = self.history.highest
+        answer = await self._call("GET", _collection(namespace), {"limit": "1"})
+        if answer.status != 200:
+            raise ClusterError(answer.describe(), answer.status)
+        self.history.continues(answer.page().metadata.resource_version, floor, "a list")
 
     async def write_status(self, request: Request, status: Status) -> WriteAnswer:
         """Compare-and-set: lands only on the object exactly as `request` shows it (docs/safety.md, rule 2).
@@ -247,11 +273,15 @@ class Cluster:
         path = _path(request.namespace, request.name) + "/status"
         # Strict: with an older CRD a claim would land without what that one does not know, such as the URL.
         query = {"fieldManager": self._manager, "fieldValidation": "Strict"}
+        floor = self.history.highest
         try:
             answer = await self._call("PATCH", path, query, body)
             match answer.status:
                 case 200:
-                    return Written(answer.request())
+                    written = answer.request()
+                    if written.resource_version != request.resource_version:  # else it changed nothing
+                        self.history.continues(written.resource_version, floor, "what was just written")
+                    return Written(written)
                 case 404 | 409:
                     return Conflict()
                 case 400 | 422:
@@ -283,15 +313,38 @@ class Cluster:
             case _:
                 raise ClusterError(answer.describe(), answer.status)
 
+    async def check_namespace(self, namespace: str) -> None:
+        """Whether a Kubernetes namespace takes new objects: it takes none from its deletion on.
+
+        By a create of an Event that is never stored, as there is a right to create Events anyway. Raises
+        `NamespaceGoneError`; `ClusterError` where it can't be told.
+        """
+        body = {
+            "metadata": {"generateName": f"{COMPONENT}-", "namespace": namespace},
+            "involvedObject": {
+                "apiVersion": "v1",
+                "kind": "Namespace",
+                "namespace": namespace,
+                "name": namespace,
+            },
+            "type": "Normal",
+            "reason": "NamespaceCheck",
+            "source": {"component": COMPONENT},
+            "reportingComponent": COMPONENT,
+        }
+        answer = await self._call("POST", _events(namespace), {"dryRun": "All"}, body)
+        if answer.status != 201:
+            raise answer.not_created()
+
     async def post_event(self, request: Request, kind: str, reason: str, message: str, count: int) -> None:
         """`kind` is Normal or Warning. One a request and reason: another one brings it up to date.
 
-        Raises `ClusterError`.
+        Raises `NamespaceGoneError`, `ClusterError`.
         """
         now = render_time(self._clock.now().time)
         same = hashlib.sha256(f"{request.uid}/{reason}".encode()).hexdigest()[:16]
         name = f"{request.name[:230].rstrip('.-')}.{same}"
-        events = f"/api/v1/namespaces/{quote(request.namespace)}/events"
+        events = _events(request.namespace)
         newest = {"message": message, "lastTimestamp": now, "count": count}
         body = {
             **newest,
@@ -314,7 +367,7 @@ class Cluster:
         if answer.status == 409:
             answer = await self._call("PATCH", f"{events}/{name}", body=newest)
         if answer.status not in (200, 201):
-            raise ClusterError(answer.describe(), answer.status)
+            raise answer.not_created()
 
     async def call(self, method: str, path: str, *, body: object = None) -> tuple[int, dict[str, Any]]:
         """Any other call: status code and JSON object. Raises `ClusterError`."""
@@ -383,6 +436,10 @@ def _namespace(path: str) -> str:
     """Whose call it is: the Kubernetes namespace's, `""` for those that are of none."""
     _, _, rest = path.partition("/namespaces/")
     return rest.partition("/")[0]
+
+
+def _events(namespace: str) -> str:
+    return f"/api/v1/namespaces/{quote(namespace, safe='')}/events"
 
 
 def _collection(namespace: str) -> str:

@@ -10,7 +10,7 @@ import contextlib
 import logging
 
 from moorcheh_operator.api.request import Request
-from moorcheh_operator.cluster.client import Cluster, ClusterError
+from moorcheh_operator.cluster.client import Cluster, ClusterError, NamespaceGoneError
 from moorcheh_operator.lifecycle.announcements import Announcement, log_names
 
 QUEUED = 10_000  # Events that wait to be posted; more are dropped
@@ -47,6 +47,9 @@ class Events:
             request, news = await self._queue.get()
             try:
                 await self._cluster.post_event(request, news.type, news.reason, news.message, news.count)
+            except NamespaceGoneError as error:
+                # For a hundred requests that end with their namespace it would read like a missing right.
+                logger.debug("an Event is not taken any more: %s", error, extra=log_names(request))
             except ClusterError as error:
                 logger.warning("an Event could not be posted: %s", error, extra=log_names(request))
             except Exception:

@@ -8,17 +8,17 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import dataclasses
+import functools
 import logging
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
-from moorcheh_operator.api.request import MalformedRequestError, Request, identity, parse
+from moorcheh_operator.api.request import MalformedRequestError, Request, parse
 from moorcheh_operator.api.status import ENDED, Phase
 from moorcheh_operator.clock import Clock
-from moorcheh_operator.cluster.client import (
-    Cluster,
-)
+from moorcheh_operator.cluster.client import Cluster, ClusterError
+from moorcheh_operator.cluster.history import is_newer
 from moorcheh_operator.cluster.labels import Labels
 from moorcheh_operator.lifecycle.access import seen_at
 from moorcheh_operator.lifecycle.announcements import log_names
@@ -27,11 +27,13 @@ from moorcheh_operator.lifecycle.facts import (
 )
 from moorcheh_operator.lifecycle.ownership import follows_job
 from moorcheh_operator.lifecycle.placement import place, url_of
+from moorcheh_operator.lifecycle.rewound import Past, goes_back, was_over
 from moorcheh_operator.metrics import Metrics
 
 from .events import Events
 from .expirations import Expirations
 from .live_servers import LiveServer, LiveServers
+from .namespaces import Namespaces
 from .relist import RELIST_SECONDS, Relist
 from .reporting import Reporter
 from .shared import Shared
@@ -40,6 +42,9 @@ from .task import RequestTask
 
 ENDS_KEPT = timedelta(hours=1)  # what is older than an unfinished request decides nothing for it
 EVENTS_DRAIN_SECONDS = 2.0
+HISTORY_SECONDS = 10.0  # between two looks whether the API server was set back
+
+HistoryEnds = Callable[[Past | None], None]
 
 logger = logging.getLogger(__name__)
 
@@ -54,14 +59,19 @@ class Reconciler:
         metrics: Metrics,
         leads: Callable[[], bool],
         own_namespace: str | None = None,
+        history_ends: HistoryEnds = lambda _: None,
+        past: Past | None = None,
     ) -> None:
-        """`own_namespace`: the operator's, for servers that take requests from there alone."""
+        """`own_namespace`: the operator's, for servers that take requests from there alone. `past`: what was
+        known in a history of the API server that is lost; `history_ends` is given it where another is.
+        """
         self._cluster = cluster
         self._servers = servers
         self._clock = clock
         self._metrics = metrics
         self._started = clock.ticks()
         self._labels = Labels(cluster, clock)
+        self._namespaces = Namespaces(cluster, clock, self._wake_all_in)
         self._targets = Targets(
             self._wake, lambda: clock.now().time, lambda request: place(request, servers.defined)
         )
@@ -71,16 +81,22 @@ class Reconciler:
             servers,
             clock,
             self._labels,
+            self._namespaces,
             self._targets,
             Reporter(metrics, self._events, clock),
             leads,
             own_namespace,
+            past=past,
         )
+        self._history_ends = history_ends
+        self._namespaces_served = namespaces
+        self._listed_at: datetime | None = None  # by the cluster's clock
         self._tasks: dict[str, RequestTask] = {}  # by uid, as the others
         self._running: dict[str, asyncio.Task[None]] = {}
         self._left: dict[str, tuple[Request, float]] = {}  # what tasks left off at, and when (ticks)
         self._background: list[asyncio.Task[None]] = []
-        self._relist = Relist(cluster, clock, namespaces, self.observe, self._check_missing, self._listed)
+        listed = functools.partial(self.observe, listed=True)
+        self._relist = Relist(cluster, clock, namespaces, listed, self._check_missing, self._listed)
         self._idle = asyncio.Event()
         self._idle.set()
         self._expirations = Expirations(
@@ -88,9 +104,11 @@ class Reconciler:
         )
 
     def start(self) -> None:
+        self._cluster.history.begin(lambda: self._history_ends(self._past()))
         self._background = [
             asyncio.create_task(self._relist.run(), name="relist"),
             asyncio.create_task(self._expirations.run(), name="expirations"),
+            asyncio.create_task(self._check_history(), name="history"),
         ]
         self._events.start()
 
@@ -149,30 +167,34 @@ class Reconciler:
             running.cancel()
         await self._events.drain(EVENTS_DRAIN_SECONDS)
 
-    def observe(self, body: dict[str, Any], *, deleted: bool = False) -> None:
+    def observe(self, body: dict[str, Any], *, deleted: bool = False, listed: bool = False) -> None:
         """What the watch or a list showed. It may be stale: it only wakes; every write is compare-and-set."""
-        uid, version = identity(body)
-        task = self._tasks.get(uid) if uid else None
-        if task is not None and not deleted and version == task.request.resource_version:
-            return  # the echo of our own write
         try:
             request = parse(body)
         except MalformedRequestError as error:
             logger.error("left alone, as it can't be read: %s", error, extra={"object": str(body)[:200]})
             return
         if deleted:
-            request = dataclasses.replace(request, withdrawn=True)
+            request = dataclasses.replace(request, withdrawn=True, gone=True)
         if request.status.phase in ENDED:
             self._targets.note_end(request)
+        self._cluster.history.saw(request.resource_version)
+        task = self._tasks.get(request.uid)
         if task is None:
             if self._left_behind(request):
                 return
-            if _worth_a_task(request):
+            if self._came_back(request):
+                self._cluster.history.end(f"{request.key} was over, and is in work again")
+            elif _worth_a_task(request):
                 self._take_on(request)
             else:
                 self._expirations.note(request)
-        elif deleted or _newer(request, task.request):
+        elif deleted or is_newer(request.resource_version, task.request.resource_version):
+            if goes_back(task.request, request) and not task.request.gone:
+                self._cluster.history.end(f"{request.key} has gone back")
             task.adopt(request)
+        elif request != task.request:  # else it is the echo of our own write
+            task.doubt(request, listed=listed)
 
     def _left_behind(self, request: Request) -> bool:
         """A version from before its task ended, late from the watch: a task for it would hold the target and
@@ -182,8 +204,14 @@ class Reconciler:
         if left is None:
             return False
         if request.resource_version == left[0].resource_version:
-            return request.withdrawn or request.status.phase in ENDED
-        return not _newer(request, left[0])
+            return request.gone or request.status.phase in ENDED
+        return not is_newer(request.resource_version, left[0].resource_version)
+
+    def _came_back(self, request: Request) -> bool:
+        if request.gone or request.status.phase in ENDED:
+            return False
+        left = self._left.get(request.uid)
+        return was_over(request, self._listed_at) if left is None else goes_back(left[0], request)
 
     def _take_on(self, request: Request) -> None:
         task = RequestTask(request, self._shared)
@@ -201,9 +229,28 @@ class Reconciler:
             if not self._tasks:
                 self._idle.set()
 
+    def _past(self) -> Past | None:
+        """What is known now, for the one that comes after the history is over."""
+        before = self._shared.past
+        listed = self._listed_at or (before.listed if before else None)
+        if listed is None:
+            return None
+        known = {uid: left for uid, (left, _) in self._left.items()}
+        known |= {uid: task.request for uid, task in self._tasks.items()}
+        return Past(listed, {**(before.known if before else {}), **known})
+
+    async def _check_history(self) -> None:
+        """Where it was set back, a watch that goes on from before is deaf, and the relist a minute away."""
+        while True:
+            await asyncio.sleep(HISTORY_SECONDS)
+            with contextlib.suppress(ClusterError):  # the relist tells of that
+                await self._cluster.check_history(
+                    self._namespaces_served[0] if self._namespaces_served else ""
+                )
+
     def _may_expire(self) -> bool:
         """Not before the first complete list: an unfinished request may need to know of an ended one."""
-        return self._shared.leads() and not self._shared.stopping and self._shared.listed
+        return self._shared.leads() and not self._shared.closing and self._shared.listed
 
     def _is_wanted(self, server: str, name: str) -> bool:
         return self._targets.is_wanted((url_of(server, self._servers.defined), name))
@@ -222,9 +269,11 @@ class Reconciler:
             logger.info("first list complete: %d requests are unfinished", len(self._tasks))
         self._targets.forget_ends(self._clock.now().time - ENDS_KEPT)
         self._labels.forget(started)
+        self._namespaces.forget(started - RELIST_SECONDS)
         self._servers.leave(self._servers_in_use())
         self._left = {uid: left for uid, left in self._left.items() if left[1] > started - RELIST_SECONDS}
         self._shared.listed = True
+        self._listed_at = self._clock.now().time - timedelta(seconds=self._clock.ticks() - started)
         for task in self._tasks.values():
             task.wake()
         self._expirations.wake()
@@ -232,7 +281,7 @@ class Reconciler:
     async def _check_missing(self, seen: set[str], started: float) -> None:
         """What is in work but not in the list has ended, is gone, or is newer than the list: read it."""
         for uid, task in list(self._tasks.items()):
-            if uid in seen or task.request.withdrawn or task.facts.first_seen >= started:
+            if uid in seen or task.request.gone or task.facts.first_seen >= started:
                 continue
             try:
                 request = await self._cluster.read(task.request.namespace, task.request.name)
@@ -240,10 +289,15 @@ class Reconciler:
                 logger.error("it can't be read any more: %s", error, extra=log_names(task.request))
                 continue
             if request is None or request.uid != uid:
-                task.withdraw()
-            elif _newer(request, task.request):
+                task.mark_gone()
+            elif is_newer(request.resource_version, task.request.resource_version):
                 task.adopt(request)
             else:
+                task.wake()
+
+    def _wake_all_in(self, namespace: str) -> None:
+        for task in self._tasks.values():
+            if task.request.namespace == namespace:
                 task.wake()
 
     def _wake(self, uid: str) -> None:
@@ -253,14 +307,6 @@ class Reconciler:
 
 def _worth_a_task(request: Request) -> bool:
     if request.status.phase not in ENDED:
-        return not request.withdrawn or follows_job(request, Facts())
+        return not request.gone or follows_job(request, Facts())
     behind = request.status.observed_generation != request.generation
-    return (behind and not request.withdrawn) or follows_job(request, Facts())
-
-
-def _newer(one: Request, other: Request) -> bool:
-    """Resource versions are numbers that grow (KEP-5504); where they are not, assume it is newer."""
-    try:
-        return int(one.resource_version) > int(other.resource_version)
-    except ValueError:
-        return one.resource_version != other.resource_version
+    return (behind and not request.gone) or follows_job(request, Facts())

@@ -11,9 +11,12 @@ from moorcheh_operator.cluster.client import Cluster
 from moorcheh_operator.cluster.labels import Labels
 from moorcheh_operator.lifecycle import placement
 from moorcheh_operator.lifecycle.access import Access, access
+from moorcheh_operator.lifecycle.kubernetes_namespace import NamespaceState
 from moorcheh_operator.lifecycle.placement import Place
+from moorcheh_operator.lifecycle.rewound import Past
 
 from .live_servers import LiveServers
+from .namespaces import Namespaces
 from .reporting import Reporter
 from .targets import Targets
 
@@ -24,17 +27,24 @@ class Shared:
     servers: LiveServers
     clock: Clock
     labels: Labels
+    namespaces: Namespaces
     targets: Targets
     reporter: Reporter
     leads: Callable[[], bool]
     own_namespace: str | None  # the operator's, for servers that take requests from there alone
     listed: bool = False  # the first complete list since the start is in (rule 10)
-    stopping: bool = False  # nothing more is claimed; what was sent is recorded
+    stopping: bool = False
+    past: Past | None = None  # what was known in a history of the API server that is lost
+
+    @property
+    def closing(self) -> bool:
+        """Nothing more is claimed; what was sent is recorded."""
+        return self.stopping or self.cluster.history.over
 
     def place(self, request: Request) -> Place:
         return placement.place(request, self.servers.defined)
 
-    def access(self, request: Request) -> Access:
+    def access(self, request: Request, namespace: NamespaceState | None) -> Access:
         """By what the servers file says now."""
         named = self.servers.defined.get(request.spec.server)
-        return access(request, named, self.own_namespace, self.labels.of(request.namespace))
+        return access(request, named, self.own_namespace, self.labels.of(request.namespace), namespace)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import logging
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import assert_never
@@ -25,7 +26,11 @@ from moorcheh_operator.cluster.client import (
     Written,
     retry_pause,
 )
+from moorcheh_operator.cluster.history import is_newer
 from moorcheh_operator.lifecycle.announcements import log_names
+from moorcheh_operator.lifecycle.rewound import goes_back
+
+VERSIONS_KEPT = 16
 
 logger = logging.getLogger(__name__)
 
@@ -61,24 +66,36 @@ class StoredRequest:
         self._cluster = cluster
         self._changed = changed
         self._landed = landed
+        self._versions = deque([request.resource_version], VERSIONS_KEPT)
         self._unanswered = 0  # status writes in a row without an answer
         self._writes: list[_Write] = []  # built on this version; one of them may land yet, or have landed
 
     def adopt(self, request: Request) -> None:
-        """From now on this is what is known. One that was deleted stays so."""
+        """From now on this is what is known. One that is gone stays so."""
         before = self.request
-        if before.withdrawn and not request.withdrawn:
-            request = dataclasses.replace(request, withdrawn=True)
+        if before.gone and not request.gone:
+            request = dataclasses.replace(request, withdrawn=True, gone=True)
         self.request = request
+        self._versions.append(request.resource_version)
         self._changed(before, request)
         if request.resource_version != before.resource_version:
             if self._cluster.wrote(request):
                 self._tell(next((write for write in self._writes if write.is_in(request)), None))
             self._writes.clear()  # what has not landed never will
 
-    def withdraw(self) -> None:
+    def contradicts(self, request: Request) -> bool:
+        """Whether it may be of another history than what is known: not one that was known, late from the
+        watch.
+        """
+        known = self.request
+        same = request.resource_version == known.resource_version
+        if same and not known.gone and not request.says_the_same(known):
+            self._cluster.history.end(f"{known.key} has changed, and its version has not")
+        return request.resource_version not in self._versions
+
+    def mark_gone(self) -> None:
         """The object is gone."""
-        self.adopt(dataclasses.replace(self.request, withdrawn=True))
+        self.adopt(dataclasses.replace(self.request, withdrawn=True, gone=True))
 
     async def write(self, status: Status) -> WriteAnswer:
         """Compare-and-set. Where it did not land the object is read: what follows builds on the truth."""
@@ -93,7 +110,7 @@ class StoredRequest:
             case Conflict() | Invalid():
                 version = self.request.resource_version
                 await self.read()
-                unchanged = self.request.resource_version == version and not self.request.withdrawn
+                unchanged = self.request.resource_version == version and not self.request.gone
                 if isinstance(answer, Conflict) and unchanged:
                     # Not the version: an admission webhook's 409, say, or no /status in the CRD.
                     await self._pause("the object has not changed, and still it conflicts")
@@ -121,17 +138,21 @@ class StoredRequest:
     async def read(self) -> None:
         """Until the API server answers: without it nothing can be decided."""
         failures = 0
-        while not self.request.withdrawn:
+        while not self.request.gone:
+            known = self.request
             try:
-                request = await self._cluster.read(self.request.namespace, self.request.name)
+                request = await self._cluster.read(known.namespace, known.name)
             except ClusterError as error:
                 failures += 1
                 if failures == 1:
                     logger.warning("can't read: %s", error, extra=log_names(self.request))
                 await asyncio.sleep(retry_pause(failures))
                 continue
-            if request is None or request.uid != self.request.uid:
-                self.withdraw()
-            else:
-                self.adopt(request)
+            if request is None or request.uid != known.uid:
+                self.mark_gone()
+                return
+            older = is_newer(known.resource_version, request.resource_version)
+            if older or goes_back(known, request):
+                self._cluster.history.end(f"{known.key} has gone back")
+            self.adopt(request)
             return

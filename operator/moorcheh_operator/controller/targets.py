@@ -102,7 +102,7 @@ class Targets:
         """A job that outlived its request ends now, at the latest: the object's `completionTime` was earlier,
         or it is gone and has none.
         """
-        if rank == IN_WORK and (request.withdrawn or request.status.reason == Reason.DEADLINE_EXCEEDED):
+        if rank == IN_WORK and (request.gone or request.status.reason == Reason.DEADLINE_EXCEEDED):
             self._note(place, self._time())
 
     def _note(self, place: Place, end: datetime) -> None:

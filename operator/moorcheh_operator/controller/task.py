@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import dataclasses
 import logging
 import uuid
+from dataclasses import replace
 from typing import assert_never
 
 from moorcheh_operator.api.request import Request
@@ -20,6 +20,7 @@ from moorcheh_operator.lifecycle.access import same_refusal, seen_at
 from moorcheh_operator.lifecycle.announcements import log_names
 from moorcheh_operator.lifecycle.facts import (
     Facts,
+    Look,
     Sent,
     after_look,
     after_poll,
@@ -28,11 +29,13 @@ from moorcheh_operator.lifecycle.facts import (
     new_chapter,
 )
 from moorcheh_operator.lifecycle.guards import CLOCK_ERROR
+from moorcheh_operator.lifecycle.kubernetes_namespace import Active
 from moorcheh_operator.lifecycle.next_step import next_step
 from moorcheh_operator.lifecycle.ownership import uses_slot
 from moorcheh_operator.lifecycle.placement import Place, needs_labels, working_at
 from moorcheh_operator.lifecycle.statuses import bare
 from moorcheh_operator.lifecycle.steps import (
+    CheckNamespace,
     Claim,
     Forget,
     LookUp,
@@ -64,11 +67,18 @@ class RequestTask:
         self._clock = shared.clock
         ticks = self._clock.ticks()
         # One that may not must not for a moment keep those waiting who may.
-        self.facts = Facts(first_seen=ticks, access=shared.access(request), access_since=ticks)
+        self.facts = Facts(
+            first_seen=ticks,
+            access=shared.access(request, None),
+            access_since=ticks,
+            rewound=shared.past is not None and request.uid in shared.past.known,
+            lost=shared.past.lost(request) if shared.past else None,
+        )
         self._stored = StoredRequest(request, shared.cluster, self._changed, shared.reporter.written)
         self._holdings = Holdings(request, self._clock)
         self._place: Place | None = None
         self._wake = asyncio.Event()
+        self._doubted = False  # the API server is to be asked what the object is
         self._target_since: float | None = None  # ticks; None while another request has the target
         self._waiting: tuple[str, str, float] | None = None  # phase and reason of a wait, since when
         self._shown_since = ticks  # since when, for this process, the status has had its phase and reason
@@ -89,9 +99,17 @@ class RequestTask:
         self._stored.adopt(request)
         self.wake()
 
-    def withdraw(self) -> None:
+    def doubt(self, request: Request, *, listed: bool) -> None:
+        """A version that is not newer, and not the known one: stale, or of another history. A watch may be
+        late with what was known before; a list is not.
+        """
+        if self._stored.contradicts(request) or listed:
+            self._doubted = True
+            self.wake()
+
+    def mark_gone(self) -> None:
         """Its object is gone."""
-        self._stored.withdraw()
+        self._stored.mark_gone()
         self.wake()
 
     def wake(self) -> None:
@@ -99,7 +117,7 @@ class RequestTask:
 
     def leadership_changed(self) -> None:
         # A refusal must stand for a minute with the one that leads: a standby may have an older file.
-        self.facts = dataclasses.replace(self.facts, looks=(), outage=None, access_since=self._clock.ticks())
+        self.facts = replace(self.facts, looks=(), outage=None, access_since=self._clock.ticks())
         self.wake()
 
     async def run(self) -> None:
@@ -120,15 +138,14 @@ class RequestTask:
 
     async def _advance(self) -> bool:
         """One step. False: the task is over."""
+        if self._doubted:
+            self._doubted = False
+            await self._stored.read()
         if self._holdings.held is None and needs_labels(self.request, self._shared.servers.defined):
             await self._shared.labels.refresh(self.request.namespace)
         step, now = self._decide()
-        if not isinstance(step, Claim):
-            self._holdings.let_go()
-            if uses_slot(self.request, self.facts, now):
-                self._holdings.occupy_slot()
-            elif not self.facts.slots_full and step != LookUp(to_claim=True):
-                self._holdings.release_slot()
+        if not isinstance(step, CheckNamespace | Claim):
+            self._give_back(step, now)
         if isinstance(step, Forget):
             return False
         if not self._may_act(step):
@@ -138,6 +155,8 @@ class RequestTask:
                 await self._wait(step, now)
             case LookUp(to_claim):
                 await self._look(to_claim=to_claim)
+            case CheckNamespace():
+                await self._shared.namespaces.ask(self.request.namespace)
             case Claim():
                 await self._claim_and_send(now)
             case Poll(job_id):
@@ -148,21 +167,29 @@ class RequestTask:
                 assert_never(step)
         return True
 
+    def _give_back(self, step: Step, now: Now) -> None:
+        """What it does not need for this step. What is held for a claim is held until it is made."""
+        self._holdings.let_go()
+        if uses_slot(self.request, self.facts, now):
+            self._holdings.occupy_slot()
+        elif not self.facts.slots_full and step != LookUp(to_claim=True):
+            self._holdings.release_slot()
+
     async def _stand_by(self, now: Now) -> bool:
         """False: it is over, as this process is."""
         self._holdings.let_go()
         if not uses_slot(self.request, self.facts, now):
             self._holdings.release_slot()
-        if self._shared.stopping:
+        if self._shared.closing:
             return False
         await self._sleep(None)
         return True
 
     def _may_act(self, step: Step) -> bool:
         """One that does not lead, or is stopping, only records what it has sent itself. Every replica follows
-        a deleted object's job: no list shows it, and whoever leads next must know who has the target.
+        the job of an object that is gone: no list shows it, and who leads next must know who has the target.
         """
-        if not self._shared.stopping and (self._shared.leads() or self.request.withdrawn):
+        if not self._shared.closing and (self._shared.leads() or self.request.gone):
             return True
         return isinstance(step, Record) and own_send(self.request, self.facts) is not None
 
@@ -175,10 +202,8 @@ class RequestTask:
         if blocked:
             self._target_since = None
         elif self._target_since is None:
-            # What was seen of the target while another request had it decides nothing.
             self._target_since = now.ticks
-            self.facts = dataclasses.replace(self.facts, looks=())
-        self.facts = dataclasses.replace(
+        self.facts = replace(
             self.facts,
             may_claim=self._shared.listed,
             holder=holder.key if holder is not None and blocked else None,
@@ -197,15 +222,18 @@ class RequestTask:
         url = working_at(self.request, self.facts, servers.defined)
         if self._holdings.move(None if url is None else servers.at(url)):
             # Its place in the old one's queue is gone, and nobody would wake it for a free slot.
-            self.facts = dataclasses.replace(self.facts, slots_full=False)
+            self.facts = replace(self.facts, slots_full=False)
         there = self._shared.place(self.request)
         if self._place not in (None, there):
             self.facts = elsewhere(self.facts, ticks)
         self._place = there
-        verdict = self._shared.access(self.request)
+        namespace = self._shared.namespaces.of(self.request.namespace, self.facts.first_seen)
+        if namespace is not self.facts.namespace:
+            self.facts = replace(self.facts, namespace=namespace)
+        verdict = self._shared.access(self.request, namespace)
         if verdict != self.facts.access:
             since = self.facts.access_since if same_refusal(verdict, self.facts.access) else ticks
-            self.facts = dataclasses.replace(self.facts, access=verdict, access_since=since)
+            self.facts = replace(self.facts, access=verdict, access_since=since)
         self._shared.targets.update(self)
 
     # The steps
@@ -242,13 +270,13 @@ class RequestTask:
         moorcheh = server.moorcheh
         if to_claim:
             taken = await self._holdings.take(self._slot_free)
-            self.facts = dataclasses.replace(self.facts, slots_full=not taken)
+            self.facts = replace(self.facts, slots_full=not taken)
         started, answer, answered = await moorcheh.look_up()
         if self._shared.place(self.request)[0] == server.url:  # else it tells of one that is not meant now
             self.facts = after_look(self.facts, name, answer, started, answered, server.url)
 
     def _slot_free(self) -> None:
-        self.facts = dataclasses.replace(self.facts, slots_full=False)
+        self.facts = replace(self.facts, slots_full=False)
         self.wake()
 
     async def _poll(self, job_id: str) -> None:
@@ -263,7 +291,7 @@ class RequestTask:
 
     async def _claim_and_send(self, now: Now) -> None:
         """Rule 3: only the coroutine that won the claim sends, once, at once."""
-        before, look = self.request.status, self.facts.looks[-1]  # the claim forgets all looks
+        built_on, look = self.request, self.facts.looks[-1]  # the claim forgets all looks
         attempt_id = str(uuid.uuid4())
         status = claim(self.request, self.facts, now, attempt_id)
         # From here on nobody else may come to hold the target, older or not: the claim may land any moment.
@@ -276,25 +304,35 @@ class RequestTask:
         landed = attempt is not None and attempt.id == attempt_id
         if isinstance(answer, Conflict) and not landed:
             return
-        held, server = self._holdings.held, self.server
         sent: SendAnswer
-        if not landed:
+        if landed:
+            sent = await self._send(attempt_id, replace(built_on, status=status), now, look)
+        else:
             # It may still land. This process knows that nothing was sent for it, and will take it back.
             words = (
                 answer.error if isinstance(answer, Invalid | Unanswered) else "another write came after it"
             )
             sent = NotSent(f"the claim could not be recorded: {words}")
-        elif self.request.withdrawn:
-            sent = NotSent("the request was deleted before its DELETE was sent")
-        elif held is None or server is None or abs(server.clock.skew() - look.skew) > CLOCK_ERROR:
+        self.facts = after_send(self.facts, Sent(attempt_id, sent, self._clock.ticks(), built_on.status))
+
+    async def _send(self, attempt_id: str, claimed: Request, now: Now, look: Look) -> SendAnswer:
+        """The claim, which left at `now`, is written: the DELETE, unless something has come between, or the
+        object is not `claimed` in all but its version (rule 18).
+        """
+        # Asked only now: who deletes the namespace after this answer deletes a request that was claimed.
+        namespace = await self._shared.namespaces.ask(self.request.namespace)
+        held, server = self._holdings.held, self.server
+        if self._shared.cluster.history.over or not self.request.says_the_same(claimed):
+            return NotSent("the request has changed, or was deleted, since its claim was made")
+        if not isinstance(namespace, Active):
+            return NotSent(f"the Kubernetes namespace {self.request.namespace} may be being deleted")
+        if held is None or server is None or abs(server.clock.skew() - look.skew) > CLOCK_ERROR:
             # A machine that slept: the look-up was judged by a clock that had stood still (rule 8).
-            sent = NotSent("the clocks moved between the look-up and the claim")
-        else:
-            sent = await self._send_delete(held.connection, attempt_id, now)
-        self.facts = after_send(self.facts, Sent(attempt_id, sent, self._clock.ticks(), before))
+            return NotSent("the clocks moved between the look-up and the claim")
+        return await self._send_delete(held.connection, attempt_id, now)
 
     def _set_claiming(self, *, claiming: bool) -> None:
-        self.facts = dataclasses.replace(self.facts, claiming=claiming)
+        self.facts = replace(self.facts, claiming=claiming)
         self._shared.targets.update(self)
 
     async def _send_delete(self, connection: Connection, attempt_id: str, claimed: Now) -> SendAnswer:
@@ -322,7 +360,7 @@ class RequestTask:
     async def _write(self, status: Status) -> WriteAnswer:
         answer = await self._stored.write(status)
         if isinstance(answer, Written):
-            self.facts = dataclasses.replace(self.facts, written=self._clock.ticks())
+            self.facts = replace(self.facts, written=self._clock.ticks())
             self._waiting = None
         return answer
 

@@ -14,6 +14,8 @@ from moorcheh_operator.api.request import Request
 from moorcheh_operator.api.status import Reason
 from moorcheh_operator.servers.definitions import Definition, From
 
+from .kubernetes_namespace import NamespaceState, Terminating
+
 
 @dataclass(frozen=True, slots=True)
 class Open:
@@ -42,7 +44,14 @@ class Refusal:
     message: str
 
 
-Access = Open | NotFound | Undecided | Refusal
+@dataclass(frozen=True, slots=True)
+class NamespaceEnds:
+    """Its Kubernetes namespace is being deleted, and it will be with it."""
+
+    message: str
+
+
+Access = Open | NotFound | Undecided | Refusal | NamespaceEnds
 
 
 def same_refusal(one: Access, other: Access) -> bool:
@@ -66,8 +75,15 @@ def access(
     server: Definition | None,
     own_namespace: str | None,
     labels: Mapping[str, str] | str | None,
+    state: NamespaceState | None = None,
 ) -> Access:
-    """`labels`: of the request's Kubernetes namespace, or why they can't be told; None: not read yet."""
+    """`labels` and `state`: of the request's Kubernetes namespace; None: not asked yet. Labels may be a text
+    that says why they can't be told.
+    """
+    if isinstance(state, Terminating):
+        return NamespaceEnds(
+            f"The Kubernetes namespace {request.namespace} is being deleted, and this request with it."
+        )
     if server is None:
         return NotFound(
             f'There is no server "{request.spec.server}" (spec.serverRef.name). It waits for one; if the '

@@ -21,6 +21,7 @@ WAITS = {
     Reason.SERVER_UNAVAILABLE: "Warning",
     Reason.NOT_ALLOWED: "Warning",
     Reason.REFUSED: "Warning",
+    Reason.NAMESPACE_UNVERIFIED: "Warning",
     Reason.TARGET_BUSY: "Normal",
     Reason.WAITING_FOR_SLOT: "Normal",
     Reason.POLL_FAILING: "Warning",
@@ -42,7 +43,7 @@ def announcement(before: Status, after: Request) -> Announcement | None:
     if (before.phase, before.reason) == (status.phase, status.reason):
         return None
     message = status.message or ""
-    if status.phase is Phase.SUCCEEDED:
+    if status.phase is Phase.SUCCEEDED or status.reason == Reason.WITHDRAWN:
         return Announcement("Normal", str(status.reason), message)
     if status.phase in ENDED or status.reason == Reason.VERIFYING:
         return Announcement("Warning", str(status.reason), message)

@@ -1,4 +1,4 @@
-"""Ended or withdrawn: what may still run at the server is followed, as it holds the target."""
+"""Ended or gone: what may still run at the server is followed, as it holds the target."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from .submitting import own_send
 def step(request: Request, facts: Facts, now: Now, limits: Limits) -> Step:
     """Keep `observedGeneration` up, and follow what may still run at the server: it holds the target."""
     status = request.status
-    if not request.withdrawn and status.observed_generation != request.generation:
+    if not request.gone and status.observed_generation != request.generation:
         return Record(observed(request, now))
     if not follows_job(request, facts):
         return Forget()

@@ -27,6 +27,7 @@ from moorcheh_operator.moorcheh.answers import (
 )
 
 from .access import Access, Open
+from .kubernetes_namespace import ALWAYS_ACTIVE, NamespaceState
 
 LOOKS_KEPT = 32  # a verdict needs the first and the last of a run that agrees
 
@@ -74,6 +75,9 @@ class Facts:
 
     access: Access = Open()  # noqa: RUF009 - a frozen value
     access_since: float = 0.0  # ticks: since when it is what it is
+    namespace: NamespaceState | None = ALWAYS_ACTIVE  # its Kubernetes namespace; None: not asked yet
+    rewound: bool = False  # it was known in a history of the API server that is lost …
+    lost: str | None = None  # … with this, which it no longer shows
     may_claim: bool = True  # the first complete list since the start is in (rule 10)
     holder: str | None = None  # the request that has the target instead of this one
     queued: bool = False  # stood behind another request for the same target

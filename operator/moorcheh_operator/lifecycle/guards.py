@@ -64,8 +64,8 @@ def _undated(request: Request, facts: Facts, now: Now) -> Status | None:
     if not _another_ended_meanwhile(request, facts):
         return None
     message = (
-        "Another request for this target came before, and the server shows no creation time that would tell "
-        "whether the namespace is a newer one. Create a new request to delete it."
+        "Another request for this target may have come before, and the server shows no creation time that "
+        "would tell whether the namespace is a newer one. Create a new request to delete it."
     )
     return _unverifiable(request, now, message)
 
@@ -85,9 +85,9 @@ def _dated(request: Request, facts: Facts, look: Look, created: datetime, now: N
 
 
 def _another_ended_meanwhile(request: Request, facts: Facts) -> bool:
-    """Whether another request may have deleted the target after this one was created."""
+    """Whether another request, or this one in a history that is lost, may have deleted the target since."""
     seen = facts.rival_end is not None and facts.rival_end >= request.creation_time
-    return seen or facts.queued or request.status.reason == Reason.TARGET_BUSY
+    return seen or facts.queued or facts.rewound or request.status.reason == Reason.TARGET_BUSY
 
 
 def _preconditions(

@@ -27,8 +27,9 @@ def claim_rank(request: Request, facts: Facts) -> int | None:
 
 def was_shut_out(request: Request) -> bool:
     """It ended without ever having got in: no end of another request for its target, as rule 8 means it."""
-    shut_out = (Reason.NOT_ALLOWED, Reason.PROTECTED, Reason.INVALID_SPEC, Reason.RESTORED_FROM_BACKUP)
-    return request.status.reason in shut_out and request.status.attempt is None
+    shut_out = (Reason.NOT_ALLOWED, Reason.PROTECTED, Reason.INVALID_SPEC, Reason.WITHDRAWN)
+    copied = request.status.reason == Reason.RESTORED_FROM_BACKUP and request.copied is not None
+    return (copied or request.status.reason in shut_out) and request.status.attempt is None
 
 
 def follows_job(request: Request, facts: Facts) -> bool:

@@ -7,13 +7,14 @@ from moorcheh_operator.api.status import Reason
 from moorcheh_operator.clock import Now
 
 from .access import Open
-from .facts import Facts
+from .facts import Facts, Look
 from .guards import judge
+from .kubernetes_namespace import Untold, active_since
 from .ownership import deadline_passed
 from .retrying import before_retry
 from .statuses import deadline_exceeded, waiting
-from .steps import Claim, LookUp, Record, Step, Wait
-from .waits import behind, not_taken, outage_wait, shut_out
+from .steps import CheckNamespace, Claim, LookUp, Record, Step, Wait
+from .waits import behind, namespace_untold, not_taken, outage_wait, shut_out
 
 LOOK_FRESH = 2.0  # seconds from the look-up's answer to the claim (rule 3)
 
@@ -30,7 +31,7 @@ def step(request: Request, facts: Facts, now: Now) -> Step:
         if step is not None:
             return step
     if (trouble := facts.hold_off) is not None and now.ticks < trouble.until:
-        reason, message = not_taken(trouble.error, refused=trouble.refused)
+        reason, message = not_taken(request, facts, trouble.error, refused=trouble.refused)
         return Wait(trouble.until, waiting(request, facts, now, reason, message, trouble.error))
     if facts.outage is not None:
         return outage_wait(request, facts, facts.outage, now)
@@ -40,9 +41,20 @@ def step(request: Request, facts: Facts, now: Now) -> Step:
     fresh = now.ticks - look.answered <= LOOK_FRESH  # an outage may lie between the look and what comes of it
     if (verdict := judge(request, facts, look, now)) is not None:
         return Record(verdict) if fresh else LookUp(to_claim=True)
-    if facts.held_since is not None and look.started >= facts.held_since:
-        return Claim() if fresh else LookUp(to_claim=True)
-    if not facts.slots_full:
+    return _unless_held_up(request, facts, look, now, fresh=fresh)
+
+
+def _unless_held_up(request: Request, facts: Facts, look: Look, now: Now, *, fresh: bool) -> Step:
+    """The target may be deleted. What the claim waits for: a job slot, and word of its Kubernetes namespace
+    from after the look.
+    """
+    held = facts.held_since is not None and look.started >= facts.held_since
+    if not held and facts.slots_full:
+        message = "Waiting for a job slot: as many jobs run as the operator allows."
+        return Wait(None, waiting(request, facts, now, Reason.WAITING_FOR_SLOT, message))
+    if isinstance(facts.namespace, Untold) and now.ticks < facts.namespace.until:
+        reason, message = namespace_untold(request, facts.namespace)
+        return Wait(facts.namespace.until, waiting(request, facts, now, reason, message))
+    if not (held and fresh):
         return LookUp(to_claim=True)
-    message = "Waiting for a job slot: as many jobs run as the operator allows."
-    return Wait(None, waiting(request, facts, now, Reason.WAITING_FOR_SLOT, message))
+    return Claim() if active_since(facts.namespace, look.answered) else CheckNamespace()

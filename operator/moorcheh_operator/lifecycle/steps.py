@@ -1,4 +1,4 @@
-"""The six next steps, and when a wait is over or worth a write. Pure."""
+"""The seven next steps, and when a wait is over or worth a write. Pure."""
 
 from __future__ import annotations
 
@@ -49,6 +49,11 @@ class LookUp:
 
 
 @dataclass(frozen=True, slots=True)
+class CheckNamespace:
+    """Ask the API server whether the request's Kubernetes namespace is being deleted."""
+
+
+@dataclass(frozen=True, slots=True)
 class Claim:
     """Write the claim (`claim`), and if it lands send the DELETE, once, at once."""
 
@@ -63,13 +68,13 @@ class Record:
     status: Status
 
 
-Step = Forget | Wait | LookUp | Claim | Poll | Record
+Step = Forget | Wait | LookUp | CheckNamespace | Claim | Poll | Record
 
 
 def wake_at(step: Wait, request: Request, now: Now) -> float | None:
     """When to decide again (ticks): the step's own time, or the deadline if that comes first."""
     left = deadline_left(request, now)
-    if request.withdrawn or request.status.phase in ENDED or left is None or left <= 0:
+    if request.gone or request.status.phase in ENDED or left is None or left <= 0:
         return step.until
     deadline = now.ticks + left
     return deadline if step.until is None else min(step.until, deadline)

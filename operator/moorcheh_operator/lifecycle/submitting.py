@@ -54,7 +54,7 @@ def step(request: Request, facts: Facts, now: Now, limits: Limits) -> Step:
         case Refused(error) if not is_dated(request.status.target):
             return Record(_refused_for_good(request, error, now))
         case NotSent(error) | Refused(error):
-            return Record(_back_to_pending(request, sent, error, now))
+            return Record(_back_to_pending(request, facts, sent, error, now))
         case Rejected(error):
             message = f"The server rejected the DELETE: {error}"
             return Record(ended(request, now, Phase.FAILED, Reason.REJECTED, message, last_error=error))
@@ -65,9 +65,9 @@ def step(request: Request, facts: Facts, now: Now, limits: Limits) -> Step:
             assert_never(sent.answer)
 
 
-def _back_to_pending(request: Request, sent: Sent, error: str, now: Now) -> Status:
+def _back_to_pending(request: Request, facts: Facts, sent: Sent, error: str, now: Now) -> Status:
     """Counted neither as an attempt nor against backoffLimit (rule 4)."""
-    reason, message = not_taken(error, refused=isinstance(sent.answer, Refused))
+    reason, message = not_taken(request, facts, error, refused=isinstance(sent.answer, Refused))
     before = sent.before
     return next_status(
         request,

@@ -8,8 +8,9 @@ from moorcheh_operator.api.request import Request
 from moorcheh_operator.api.status import Phase, Reason
 from moorcheh_operator.clock import Now
 
-from .access import NotFound, Refusal, Undecided
+from .access import NamespaceEnds, NotFound, Refusal, Undecided
 from .facts import Facts, Trouble
+from .kubernetes_namespace import Untold
 from .statuses import ended, waiting
 from .steps import LookUp, Record, Step, Wait
 
@@ -17,7 +18,10 @@ REFUSAL_SECONDS = 60.0  # that a refusal must stand: GitOps may apply things in 
 ACCESS_SECONDS = 5.0  # between two tries to get in: labels of a Kubernetes namespace tell nobody
 
 
-def shut_out(request: Request, facts: Facts, access: NotFound | Undecided | Refusal, now: Now) -> Step:
+ShutOut = NotFound | Undecided | Refusal | NamespaceEnds
+
+
+def shut_out(request: Request, facts: Facts, access: ShutOut, now: Now) -> Step:
     """Nothing is looked up for one that may not: a preview tells what is there."""
     until, reason, message = None, why_shut_out(access), access.message
     match access:
@@ -33,13 +37,15 @@ def shut_out(request: Request, facts: Facts, access: NotFound | Undecided | Refu
                 )
             until = min(final, now.ticks + ACCESS_SECONDS)
             message += f" If that does not change within {REFUSAL_SECONDS:.0f} s, this request fails."
+        case NamespaceEnds():
+            message += f" Nothing is sent{_since(request)}."
         case _:
             assert_never(access)
     reason, message = still_queued(request, facts, reason, message)
     return Wait(until, waiting(request, facts, now, reason, message))
 
 
-def why_shut_out(access: NotFound | Undecided | Refusal) -> Reason:
+def why_shut_out(access: ShutOut) -> Reason:
     match access:
         case NotFound():
             return Reason.SERVER_NOT_FOUND
@@ -47,6 +53,8 @@ def why_shut_out(access: NotFound | Undecided | Refusal) -> Reason:
             return Reason.NOT_ALLOWED
         case Refusal(reason):
             return reason
+        case NamespaceEnds():
+            return Reason.NAMESPACE_TERMINATING
         case _:
             assert_never(access)
 
@@ -80,7 +88,19 @@ def outage_wait(request: Request, facts: Facts, trouble: Trouble, now: Now) -> S
     return Wait(trouble.until, waiting(request, facts, now, reason, message, trouble.error))
 
 
-def not_taken(error: str, *, refused: bool) -> tuple[Reason, str]:
+def namespace_untold(request: Request, state: Untold) -> tuple[Reason, str]:
+    message = (
+        f"The API server does not say whether the Kubernetes namespace {request.namespace} is being deleted, "
+        f"and until it does nothing is sent: {state.error}"
+    )
+    return Reason.NAMESPACE_UNVERIFIED, message
+
+
+def not_taken(request: Request, facts: Facts, error: str, *, refused: bool) -> tuple[Reason, str]:
+    if isinstance(facts.access, NamespaceEnds):
+        return Reason.NAMESPACE_TERMINATING, f"{facts.access.message} The DELETE was not sent."
+    if isinstance(facts.namespace, Untold):
+        return namespace_untold(request, facts.namespace)
     if refused:
         return Reason.REFUSED, f"The server refused the DELETE: {error}"
     return Reason.SERVER_UNAVAILABLE, f"The DELETE could not be sent: {error}"

@@ -10,12 +10,9 @@ import socket
 import uuid
 from contextlib import AsyncExitStack
 
-import kopf
-
 from moorcheh_operator import __version__
 from moorcheh_operator.clock import Clock
 from moorcheh_operator.cluster import kubeconfig
-from moorcheh_operator.cluster.api_server import ApiServer
 from moorcheh_operator.cluster.client import Cluster, ClusterError
 from moorcheh_operator.cluster.leader_election import Elector
 from moorcheh_operator.controller.live_servers import LiveServers
@@ -26,8 +23,8 @@ from moorcheh_operator.moorcheh.credentials import Credential
 from moorcheh_operator.servers.definitions import Definition, ServersError, single
 from moorcheh_operator.servers.file import Loaded, ServersFile
 
-from . import watch
 from .kopf_words import error_words, is_from_api_server
+from .lives import Lives, WatchBrokeOffError
 from .probes import Probes
 from .settings import LeaderElection, Settings
 
@@ -38,10 +35,6 @@ logger = logging.getLogger(__name__)
 
 class CannotStartError(Exception):
     """One sentence for the person who started it."""
-
-
-class WatchBrokeOffError(Exception):
-    """kopf gave up; the cause says why."""
 
 
 async def serve(settings: Settings) -> None:
@@ -62,19 +55,21 @@ async def serve(settings: Settings) -> None:
         lease_cluster = Cluster(api_server, clock, metrics.count_api_call)
         stack.push_async_callback(lease_cluster.aclose)
         elector = _elector(settings, lease_cluster, clock)
-        reconciler = Reconciler(
+        begin = functools.partial(
+            Reconciler,
             cluster,
             servers,
             clock,
             settings.watch_namespaces,
             metrics,
-            leads=elector.leads if elector else lambda: True,
-            own_namespace=kubeconfig.own_namespace() or settings.lease_namespace or None,
+            elector.leads if elector else lambda: True,
+            kubeconfig.own_namespace() or settings.lease_namespace or None,
         )
+        lives = Lives(api_server, settings.watch_namespaces, cluster.history, elector, begin)
         probes = Probes(
             metrics,
-            lambda: reconciler.list_age,
-            reconciler.measure,
+            lambda: lives.reconciler.list_age,
+            lives.measure,
             notice=lambda: f"SERVERS_FILE can't be used: {file.trouble}" if file and file.trouble else None,
         )
         try:
@@ -88,13 +83,13 @@ async def serve(settings: Settings) -> None:
 
         def changed(loaded: Loaded) -> None:
             servers.apply(loaded.servers, loaded.authorities)
-            reconciler.servers_changed()
+            lives.reconciler.servers_changed()
 
         if file is not None:
             reread = asyncio.create_task(file.watch(changed, metrics.servers_file_good.set), name="servers")
             stack.callback(reread.cancel)
         try:
-            await _run_kopf(api_server, settings, servers, reconciler, elector)
+            await lives.run(lambda: servers.longest_timeout + DRAIN_EXTRA)
         except WatchBrokeOffError as error:
             raise CannotStartError(await _why_it_broke_off(error, cluster, settings)) from error
 
@@ -141,48 +136,6 @@ def _elector(settings: Settings, cluster: Cluster, clock: Clock) -> Elector | No
         raise CannotStartError("--leader-election on needs --lease-namespace outside a cluster")
     identity = f"{os.environ.get('POD_NAME') or socket.gethostname()}_{uuid.uuid4().hex[:8]}"
     return Elector(cluster, clock, namespace, identity)
-
-
-async def _run_kopf(
-    api_server: ApiServer,
-    settings: Settings,
-    servers: LiveServers,
-    reconciler: Reconciler,
-    elector: Elector | None,
-) -> None:
-    election: list[asyncio.Task[None]] = []
-
-    def start() -> None:
-        reconciler.start()
-        if elector is not None:
-            election.append(
-                asyncio.create_task(elector.run(reconciler.leadership_changed), name="leader election")
-            )
-
-    async def stop() -> None:
-        logger.info("stopping: answers under way are recorded first")
-        await reconciler.drain(servers.longest_timeout + DRAIN_EXTRA)
-        for task in election:
-            task.cancel()
-        await asyncio.gather(*election, return_exceptions=True)
-        if elector is not None:
-            await elector.release()
-
-    hooks = watch.Hooks(
-        start, stop, reconciler.list_anew, lambda body, gone: reconciler.observe(body, deleted=gone)
-    )
-    try:
-        await kopf.operator(
-            registry=watch.registry(api_server, hooks),
-            settings=watch.settings(),
-            standalone=True,
-            # Or kopf asks for the name of the user, which a uid in a container may not have.
-            identity="moorcheh-operator",  # type: ignore[arg-type]  # kopf keeps its type for it to itself
-            clusterwide=not settings.watch_namespaces,
-            namespaces=settings.watch_namespaces,
-        )
-    except Exception as error:  # kopf's own
-        raise WatchBrokeOffError from error
 
 
 async def _why_it_broke_off(error: WatchBrokeOffError, cluster: Cluster, settings: Settings) -> str:

@@ -1,0 +1,60 @@
+"""Whether a request's Kubernetes namespace is being deleted, as the API server last said. Pure.
+
+Whoever deletes a Kubernetes namespace withdraws what waits in it, but its requests may not show that for as
+long as a Pod takes to end. So it is asked, and where the answer is not known nothing is sent (docs/safety.md,
+rule 15).
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import assert_never
+
+WAITING_SECONDS = 60.0  # a request that waits asks again after this: no event tells of it
+TERMINATING_SECONDS = 10.0  # after an etcd restore it may not be terminating any more
+
+
+@dataclass(frozen=True, slots=True)
+class Active:
+    asked: float  # ticks, from before the call
+
+
+@dataclass(frozen=True, slots=True)
+class Terminating:
+    """It is being deleted, or gone."""
+
+    asked: float
+
+
+@dataclass(frozen=True, slots=True)
+class Untold:
+    """The API server did not say."""
+
+    asked: float
+    error: str
+    count: int  # in a row
+    until: float  # ticks: when to ask again
+
+
+NamespaceState = Active | Terminating | Untold
+ALWAYS_ACTIVE = Active(math.inf)
+
+
+def ask_due(state: NamespaceState | None) -> float:
+    """When one that waits asks again (ticks). None: it was never asked."""
+    match state:
+        case None:
+            return -math.inf
+        case Active(asked):
+            return asked + WAITING_SECONDS
+        case Terminating(asked):
+            return asked + TERMINATING_SECONDS
+        case Untold(until=until):
+            return until
+        case _:
+            assert_never(state)
+
+
+def active_since(state: NamespaceState | None, ticks: float) -> bool:
+    return isinstance(state, Active) and state.asked >= ticks
