@@ -60,7 +60,7 @@ REASONS: dict[Phase, dict[Reason, str]] = {
         Reason.TARGET_NEWER_THAN_REQUEST: "the namespace was created after the request",
         Reason.DEADLINE_EXCEEDED: "not ended within `spec.activeDeadlineSeconds`",
         Reason.OUTCOME_UNKNOWN: "a DELETE may have been sent, and nothing tells what became of it",
-        Reason.RESTORED_FROM_BACKUP: "it came back from a backup of it, or of etcd, and may have been over before",
+        Reason.RESTORED_FROM_BACKUP: "it came back from a backup or with etcd's, and may have been over",
         Reason.WITHDRAWN: "its object was deleted, and a finalizer keeps it; nothing more is sent",
         Reason.NOT_ALLOWED: "its server takes no requests from this namespace, or not for this name",
         Reason.PROTECTED: "the name is protected on its server",
