@@ -250,8 +250,8 @@ def test_the_same_name_on_two_servers_is_two_targets() -> None:
     targets.update(one)
     targets.update(other)
 
-    assert targets.holder(one.request) == one.request
-    assert targets.holder(other.request) == other.request
+    assert targets.owner(one.request) == one.request
+    assert targets.owner(other.request) == other.request
 
 
 def test_a_request_whose_server_moves_takes_its_place_along() -> None:
@@ -266,10 +266,10 @@ def test_a_request_whose_server_moves_takes_its_place_along() -> None:
 
     targets.update(Member())
     urls["default"] = ELSEWHERE
-    assert targets.holder(Member.request) is None
+    assert targets.owner(Member.request) is None
     targets.update(Member())
 
-    assert targets.holder(Member.request) == Member.request
+    assert targets.owner(Member.request) == Member.request
     assert not targets.is_wanted((HERE, "documents"))
 
 

@@ -143,9 +143,9 @@ COLUMNS = {
 FACTS = {
     "nothing": seen(),
     "no first list": seen(may_claim=False),
-    "holder, no look": seen(holder="team/older"),
-    "holder, looked": seen(holder="team/older", looks=looks(THERE)),
-    "holder, outage": seen(holder="team/older", outage=trouble(5)),
+    "owner, no look": seen(owner="team/older"),
+    "owner, looked": seen(owner="team/older", looks=looks(THERE)),
+    "owner, outage": seen(owner="team/older", outage=trouble(5)),
     "queued, dated": ready(THERE, queued=True),
     "queued, undated": ready(UNDATED, queued=True),
     "rival ended, undated": ready(UNDATED, rival_end=MADE + timedelta(seconds=30)),
@@ -197,9 +197,9 @@ GRID = """
                          | new                      | pending                  | suspended      | submitting        | running           | succeeded | failed | overtime              | gone while pending | gone while submitting | gone while running
 nothing                  | look to claim            | look to claim            | look           | wait Verifying    | poll              | forget    | forget | poll                  | forget             | wait Submitting       | poll
 no first list            | wait -                   | wait WaitingForSlot      | wait Suspended | wait Verifying    | poll              | forget    | forget | poll                  | forget             | wait Submitting       | poll
-holder, no look          | look                     | look                     | look           | wait Verifying    | poll              | forget    | forget | poll                  | forget             | wait Submitting       | poll
-holder, looked           | wait TargetBusy          | wait TargetBusy          | Suspended      | wait Verifying    | poll              | forget    | forget | poll                  | forget             | wait Submitting       | poll
-holder, outage           | wait TargetBusy          | wait TargetBusy          | Suspended      | wait Verifying    | poll              | forget    | forget | poll                  | forget             | wait Submitting       | poll
+owner, no look          | look                     | look                     | look           | wait Verifying    | poll              | forget    | forget | poll                  | forget             | wait Submitting       | poll
+owner, looked           | wait TargetBusy          | wait TargetBusy          | Suspended      | wait Verifying    | poll              | forget    | forget | poll                  | forget             | wait Submitting       | poll
+owner, outage           | wait TargetBusy          | wait TargetBusy          | Suspended      | wait Verifying    | poll              | forget    | forget | poll                  | forget             | wait Submitting       | poll
 queued, dated            | claim                    | claim                    | Suspended      | wait Verifying    | poll              | forget    | forget | poll                  | forget             | wait Submitting       | poll
 queued, undated          | PreconditionUnverifiable | PreconditionUnverifiable | Suspended      | wait Verifying    | poll              | forget    | forget | poll                  | forget             | wait Submitting       | poll
 rival ended, undated     | PreconditionUnverifiable | PreconditionUnverifiable | Suspended      | wait Verifying    | poll              | forget    | forget | poll                  | forget             | wait Submitting       | poll
@@ -295,11 +295,11 @@ PENDING_CASES = [
         id="rule-10-not-even-the-claim-that-all-else-allows",
     ),
     pytest.param(Case(NEW, Facts(), LookUp(to_claim=True)), id="a-new-request-looks"),
-    pytest.param(Case(NEW, Facts(holder="team/older"), LookUp()), id="rule-7-looks-even-behind-another"),
+    pytest.param(Case(NEW, Facts(owner="team/older"), LookUp()), id="rule-7-looks-even-behind-another"),
     pytest.param(
         Case(
             NEW,
-            Facts(holder="team/older", queued=True, looks=looks(THERE)),
+            Facts(owner="team/older", queued=True, looks=looks(THERE)),
             waits(None, PENDING, Reason.TARGET_BUSY, target=FIRST_SEEN_TARGET, says="team/older"),
         ),
         id="rule-7-what-it-saw-behind-another-binds-it",
@@ -307,7 +307,7 @@ PENDING_CASES = [
     pytest.param(
         Case(
             NEW,
-            Facts(holder="team/older", queued=True, looks=looks(ABSENT)),
+            Facts(owner="team/older", queued=True, looks=looks(ABSENT)),
             waits(None, PENDING, Reason.TARGET_BUSY, target=Target(False, observation_time=NOW.time)),
         ),
         id="behind-another-an-absent-target-is-no-end",
@@ -315,7 +315,7 @@ PENDING_CASES = [
     pytest.param(
         Case(
             NEW,
-            Facts(holder="team/older", queued=True, outage=trouble(5)),
+            Facts(owner="team/older", queued=True, outage=trouble(5)),
             waits(5, PENDING, Reason.TARGET_BUSY),
         ),
         id="behind-another-in-an-outage-it-looks-again",
@@ -896,7 +896,7 @@ SUSPENDED_CASES = [
     ),
     pytest.param(Case(HELD, seen(outage=trouble(0)), LookUp()), id="after-the-outage"),
     pytest.param(
-        Case(HELD, seen(holder="team/older"), LookUp()), id="it-holds-nothing-and-stands-behind-nobody"
+        Case(HELD, seen(owner="team/older"), LookUp()), id="it-holds-nothing-and-stands-behind-nobody"
     ),
     pytest.param(
         Case(a_request(PENDING, suspend=True, deadline=1), seen(), LookUp()),
@@ -1647,7 +1647,7 @@ RETRY_CASES = [
     pytest.param(
         Case(
             retrying(),
-            dataclasses.replace(retry_look(60, THERE, THERE), holder="team/older"),
+            dataclasses.replace(retry_look(60, THERE, THERE), owner="team/older"),
             waits(None, PENDING, Reason.TARGET_BUSY, says="team/older"),
         ),
         id="rule-10-another-took-the-target-between-two-attempts",
@@ -2062,7 +2062,7 @@ def test_rule_10_one_request_has_the_target(
         for request, facts in order:
             targets.update(Worked(request, facts))
 
-        assert targets.holder(YOUNGER) == expected
+        assert targets.owner(YOUNGER) == expected
 
 
 @pytest.mark.parametrize(

@@ -168,7 +168,7 @@ def drawn_facts(chance: Chance) -> Facts:
         rewound=chance.mostly(False, True),
         lost=chance.mostly(None, "it had ended"),
         may_claim=chance.mostly(True, False),
-        holder=chance.mostly(None, "team/older"),
+        owner=chance.mostly(None, "team/older"),
         queued=chance.mostly(False, True),
         rival_end=chance.mostly(None, MADE, MADE - timedelta(seconds=1)),
         held_since=chance.mostly(ago(4), None, ago(1)),
@@ -212,7 +212,7 @@ def may_be_deleted(request: Request, facts: Facts, now: Now) -> bool:
     status, spec = request.status, request.spec
     if not may_act(request) or facts.lost is not None or not isinstance(facts.access, Open):
         return False  # rules 18 and 15
-    if not facts.may_claim or facts.holder is not None or facts.held_since is None or not facts.looks:
+    if not facts.may_claim or facts.owner is not None or facts.held_since is None or not facts.looks:
         return False  # rule 10, and what has to be held
     if facts.outage or (facts.hold_off and facts.hold_off.until > now.ticks):
         return False  # rules 13 and 4

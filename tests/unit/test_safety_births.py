@@ -10,7 +10,7 @@ from moorcheh_operator.api.status import Phase, Reason, Target
 from moorcheh_operator.clock import Clock, RemoteClock
 from moorcheh_operator.lifecycle.facts import Facts, Look
 from moorcheh_operator.lifecycle.guards import judge
-from moorcheh_operator.lifecycle.incarnation import Sight, is_dated, sight
+from moorcheh_operator.lifecycle.incarnation import Incarnation, incarnation, is_dated
 from moorcheh_operator.moorcheh.answers import Entry
 from tests.unit.builders import NOW, a_request, ago
 
@@ -29,7 +29,7 @@ PLACEHOLDERS = (
 @pytest.mark.parametrize("text", PLACEHOLDERS)
 def test_a_creation_time_that_many_incarnations_share_names_none(text: str) -> None:
     assert not is_dated(Target(True, 10, text))
-    assert sight(Look(Entry(10, text), 1.0, 2.0), Target(True, 10, text)) is Sight.UNCLEAR
+    assert incarnation(Look(Entry(10, text), 1.0, 2.0), Target(True, 10, text)) is Incarnation.UNCLEAR
 
 
 @pytest.mark.parametrize(
@@ -37,7 +37,7 @@ def test_a_creation_time_that_many_incarnations_share_names_none(text: str) -> N
     ["2026-11-20T12:00:00Z", "2026-11-20T12:00:00.120Z", "2026-11-20 12:00:00", "1980-01-01T00:00:00Z"],
 )
 def test_a_creation_time_to_the_second_names_an_incarnation(text: str) -> None:
-    assert sight(Look(Entry(10, text), 1.0, 2.0), Target(True, 10, text)) is Sight.SAME
+    assert incarnation(Look(Entry(10, text), 1.0, 2.0), Target(True, 10, text)) is Incarnation.SAME
 
 
 @pytest.mark.parametrize("text", PLACEHOLDERS)

@@ -153,9 +153,9 @@ def test_the_oldest_has_the_target_and_the_next_one_is_woken_when_it_goes() -> N
     old, young = member(9), member(1)
     targets.update(old)
     targets.update(young)
-    assert targets.holder(young.request) == old.request
+    assert targets.owner(young.request) == old.request
     targets.remove(old)
-    assert targets.holder(young.request) == young.request
+    assert targets.owner(young.request) == young.request
     assert woken == ["uid-9", "uid-1"]
 
 
@@ -164,7 +164,7 @@ def test_an_older_one_that_comes_later_does_not_take_it_from_one_whose_job_runs(
     running, older = member(1, Phase.RUNNING), member(9)
     targets.update(running)
     targets.update(older)
-    assert targets.holder(older.request) == running.request
+    assert targets.owner(older.request) == running.request
 
 
 def test_an_older_one_that_comes_later_does_not_take_it_from_a_claim_under_way() -> None:
@@ -174,7 +174,7 @@ def test_an_older_one_that_comes_later_does_not_take_it_from_a_claim_under_way()
     claiming.facts = replace(claiming.facts, claiming=True)
     targets.update(claiming)
     targets.update(older)
-    assert targets.holder(older.request) == claiming.request
+    assert targets.owner(older.request) == claiming.request
 
 
 def test_targets_are_apart() -> None:
@@ -182,8 +182,8 @@ def test_targets_are_apart() -> None:
     one, other = member(1, target="one"), member(2, target="other")
     targets.update(one)
     targets.update(other)
-    assert targets.holder(one.request) == one.request
-    assert targets.holder(other.request) == other.request
+    assert targets.owner(one.request) == one.request
+    assert targets.owner(other.request) == other.request
 
 
 def test_the_last_end_of_a_target_is_kept_when_its_object_is_gone() -> None:

@@ -140,7 +140,7 @@ NAMESPACE_CASES = [
     pytest.param(
         Case(
             a_request(PENDING, Reason.TARGET_BUSY),
-            terminating(holder="team/older"),
+            terminating(owner="team/older"),
             waits(7, PENDING, Reason.TARGET_BUSY, says="is being deleted", target=FIRST_SEEN),
         ),
         id="rule-8-one-that-stood-behind-another-says-so-too",
@@ -211,7 +211,7 @@ def test_rule_15_nothing_is_claimed_in_a_namespace_that_may_be_being_deleted(cas
 
 WAITING: dict[str, tuple[Request, dict[str, Any]]] = {
     "for-a-slot": (a_request(PENDING, target=TARGET), {"looks": looks(THERE), "slots_full": True}),
-    "for-its-target": (a_request(), {"holder": "team/older", "looks": looks(THERE)}),
+    "for-its-target": (a_request(), {"owner": "team/older", "looks": looks(THERE)}),
     "between-attempts": (retrying(), {"looks": looks(THERE), "first_seen": ago(1)}),
     "for-the-server": (a_request(), {"outage": trouble(50)}),
     "after-a-refusal": (a_request(), {"looks": looks(THERE), "hold_off": trouble(50)}),

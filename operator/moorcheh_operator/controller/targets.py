@@ -45,10 +45,8 @@ class Targets:
         self._place = place
         self._members: defaultdict[Place, dict[str, Member]] = defaultdict(dict)
         self._ranks: dict[str, tuple[Place, int | None]] = {}
-        self._claims: defaultdict[Place, list[tuple[int, Seniority]]] = defaultdict(
-            list
-        )  # the holder's first
-        self._holders: dict[Place, str] = {}
+        self._claims: defaultdict[Place, list[tuple[int, Seniority]]] = defaultdict(list)  # the owner's first
+        self._owners: dict[Place, str] = {}
         self._ends: dict[Place, datetime] = {}
 
     def update(self, member: Member) -> None:
@@ -117,9 +115,9 @@ class Targets:
             place: end for place, end in self._ends.items() if end > before or place in self._members
         }
 
-    def holder(self, request: Request) -> Request | None:
+    def owner(self, request: Request) -> Request | None:
         place = self._place(request)
-        uid = self._holders.get(place)
+        uid = self._owners.get(place)
         return None if uid is None else self._members[place][uid].request
 
     def is_wanted(self, place: Place) -> bool:
@@ -128,9 +126,9 @@ class Targets:
 
     def _settle(self, place: Place) -> None:
         if place not in self._claims:
-            self._holders.pop(place, None)
+            self._owners.pop(place, None)
             return
         _, (_, uid) = self._claims[place][0]
-        if self._holders.get(place) != uid:
-            self._holders[place] = uid
+        if self._owners.get(place) != uid:
+            self._owners[place] = uid
             self._wake(uid)

@@ -197,8 +197,8 @@ class RequestTask:
         now = self._clock.now()
         request, targets, held = self.request, self._shared.targets, self._holdings.held
         self._place_anew(now.ticks)
-        holder = targets.holder(request)
-        blocked = holder is not None and holder.uid != request.uid
+        owner = targets.owner(request)
+        blocked = owner is not None and owner.uid != request.uid
         if blocked:
             self._target_since = None
         elif self._target_since is None:
@@ -206,7 +206,7 @@ class RequestTask:
         self.facts = replace(
             self.facts,
             may_claim=self._shared.listed,
-            holder=holder.key if holder is not None and blocked else None,
+            owner=owner.key if owner is not None and blocked else None,
             queued=self.facts.queued or blocked,
             rival_end=targets.last_end(request),
             held_since=None

@@ -79,7 +79,7 @@ class Facts:
     rewound: bool = False  # it was known in a history of the API server that is lost …
     lost: str | None = None  # … with this, which it no longer shows
     may_claim: bool = True  # the first complete list since the start is in (rule 10)
-    holder: str | None = None  # the request that has the target instead of this one
+    owner: str | None = None  # the request that has the target instead of this one
     queued: bool = False  # stood behind another request for the same target
     rival_end: datetime | None = None  # when another request for the target last ended (cluster time)
     held_since: float | None = None  # ticks: target, job slot and HTTP slot are all held

@@ -17,7 +17,7 @@ from moorcheh_operator.clock import Now
 from moorcheh_operator.moorcheh.answers import Entry
 
 from .facts import Facts, Look
-from .incarnation import Sight, is_dated, sight
+from .incarnation import Incarnation, incarnation, is_dated
 from .statuses import bound_target, ended, replaced, seen_target
 
 TOLERANCE = timedelta(seconds=3)  # a target may look this much newer than its request (rule 8)
@@ -34,10 +34,10 @@ def _verdict(request: Request, facts: Facts, look: Look, now: Now) -> Status | N
     bound = bound_target(request, facts)
     if look.entry is None:
         return _absent(request, bound, now)
-    seen = sight(look, bound)
-    if seen is Sight.REPLACED:
+    seen = incarnation(look, bound)
+    if seen is Incarnation.REPLACED:
         return replaced(request, now)
-    if seen is Sight.UNCLEAR and bound is not None and is_dated(bound):
+    if seen is Incarnation.UNCLEAR and bound is not None and is_dated(bound):
         message = (
             f"The target was first seen as created at {bound.creation_time}; the server now shows "
             f"{look.entry.creation_time or 'no creation time'}, so it may be another one."

@@ -24,7 +24,7 @@ def step(request: Request, facts: Facts, now: Now) -> Step:
         return Record(deadline_exceeded(request, now, request.status.job))
     if not isinstance(facts.access, Open):
         return shut_out(request, facts, facts.access, now)
-    if facts.holder is not None:
+    if facts.owner is not None:
         return behind(request, facts, now)
     if request.status.attempt is not None:
         step = before_retry(request, request.status.attempt, facts, now)

@@ -9,7 +9,7 @@ from moorcheh_operator.api.status import Attempt, JobStatus, Phase, Reason, Stat
 from moorcheh_operator.clock import Now
 
 from .facts import Facts
-from .incarnation import LOOK_GAP, Sight, agreed, sight
+from .incarnation import LOOK_GAP, Incarnation, agreed, incarnation
 from .statuses import bound_target, ended, limit_exceeded, replaced, waiting
 from .steps import LookUp, Record, Step, Wait
 from .waits import outage_wait
@@ -25,14 +25,14 @@ def before_retry(request: Request, attempt: Attempt, facts: Facts, now: Now) -> 
     if verdict is not None and (end := _retry_verdict(request, attempt, verdict, now)) is not None:
         return Record(end)
     retry_at = facts.first_seen + retry_delay(attempt.number)
-    if verdict is Sight.SAME and now.ticks >= retry_at:
+    if verdict is Incarnation.SAME and now.ticks >= retry_at:
         return None
     if facts.outage is not None:
         return outage_wait(request, facts, facts.outage, now)
     if not facts.looks:
         return LookUp()
     # The look that claims, made once the wait is over, is the second one.
-    same = sight(facts.looks[-1], target) is Sight.SAME
+    same = incarnation(facts.looks[-1], target) is Incarnation.SAME
     next_look = max(retry_at if same else 0.0, facts.looks[-1].answered + LOOK_GAP)
     if now.ticks >= next_look:
         return LookUp(to_claim=True)
@@ -48,33 +48,33 @@ def retry_message(request: Request, attempt: Attempt, error: str | None) -> str:
     )
 
 
-def _retry_verdict(request: Request, attempt: Attempt, verdict: Sight, now: Now) -> Status | None:
+def _retry_verdict(request: Request, attempt: Attempt, verdict: Incarnation, now: Now) -> Status | None:
     """How the request ends once two looks agree, or None where another attempt may follow."""
     job = request.status.job
     lost = job is None or job.state is not JobStatus.FAILED
     error = (job and job.last_error) or request.status.last_error or "no error was given"
     match verdict:
-        case Sight.REPLACED:
+        case Incarnation.REPLACED:
             return replaced(request, now)
-        case Sight.GONE if lost:
+        case Incarnation.ABSENT if lost:
             message = "The target is gone; the server had forgotten the job before it was seen to end."
             return ended(request, now, Phase.SUCCEEDED, Reason.VERIFIED_ABSENT, message)
-        case Sight.GONE:
+        case Incarnation.ABSENT:
             message = f"The job failed ({error}), and the target is gone from the listing all the same."
             return ended(request, now, Phase.FAILED, Reason.JOB_FAILED, message)
-        case Sight.UNCLEAR if lost:
+        case Incarnation.UNCLEAR if lost:
             message = (
                 "The server forgot the job, and no creation time tells whether the namespace of that name "
                 "is still the one that was asked for. Create a new request to delete it."
             )
             return ended(request, now, Phase.FAILED, Reason.OUTCOME_UNKNOWN, message)
-        case Sight.UNCLEAR:
+        case Incarnation.UNCLEAR:
             message = (
                 f"The job failed ({error}), and no creation time tells whether the namespace of that name "
                 "is still the one that was asked for. Create a new request to delete it."
             )
             return ended(request, now, Phase.FAILED, Reason.JOB_FAILED, message)
-        case Sight.SAME:
+        case Incarnation.SAME:
             over = attempt.number > request.spec.backoff_limit
             return limit_exceeded(request, now, job, error) if over else None
         case _:

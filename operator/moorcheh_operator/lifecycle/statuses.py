@@ -13,7 +13,7 @@ from moorcheh_operator.api.texts import plain_text
 from moorcheh_operator.clock import Now
 
 from .facts import Facts, Look
-from .incarnation import Sight, is_dated, sight
+from .incarnation import Incarnation, incarnation, is_dated
 
 
 def next_status(
@@ -129,7 +129,7 @@ def seen_target(request: Request, facts: Facts, look: Look, now: Now) -> Target:
         return recorded
     bound = bound_target(request, facts)
     named = bound.creation_time if bound else None
-    if look.entry is None or sight(look, bound) is Sight.REPLACED:
+    if look.entry is None or incarnation(look, bound) is Incarnation.REPLACED:
         seen = Target(found=False, creation_time=named, server=look.server)
     else:
         seen = Target(True, look.entry.item_count, named or look.entry.creation_time, server=look.server)

@@ -10,7 +10,7 @@ from moorcheh_operator.clock import Now
 from moorcheh_operator.moorcheh.answers import Accepted, NotSent, Refused, Rejected, Unclear
 
 from .facts import Facts, Look, Sent
-from .incarnation import LOOK_GAP, Sight, agreed, is_dated
+from .incarnation import LOOK_GAP, Incarnation, agreed, is_dated
 from .statuses import ended, next_status, replaced, seen_target, whole_seconds
 from .steps import Limits, LookUp, Record, Step, Wait
 from .waits import not_taken
@@ -111,10 +111,10 @@ def _verifying(
         return Wait(settled_at, status)
     looks = tuple(look for look in facts.looks if look.started >= settled_at)
     verdict = agreed(looks, request.status.target, settled_at, LOOK_GAP)
-    if verdict is Sight.GONE:
+    if verdict is Incarnation.ABSENT:
         message = "The target is gone; no job was seen to end."
         return Record(ended(request, now, Phase.SUCCEEDED, Reason.VERIFIED_ABSENT, message))
-    if verdict is Sight.REPLACED:
+    if verdict is Incarnation.REPLACED:
         return Record(replaced(request, now))
     if _no_way_to_tell(request, facts, now, limits, looks, verdict):
         message = (
@@ -131,7 +131,12 @@ def _verifying(
 
 
 def _no_way_to_tell(
-    request: Request, facts: Facts, now: Now, limits: Limits, looks: tuple[Look, ...], verdict: Sight | None
+    request: Request,
+    facts: Facts,
+    now: Now,
+    limits: Limits,
+    looks: tuple[Look, ...],
+    verdict: Incarnation | None,
 ) -> bool:
     """The time to verify is over: by the recorded start, so that restarts don't add up, where looks agree
     that the target is there; without agreement (an outage, a listing that changes its mind) only by this

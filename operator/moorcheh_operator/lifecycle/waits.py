@@ -76,7 +76,7 @@ def behind(request: Request, facts: Facts, now: Now) -> Step:
     until = facts.outage.until if facts.outage and not facts.looks else None
     if not facts.looks and (until is None or now.ticks >= until):
         return LookUp()
-    message = f"Waiting for {facts.holder}, which has the same target."
+    message = f"Waiting for {facts.owner}, which has the same target."
     return Wait(until, waiting(request, facts, now, Reason.TARGET_BUSY, message))
 
 
