@@ -67,6 +67,7 @@ NEAREST = {
     "moorcheh/credentials.py": ("tests/unit/test_credentials.py",),
     "clock.py": ("tests/unit/test_clock.py",),
     "controller/expirations.py": ("tests/unit/test_expirations.py",),
+    "api/wire.py": ("tests/unit/test_model.py", "tests/unit/test_memory.py"),
     "api/doubts.py": ("tests/unit/test_model.py",),
     "api/request.py": ("tests/unit/test_model.py",),
     "api/spec.py": ("tests/unit/test_model.py",),

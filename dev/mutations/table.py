@@ -1032,6 +1032,41 @@ ENDS = [
 DOUBTS = [
     one(
         "16",
+        "what is read of an object has the names of its unknown fields",
+        "api/wire.py",
+        "kept[key[:NAME_SHOWN]] = NOTED",
+        "pass",
+    ),
+    one(
+        "16",
+        "what is read of an object has the fields beside its spec",
+        "api/wire.py",
+        ' | {"metadata": metadata} | _asked(parts) | _strange(parts, TOP)',
+        ' | {"metadata": metadata} | _asked(parts)',
+    ),
+    one(
+        "17",
+        "what is read of an object has what tells a copy",
+        "api/wire.py",
+        "_strange(metadata, METADATA) | shown",
+        "_strange(metadata, METADATA)",
+    ),
+    one(
+        "17",
+        "what is read of an object has that there was a status",
+        "api/wire.py",
+        "metadata.managed_fields = sorted(writers, key=lambda each: not each.gave_reason)[:1] or None",
+        "metadata.managed_fields = None",
+    ),
+    one(
+        "",
+        "a deep object stops nobody",
+        "api/wire.py",
+        "    sys.setrecursionlimit(DEEPEST)\n",
+        "",
+    ),
+    one(
+        "16",
         "one that may ask for something else is ended",
         "lifecycle/doubtful.py",
         "if request.flaws and not request.spec.suspend:",
