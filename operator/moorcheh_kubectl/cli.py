@@ -338,6 +338,22 @@ def describe(*, name: str, output: str | None) -> int:
 @group.command()
 @EVERYWHERE
 @OUTPUT
+def receipts(*, all_namespaces: bool, output: str | None) -> int:
+    """Show or export the receipts: all that is known of each request, and who asked and approved.
+
+    With -o it is a record to keep. No kubectl command makes requests of it again, as `kubectl get -o yaml |
+    kubectl apply` would: of a receipt that is applied a new request would be made, and carried out.
+    """
+    return _run(
+        output,
+        lambda *where: _looking(*where).receipts(everywhere=all_namespaces),
+        everywhere=all_namespaces,
+    )
+
+
+@group.command()
+@EVERYWHERE
+@OUTPUT
 def watch(*, all_namespaces: bool, output: str | None) -> int:
     """Show all requests live; without a terminal, a line a change."""
     return _run(

@@ -66,6 +66,8 @@ class Flow:
             if only:
                 return self._only_shown(seen)
             approved = self._approved(seen, question)
+            if approved is not None:
+                return self._to_the_end(approved, wait=wait)
         except (StopError, ApiError) as error:
             if not made:
                 raise
@@ -76,21 +78,19 @@ class Flow:
             self.screen.say("")
             self._withdraw(name)
             return INTERRUPTED
-        if approved is None:
-            self._withdraw(name)
-            return FAILED
-        return self._to_the_end(approved, wait=wait)
+        self._withdraw(name)
+        return FAILED
 
     def _at_once(self, body: JsonObject, *, wait: bool) -> int:
         name, target = body["metadata"]["name"], body["spec"]["namespaceName"]
         try:
             made = self._create(body)
-        except KeyboardInterrupt:
-            self.screen.say("")
+            self.screen.say(f'Asked to delete the Moorcheh namespace "{target}": request {made.request.key}')
+            return self._to_the_end(made, wait=wait)
+        except KeyboardInterrupt as interrupt:
+            self._complain(interrupt)
             self._say_where_it_is(name)
             return INTERRUPTED
-        self.screen.say(f'Asked to delete the Moorcheh namespace "{target}": request {made.request.key}')
-        return self._to_the_end(made, wait=wait)
 
     def retry(self, name: str, *, yes: bool, preview: bool, wait: bool) -> int:
         failed = self.api.get(self.namespace, name)
@@ -113,14 +113,14 @@ class Flow:
             self._show(seen)
             question = f'Approve the deletion of the Moorcheh namespace "{seen.request.spec.namespace_name}"?'
             approved = self._approved(seen, f"{question} This can't be undone.", yes=yes)
+            if approved is not None:
+                return self._to_the_end(approved, wait=wait)
         except (KeyboardInterrupt, StopError, ApiError) as left:
             self._complain(left)
             self._say_whether_approved(seen)
             return INTERRUPTED if isinstance(left, KeyboardInterrupt) else FAILED
-        if approved is None:
-            self.screen.say(NOT_APPROVED)
-            return FAILED
-        return self._to_the_end(approved, wait=wait)
+        self.screen.say(NOT_APPROVED)
+        return FAILED
 
     # Steps
 
@@ -212,14 +212,13 @@ class Flow:
 
     def _approved(self, seen: Seen, question: str, *, yes: bool = False) -> Seen | None:
         """The request with `suspend` false, as it was shown and nothing else; None where the answer is no."""
-        notes: dict[str, str] = {}
+        notes: dict[str, str | None] = {}  # None: who approved earlier did not approve this
         while True:
             if warning := gitops_warning(seen):
                 self.screen.say(warning, "yellow")
             if not yes and not self.screen.ask(question):
                 return None
-            if not notes and (who := self.api.whoami()) is not None:
-                notes = {APPROVED_BY: who}
+            notes = notes or {APPROVED_BY: self.api.whoami()}
             try:
                 return self._approve(seen, notes)
             except ApiError as error:
@@ -233,7 +232,7 @@ class Flow:
             self.screen.say("It has changed meanwhile. Now:", "yellow")
             self._show(seen)
 
-    def _approve(self, seen: Seen, notes: Mapping[str, str]) -> Seen:
+    def _approve(self, seen: Seen, notes: Mapping[str, str | None]) -> Seen:
         try:
             return self.api.approve(seen, notes)
         except ApiError as error:

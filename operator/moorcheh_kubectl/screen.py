@@ -131,9 +131,9 @@ class Screen:
         if self._output == "json":
             text = json.dumps(body) if stream else json.dumps(body, indent=4)
         else:
-            import yaml  # noqa: PLC0415 - slow to import
+            from .yaml_output import dumped  # noqa: PLC0415 - slow to import
 
-            text = ("---\n" if stream else "") + yaml.safe_dump(body, sort_keys=False, allow_unicode=True)
+            text = ("---\n" if stream else "") + dumped(body)
         with contextlib.suppress(BrokenPipeError):
             sys.stdout.write(text.rstrip("\n") + "\n")
             sys.stdout.flush()

@@ -400,7 +400,8 @@ def test_describe_is_a_receipt(person: Person, world: World, target: str) -> Non
     for line in (
         r"State: +Succeeded \(DeletionCompleted\)",
         r"How sure: +Sure: the server's own job reported that it completed\.",
-        r"By: +admin, with kubectl-moorcheh",
+        r"By: +(claimed by )?admin",
+        r"Made with: +kubectl-moorcheh",
         r"Attempts: +1, the last one at 20",
         rf"Sent as: +X-Request-Id: {request['metadata']['uid']}/{request['status']['attempt']['id']}",
         rf"Job: +{job['id']}, completed",
