@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from .candidates import Candidates
     from .flows import Flow
     from .kubectl import Kubectl
-    from .looking import Looking
     from .screen import Screen
+    from .show import Show
 
 FAILED, INTERRUPTED = 1, 130
 COMPLETE = "_KUBECTL_MOORCHEH_COMPLETE"
@@ -195,7 +195,7 @@ def group(**_: object) -> None:
 
 
 def _name(_: Context, __: click.Parameter, value: str) -> str:
-    from .wish import NAME  # noqa: PLC0415 - nothing is imported before it is needed
+    from .request_body import NAME  # noqa: PLC0415 - nothing is imported before it is needed
 
     if not NAME.fullmatch(value):
         raise click.BadParameter(
@@ -205,7 +205,7 @@ def _name(_: Context, __: click.Parameter, value: str) -> str:
 
 
 def _server(_: Context, __: click.Parameter, value: str | None) -> str | None:
-    from .wish import SERVER  # noqa: PLC0415 - nothing is imported before it is needed
+    from .request_body import SERVER  # noqa: PLC0415 - nothing is imported before it is needed
 
     if value is not None and not SERVER.fullmatch(value):
         raise click.BadParameter(
@@ -218,7 +218,7 @@ def _server(_: Context, __: click.Parameter, value: str | None) -> str | None:
 def _time(_: Context, __: click.Parameter, value: str | None) -> str | None:
     from moorcheh_operator.api.times import parse_time  # noqa: PLC0415 - the same
 
-    from .wish import TIME  # noqa: PLC0415 - the same
+    from .request_body import TIME  # noqa: PLC0415 - the same
 
     if value is not None and (not TIME.fullmatch(value) or parse_time(value) is None):
         raise click.BadParameter(f"{value!r} must be a time with a zone, such as 2026-11-23T00:00:00Z")
@@ -264,7 +264,7 @@ def delete(
     For the preview a suspended request is created, and removed again if you say no or leave. With --yes
     nothing is shown before. An interruption afterwards stops only the watching, never the deletion.
     """
-    from .wish import Wish  # noqa: PLC0415 - nothing is imported before it is needed
+    from .request_body import RequestBody  # noqa: PLC0415 - nothing is imported before it is needed
 
     bounds = {"createdBefore": created_before, "maxItems": max_items}
     preconditions = {key: value for key, value in bounds.items() if value is not None}
@@ -277,7 +277,7 @@ def delete(
         spec["ifAbsent"] = "Fail"
     return _run(
         output,
-        lambda *where: _flow(*where).delete(Wish(spec), yes=yes, preview=preview, wait=wait),
+        lambda *where: _flow(*where).delete(RequestBody(spec), yes=yes, preview=preview, wait=wait),
         asks=not (yes or preview),
     )
 
@@ -323,7 +323,7 @@ def approve(*, name: str, yes: bool, wait: bool, output: str | None) -> int:
 def list_(*, all_namespaces: bool, output: str | None) -> int:
     """List the requests."""
     return _run(
-        output, lambda *where: _looking(*where).list(everywhere=all_namespaces), everywhere=all_namespaces
+        output, lambda *where: _show(*where).list(everywhere=all_namespaces), everywhere=all_namespaces
     )
 
 
@@ -332,7 +332,7 @@ def list_(*, all_namespaces: bool, output: str | None) -> int:
 @OUTPUT
 def describe(*, name: str, output: str | None) -> int:
     """Show all that is known of the request NAME, as a receipt."""
-    return _run(output, lambda *where: _looking(*where).describe(name))
+    return _run(output, lambda *where: _show(*where).describe(name))
 
 
 @group.command()
@@ -346,7 +346,7 @@ def receipts(*, all_namespaces: bool, output: str | None) -> int:
     """
     return _run(
         output,
-        lambda *where: _looking(*where).receipts(everywhere=all_namespaces),
+        lambda *where: _show(*where).receipts(everywhere=all_namespaces),
         everywhere=all_namespaces,
     )
 
@@ -357,7 +357,7 @@ def receipts(*, all_namespaces: bool, output: str | None) -> int:
 def watch(*, all_namespaces: bool, output: str | None) -> int:
     """Show all requests live; without a terminal, a line a change."""
     return _run(
-        output, lambda *where: _looking(*where).watch(everywhere=all_namespaces), everywhere=all_namespaces
+        output, lambda *where: _show(*where).watch(everywhere=all_namespaces), everywhere=all_namespaces
     )
 
 
@@ -371,10 +371,10 @@ def _flow(api: Api, screen: Screen, namespace: str) -> Flow:
     return Flow(api, screen, namespace)
 
 
-def _looking(api: Api, screen: Screen, namespace: str) -> Looking:
-    from .looking import Looking  # noqa: PLC0415 - nothing is imported before it is needed
+def _show(api: Api, screen: Screen, namespace: str) -> Show:
+    from .show import Show  # noqa: PLC0415 - nothing is imported before it is needed
 
-    return Looking(api, screen, namespace)
+    return Show(api, screen, namespace)
 
 
 def _run(

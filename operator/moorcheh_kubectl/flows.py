@@ -20,10 +20,10 @@ from moorcheh_operator.api.times import parse_time, render_time
 
 from .api import Api, ApiError, JsonObject, Seen
 from .kubectl import SaidError
+from .request_body import APPROVED_BY, RETRY_OF, RequestBody, again
 from .screen import Following, Screen, shown_body
-from .wish import APPROVED_BY, RETRY_OF, Wish, again
-from .words import gitops_warning, gone_words, held, last_set_by, why_suspended, would_be_refused
-from .words import preview as preview_lines
+from .texts import gitops_warning, gone_words, held, last_set_by, why_suspended, would_be_refused
+from .texts import preview as preview_lines
 
 GONE, FAILED, INTERRUPTED = 0, 1, 130
 
@@ -50,13 +50,13 @@ class Flow:
 
     # delete and retry
 
-    def delete(self, wish: Wish, *, yes: bool, preview: bool, wait: bool) -> int:
+    def delete(self, wanted: RequestBody, *, yes: bool, preview: bool, wait: bool) -> int:
         asker = self.api.whoami()
         if yes and not preview:
-            return self._at_once(wish.body(suspend=False, asker=asker), wait=wait)
-        body = wish.body(suspend=True, asker=asker)
+            return self._at_once(wanted.render(suspend=False, asker=asker), wait=wait)
+        body = wanted.render(suspend=True, asker=asker)
         name, made = body["metadata"]["name"], False
-        question = f'Delete the Moorcheh namespace "{wish.target}"? This can\'t be undone.'
+        question = f'Delete the Moorcheh namespace "{wanted.target}"? This can\'t be undone.'
         try:
             seen = self._create(body)
             made = True
@@ -144,7 +144,7 @@ class Flow:
         """Once the operator has shown what is there. StopError where it doesn't."""
         began = self.api.clock.ticks()
         seen = held
-        with self.screen.busy("Looking at what is there …"):
+        with self.screen.busy("Show at what is there …"):
             while True:
                 status = seen.request.status
                 current = status.observed_generation == seen.request.generation

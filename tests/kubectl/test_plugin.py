@@ -45,7 +45,7 @@ def failed(world: World, target: str) -> Asked:
     return asked
 
 
-# Looking before asking
+# Show before asking
 
 
 def test_a_preview_shows_what_would_go_and_leaves_nothing_behind(
@@ -164,7 +164,7 @@ def test_a_terminal_that_is_closed_at_the_question_leaves_no_request(
 
 def test_ctrl_c_while_it_looks_leaves_no_request(stranger: Person, world: World) -> None:
     with stranger.sits_at("delete", "docs") as terminal:
-        terminal.sees("Looking at what is there")
+        terminal.sees("Show at what is there")
         terminal.presses_ctrl_c()
         assert terminal.ends() == 130
         assert "Nothing was deleted. The request was removed." in terminal.text
@@ -360,7 +360,7 @@ def test_what_has_not_failed_is_not_retried(person: Person, world: World, target
     assert (again.returncode, "has not failed, it is Suspended" in again.stderr) == (1, True)
 
 
-# Looking
+# Show
 
 
 def test_list_shows_the_requests_in_aligned_columns(person: Person, world: World, target: str) -> None:

@@ -7,14 +7,14 @@ from dataclasses import dataclass
 
 from .api import Api
 from .screen import Screen, shown_body
+from .texts import HEADER, RECEIPTS, aligned, receipt, receipt_row, records, row
 from .watching import Watching
-from .words import HEADER, RECEIPTS, aligned, receipt, receipt_row, records, row
 
 DONE, INTERRUPTED = 0, 130
 
 
 @dataclass(frozen=True, slots=True)
-class Looking:
+class Show:
     api: Api
     screen: Screen
     namespace: str

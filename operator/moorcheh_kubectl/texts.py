@@ -14,7 +14,7 @@ from moorcheh_operator.api.times import parse_time, render_time
 
 from .api import Seen
 from .identity import Name, Vouching
-from .wish import APPROVED_BY, REQUESTED_BY, RETRY_OF
+from .request_body import APPROVED_BY, REQUESTED_BY, RETRY_OF
 
 HOOKS = frozenset({"argocd.argoproj.io/hook", "helm.sh/hook"})  # made to run again, and to be deleted
 WOULD_BE_REFUSED = "Approval would be refused"
