@@ -239,7 +239,9 @@ class Api:
         headers = {"Accept": "application/json", "Content-Type": kind, "Connection": "close"}
         try:
             with contextlib.closing(_Connection(self._proxy, seconds)) as connection:
-                connection.request(method, f"{path}?{urlencode(query)}" if query else path, data, headers)
+                # It may be answered before it was read whole, as a refusal is. The answer tells, then.
+                with contextlib.suppress(BrokenPipeError):
+                    connection.request(method, f"{path}?{urlencode(query)}" if query else path, data, headers)
                 answer = connection.getresponse()
                 self._answered = True
                 if not 200 <= answer.status < 300:

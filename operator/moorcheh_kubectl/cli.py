@@ -5,6 +5,7 @@ Exit codes: 0 gone (or done), 1 failed, 2 wrong use, 130 interrupted.
 
 from __future__ import annotations
 
+import io
 import os
 import signal
 import sys
@@ -36,6 +37,9 @@ def main() -> NoReturn:
     """Ends with the exit code. A closed terminal or a SIGTERM counts as an interruption: it tidies up."""
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _interrupt)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # a locale may not have all characters
     try:
         # A shell completes the program's own name, people call it through kubectl.
         name = "kubectl-moorcheh" if COMPLETE in os.environ else "kubectl moorcheh"
@@ -49,10 +53,19 @@ def main() -> NoReturn:
     except KeyboardInterrupt:
         sys.stderr.write("\nInterrupted.\n")
         code = INTERRUPTED
-    except BrokenPipeError:
-        sys.stderr.close()  # or Python would complain about it at exit
-        code = 1
+    except OSError as error:  # of standard output
+        code = _unwritable(error)
     sys.exit(code if isinstance(code, int) else 0)
+
+
+def _unwritable(error: OSError) -> int:
+    """As any other program: ended by SIGPIPE where nobody reads, an error line where the disk is full."""
+    if isinstance(error, BrokenPipeError):
+        signal.signal(signal.SIGPIPE, signal.SIG_DFL)
+        os.kill(os.getpid(), signal.SIGPIPE)
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # what is left in the buffer fails again at the exit
+    sys.stderr.write(f"Error: the output can't be written: {error.strerror}\n")
+    return FAILED
 
 
 def _interrupt(_number: int, _frame: FrameType | None) -> NoReturn:
@@ -245,7 +258,7 @@ def _time(_: Context, __: click.Parameter, value: str | None) -> str | None:
     metavar="NAME",
     help="The Moorcheh server's name. (The API server's address is -s here.)  [default: default]",
 )
-@click.option("--fail-if-absent", is_flag=True, help="Count it as a failure if there is no such namespace.")
+@click.option("--ignore-not-found", is_flag=True, help="It is fine if there is no such namespace.")
 @OUTPUT
 def delete(
     *,
@@ -255,7 +268,7 @@ def delete(
     wait: bool,
     created_before: str | None,
     max_items: int | None,
-    fail_if_absent: bool,
+    ignore_not_found: bool,
     server: str | None,
     output: str | None,
 ) -> int:
@@ -273,8 +286,7 @@ def delete(
         spec["serverRef"] = {"name": server}
     if preconditions:
         spec["preconditions"] = preconditions
-    if fail_if_absent:
-        spec["ifAbsent"] = "Fail"
+    spec["ifAbsent"] = "Succeed" if ignore_not_found else "Fail"
     return _run(
         output,
         lambda *where: _flow(*where).delete(RequestBody(spec), yes=yes, preview=preview, wait=wait),
@@ -352,10 +364,15 @@ def receipts(*, all_namespaces: bool, output: str | None) -> int:
 
 
 @group.command()
+@click.argument("name", required=False, shell_complete=_requests())
 @EVERYWHERE
 @OUTPUT
-def watch(*, all_namespaces: bool, output: str | None) -> int:
-    """Show all requests live; without a terminal, a line a change."""
+def watch(*, name: str | None, all_namespaces: bool, output: str | None) -> int:
+    """Show all requests live, or follow the request NAME to its end; without a terminal, a line a change."""
+    if name is not None:
+        if all_namespaces:
+            raise click.UsageError("NAME is a request in one namespace: give -n, not -A")
+        return _run(output, lambda *where: _flow(*where).follow(name))
     return _run(
         output, lambda *where: _show(*where).watch(everywhere=all_namespaces), everywhere=all_namespaces
     )
@@ -387,7 +404,7 @@ def _run(
 ) -> int:
     from .api import Api  # noqa: PLC0415 - nothing is imported before it is needed
     from .kubectl import Kubectl, SaidError  # noqa: PLC0415 - the same
-    from .screen import Screen  # noqa: PLC0415 - the same
+    from .screen import OutputGoneError, Screen  # noqa: PLC0415 - the same
 
     screen = Screen(output)
     flags = dict(_flags(click.get_current_context()))
@@ -399,7 +416,11 @@ def _run(
         # Asked while the connection is made, and only if it must be: it takes a second kubectl.
         namespace = (lambda: given) if given or everywhere else kubectl.default_namespace()
         with Api(kubectl) as api:
-            return action(api, screen, namespace())
+            code = action(api, screen, namespace())
+            screen.leave()
+            return code
+    except OutputGoneError as gone:
+        return _unwritable(gone.error)
     except SaidError as error:
         screen.complain(str(error))
         return FAILED

@@ -50,6 +50,16 @@ class Following(Protocol):
         """What is wrong with following it, or None."""
 
 
+class OutputGoneError(KeyboardInterrupt):
+    """Nobody reads the output any more, or it can't be written. Whoever follows a request leaves it, as at a
+    Ctrl-C: in order. Nothing more is written then.
+    """
+
+    def __init__(self, error: OSError) -> None:
+        super().__init__(str(error))
+        self.error = error
+
+
 class Screen:
     def __init__(self, output: str | None) -> None:
         self._output = output
@@ -57,6 +67,12 @@ class Screen:
         self.terminal = self._stream.isatty()
         self.interactive = self.terminal and sys.stdin.isatty()
         self._console: Console | None = None
+        self._gone: OutputGoneError | None = None
+
+    def leave(self) -> None:
+        """Says that the output was gone, if it was, once all is in order."""
+        if self._gone is not None:
+            raise self._gone
 
     @property
     def has_data(self) -> bool:
@@ -83,8 +99,19 @@ class Screen:
             import rich.table  # noqa: F401, PLC0415 - the same, and for the import alone
 
     def say(self, words: str, style: str | None = None) -> None:
-        self._stream.write(f"{_styled(words, style, self._stream)}\n")
-        self._stream.flush()
+        self._write(f"{_styled(words, style, self._stream)}\n", self._stream)
+
+    def _write(self, text: str, stream: TextIO) -> None:
+        if self._gone is not None:
+            return
+        left = memoryview(text.encode(stream.encoding, stream.errors or "strict"))
+        try:
+            stream.flush()
+            while left:  # an unbuffered stream's own write drops what the first try leaves
+                left = left[os.write(stream.fileno(), left) :]
+        except OSError as error:
+            self._gone = OutputGoneError(error)
+            raise self._gone from error
 
     def complain(self, words: str) -> None:
         """An error, to standard error."""
@@ -134,9 +161,7 @@ class Screen:
             from .yaml_output import dumped  # noqa: PLC0415 - slow to import
 
             text = ("---\n" if stream else "") + dumped(body)
-        with contextlib.suppress(BrokenPipeError):
-            sys.stdout.write(text.rstrip("\n") + "\n")
-            sys.stdout.flush()
+        self._write(text.rstrip("\n") + "\n", sys.stdout)
 
     @contextlib.contextmanager
     def following(self) -> Iterator[Following]:

@@ -1,4 +1,4 @@
-"""The commands that only look: list, describe, watch."""
+"""The commands that only look: list, describe, receipts, watch."""
 
 from __future__ import annotations
 

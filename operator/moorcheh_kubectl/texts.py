@@ -242,7 +242,7 @@ def preview(seen: Seen, *, name_request: bool) -> Lines:
     request, target = seen.request, seen.request.status.target
     lines = [("Namespace", request.spec.namespace_name)]
     if target is None:
-        lines.append(("Found", "not known: the server has not been asked yet"))
+        lines.append(("Found", "not known: the server was not asked"))
     elif not target.found:
         lines.append(("Found", "no"))
     else:
@@ -255,13 +255,19 @@ def preview(seen: Seen, *, name_request: bool) -> Lines:
     if name_request:
         lines.append(("Request", request.key))
     if would_be_refused(request):
-        lines.append(("But", why_suspended(request)))
+        why = why_suspended(request)
+        # What to do about a request that waits is no advice about one that is removed.
+        lines.append(("But", why if name_request else f"{why.partition('. ')[0].rstrip('.')}."))
     return lines
 
 
 def why_suspended(request: Request) -> str:
     """The operator's message without its first word, which says nothing new here."""
-    return plain_text(request.status.message or "").removeprefix("Suspended. ")
+    return why_waiting(request).removeprefix("Suspended. ")
+
+
+def why_waiting(request: Request) -> str:
+    return plain_text(request.status.message or "")
 
 
 def would_be_refused(request: Request) -> bool:

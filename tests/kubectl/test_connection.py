@@ -473,10 +473,17 @@ def test_a_watch_goes_on_after_the_api_server_was_away(place: Place) -> None:
         place.clusters.near.kill_apiserver()
         terminal.sees("gave no answer")
         place.clusters.near.start_apiserver()
-        made = json.loads(
-            place.plugin("delete", "docs", "-n", "team-a", "--yes", "--no-wait", "-o", "json").stdout
-        )
-        terminal.sees(made["metadata"]["name"])
+        ask = ["delete", "docs", "-n", "team-a", "--yes", "--no-wait", "-o", "json"]
+        made: list[dict[str, Any]] = []
+
+        def asked() -> bool:
+            """For some seconds after its start the API server answers 503 to what its policies are asked."""
+            answer = place.plugin(*ask)
+            made.extend([json.loads(answer.stdout)] if answer.returncode == 0 else [])
+            return bool(made)
+
+        assert until(asked, within=60)
+        terminal.sees(made[0]["metadata"]["name"])
         terminal.presses_ctrl_c()
         assert terminal.ends() == 130
 

@@ -203,7 +203,7 @@ def test_a_deadline_with_a_job_says_that_the_job_may_go_on() -> None:
 
 @pytest.mark.parametrize("terminal", [True, False], ids=["bar", "lines"])
 def test_what_was_said_before_an_approval_is_not_said_after_it(
-    terminal: bool, capsys: pytest.CaptureFixture[str]
+    terminal: bool, capfd: pytest.CaptureFixture[str]
 ) -> None:
     old = request(Phase.SUSPENDED, Reason.SUSPENDED, message="Suspended. Set spec.suspend to false.")
     approved = dataclasses.replace(old, generation=2)
@@ -211,7 +211,7 @@ def test_what_was_said_before_an_approval_is_not_said_after_it(
     screen.terminal = terminal
     with screen.following() as following:
         following.show(approved, 0.0)
-    shown = capsys.readouterr().out
+    shown = capfd.readouterr().out
 
     assert "Approved; waiting for the operator" in shown
     assert "spec.suspend" not in shown

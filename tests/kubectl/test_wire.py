@@ -236,7 +236,7 @@ def test_commands_to_paste_name_the_same_cluster(tmp_path: Path, jane: Person, s
     asked = jane.runs("delete", "docs", "--yes", "--no-wait", *cluster)
 
     name = next(iter(server.kept))
-    assert f"kubectl moorcheh describe {options} {name}\n" in asked.stdout
+    assert f"kubectl moorcheh watch {options} {name}\n" in asked.stdout
     approved = jane.runs("approve", name, *cluster)
     assert approved.returncode == 2
     assert f"give --yes; to only look: kubectl moorcheh describe {options} {name}\n" in approved.stderr
