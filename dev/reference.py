@@ -11,7 +11,7 @@ import click
 import yaml
 
 from moorcheh_kubectl import cli as plugin
-from moorcheh_kubectl.wish import APPROVED_BY, REQUESTED_BY, RETRY_OF
+from moorcheh_kubectl.request_body import APPROVED_BY, REQUESTED_BY, RETRY_OF
 from moorcheh_operator.api.status import Phase, Reason
 from moorcheh_operator.lifecycle import retention
 from moorcheh_operator.lifecycle.announcements import LONG_WAIT_SECONDS, SUBMITTED, WAITS

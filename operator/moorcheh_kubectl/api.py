@@ -16,6 +16,7 @@ from moorcheh_operator.api.request import GROUP, KIND, PLURAL, VERSION, Malforme
 from moorcheh_operator.api.texts import plain_text
 from moorcheh_operator.clock import Clock
 
+from .identity import POLICY, Vouching, vouching
 from .kubectl import Kubectl, KubectlError, SaidError
 from .proxy import Proxy
 
@@ -140,7 +141,7 @@ class Api:
     def create(self, namespace: str, body: JsonObject) -> Seen:
         return Seen.of(self._call("POST", _path(namespace), {"fieldManager": MANAGER}, body))
 
-    def approve(self, seen: Seen, annotations: Mapping[str, str]) -> Seen:
+    def approve(self, seen: Seen, annotations: Mapping[str, str | None]) -> Seen:
         """Only as it was seen: 409 once anything about it has changed."""
         request = seen.request
         metadata = {"resourceVersion": request.resource_version, "annotations": dict(annotations)}
@@ -164,6 +165,24 @@ class Api:
             return str(answer["status"]["userInfo"]["username"])
         except (ApiError, KeyError, TypeError):
             return None
+
+    def vouching(self) -> Vouching:
+        """Whether the names in the receipts are the API server's word: not where that can't be seen."""
+        group = "/apis/admissionregistration.k8s.io/v1"
+        try:
+            policy = self._call("GET", f"{group}/validatingadmissionpolicies/{POLICY}")
+            return vouching(policy, self._call("GET", f"{group}/validatingadmissionpolicybindings/{POLICY}"))
+        except ApiError:
+            return Vouching(None)
+
+    def cluster(self) -> JsonObject:
+        """What tells it from others, by its own word: the uid of kube-system, the API servers' address."""
+        known: JsonObject = {}
+        with contextlib.suppress(ApiError, KeyError, TypeError):
+            known["uid"] = self._call("GET", "/api/v1/namespaces/kube-system")["metadata"]["uid"]
+        with contextlib.suppress(ApiError, KeyError, TypeError, IndexError):
+            known["address"] = self._call("GET", "/api")["serverAddressByClientCIDRs"][0]["serverAddress"]
+        return known
 
     def events(self, request: Request) -> list[JsonObject]:
         """Oldest first; none where the caller may not see them."""
@@ -220,7 +239,9 @@ class Api:
         headers = {"Accept": "application/json", "Content-Type": kind, "Connection": "close"}
         try:
             with contextlib.closing(_Connection(self._proxy, seconds)) as connection:
-                connection.request(method, f"{path}?{urlencode(query)}" if query else path, data, headers)
+                # It may be answered before it was read whole, as a refusal is. The answer tells, then.
+                with contextlib.suppress(BrokenPipeError):
+                    connection.request(method, f"{path}?{urlencode(query)}" if query else path, data, headers)
                 answer = connection.getresponse()
                 self._answered = True
                 if not 200 <= answer.status < 300:

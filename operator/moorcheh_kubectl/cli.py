@@ -5,6 +5,7 @@ Exit codes: 0 gone (or done), 1 failed, 2 wrong use, 130 interrupted.
 
 from __future__ import annotations
 
+import io
 import os
 import signal
 import sys
@@ -22,8 +23,8 @@ if TYPE_CHECKING:
     from .candidates import Candidates
     from .flows import Flow
     from .kubectl import Kubectl
-    from .looking import Looking
     from .screen import Screen
+    from .show import Show
 
 FAILED, INTERRUPTED = 1, 130
 COMPLETE = "_KUBECTL_MOORCHEH_COMPLETE"
@@ -36,6 +37,9 @@ def main() -> NoReturn:
     """Ends with the exit code. A closed terminal or a SIGTERM counts as an interruption: it tidies up."""
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _interrupt)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # a locale may not have all characters
     try:
         # A shell completes the program's own name, people call it through kubectl.
         name = "kubectl-moorcheh" if COMPLETE in os.environ else "kubectl moorcheh"
@@ -49,10 +53,19 @@ def main() -> NoReturn:
     except KeyboardInterrupt:
         sys.stderr.write("\nInterrupted.\n")
         code = INTERRUPTED
-    except BrokenPipeError:
-        sys.stderr.close()  # or Python would complain about it at exit
-        code = 1
+    except OSError as error:  # of standard output
+        code = _unwritable(error)
     sys.exit(code if isinstance(code, int) else 0)
+
+
+def _unwritable(error: OSError) -> int:
+    """As any other program: ended by SIGPIPE where nobody reads, an error line where the disk is full."""
+    if isinstance(error, BrokenPipeError):
+        signal.signal(signal.SIGPIPE, signal.SIG_DFL)
+        os.kill(os.getpid(), signal.SIGPIPE)
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # what is left in the buffer fails again at the exit
+    sys.stderr.write(f"Error: the output can't be written: {error.strerror}\n")
+    return FAILED
 
 
 def _interrupt(_number: int, _frame: FrameType | None) -> NoReturn:
@@ -195,7 +208,7 @@ def group(**_: object) -> None:
 
 
 def _name(_: Context, __: click.Parameter, value: str) -> str:
-    from .wish import NAME  # noqa: PLC0415 - nothing is imported before it is needed
+    from .request_body import NAME  # noqa: PLC0415 - nothing is imported before it is needed
 
     if not NAME.fullmatch(value):
         raise click.BadParameter(
@@ -205,7 +218,7 @@ def _name(_: Context, __: click.Parameter, value: str) -> str:
 
 
 def _server(_: Context, __: click.Parameter, value: str | None) -> str | None:
-    from .wish import SERVER  # noqa: PLC0415 - nothing is imported before it is needed
+    from .request_body import SERVER  # noqa: PLC0415 - nothing is imported before it is needed
 
     if value is not None and not SERVER.fullmatch(value):
         raise click.BadParameter(
@@ -218,7 +231,7 @@ def _server(_: Context, __: click.Parameter, value: str | None) -> str | None:
 def _time(_: Context, __: click.Parameter, value: str | None) -> str | None:
     from moorcheh_operator.api.times import parse_time  # noqa: PLC0415 - the same
 
-    from .wish import TIME  # noqa: PLC0415 - the same
+    from .request_body import TIME  # noqa: PLC0415 - the same
 
     if value is not None and (not TIME.fullmatch(value) or parse_time(value) is None):
         raise click.BadParameter(f"{value!r} must be a time with a zone, such as 2026-11-23T00:00:00Z")
@@ -245,7 +258,7 @@ def _time(_: Context, __: click.Parameter, value: str | None) -> str | None:
     metavar="NAME",
     help="The Moorcheh server's name. (The API server's address is -s here.)  [default: default]",
 )
-@click.option("--fail-if-absent", is_flag=True, help="Count it as a failure if there is no such namespace.")
+@click.option("--ignore-not-found", is_flag=True, help="It is fine if there is no such namespace.")
 @OUTPUT
 def delete(
     *,
@@ -255,7 +268,7 @@ def delete(
     wait: bool,
     created_before: str | None,
     max_items: int | None,
-    fail_if_absent: bool,
+    ignore_not_found: bool,
     server: str | None,
     output: str | None,
 ) -> int:
@@ -264,7 +277,7 @@ def delete(
     For the preview a suspended request is created, and removed again if you say no or leave. With --yes
     nothing is shown before. An interruption afterwards stops only the watching, never the deletion.
     """
-    from .wish import Wish  # noqa: PLC0415 - nothing is imported before it is needed
+    from .request_body import RequestBody  # noqa: PLC0415 - nothing is imported before it is needed
 
     bounds = {"createdBefore": created_before, "maxItems": max_items}
     preconditions = {key: value for key, value in bounds.items() if value is not None}
@@ -273,11 +286,10 @@ def delete(
         spec["serverRef"] = {"name": server}
     if preconditions:
         spec["preconditions"] = preconditions
-    if fail_if_absent:
-        spec["ifAbsent"] = "Fail"
+    spec["ifAbsent"] = "Succeed" if ignore_not_found else "Fail"
     return _run(
         output,
-        lambda *where: _flow(*where).delete(Wish(spec), yes=yes, preview=preview, wait=wait),
+        lambda *where: _flow(*where).delete(RequestBody(spec), yes=yes, preview=preview, wait=wait),
         asks=not (yes or preview),
     )
 
@@ -323,7 +335,7 @@ def approve(*, name: str, yes: bool, wait: bool, output: str | None) -> int:
 def list_(*, all_namespaces: bool, output: str | None) -> int:
     """List the requests."""
     return _run(
-        output, lambda *where: _looking(*where).list(everywhere=all_namespaces), everywhere=all_namespaces
+        output, lambda *where: _show(*where).list(everywhere=all_namespaces), everywhere=all_namespaces
     )
 
 
@@ -332,16 +344,37 @@ def list_(*, all_namespaces: bool, output: str | None) -> int:
 @OUTPUT
 def describe(*, name: str, output: str | None) -> int:
     """Show all that is known of the request NAME, as a receipt."""
-    return _run(output, lambda *where: _looking(*where).describe(name))
+    return _run(output, lambda *where: _show(*where).describe(name))
 
 
 @group.command()
 @EVERYWHERE
 @OUTPUT
-def watch(*, all_namespaces: bool, output: str | None) -> int:
-    """Show all requests live; without a terminal, a line a change."""
+def receipts(*, all_namespaces: bool, output: str | None) -> int:
+    """Show or export the receipts: all that is known of each request, and who asked and approved.
+
+    With -o it is a record to keep. No kubectl command makes requests of it again, as `kubectl get -o yaml |
+    kubectl apply` would: of a receipt that is applied a new request would be made, and carried out.
+    """
     return _run(
-        output, lambda *where: _looking(*where).watch(everywhere=all_namespaces), everywhere=all_namespaces
+        output,
+        lambda *where: _show(*where).receipts(everywhere=all_namespaces),
+        everywhere=all_namespaces,
+    )
+
+
+@group.command()
+@click.argument("name", required=False, shell_complete=_requests())
+@EVERYWHERE
+@OUTPUT
+def watch(*, name: str | None, all_namespaces: bool, output: str | None) -> int:
+    """Show all requests live, or follow the request NAME to its end; without a terminal, a line a change."""
+    if name is not None:
+        if all_namespaces:
+            raise click.UsageError("NAME is a request in one namespace: give -n, not -A")
+        return _run(output, lambda *where: _flow(*where).follow(name))
+    return _run(
+        output, lambda *where: _show(*where).watch(everywhere=all_namespaces), everywhere=all_namespaces
     )
 
 
@@ -355,10 +388,10 @@ def _flow(api: Api, screen: Screen, namespace: str) -> Flow:
     return Flow(api, screen, namespace)
 
 
-def _looking(api: Api, screen: Screen, namespace: str) -> Looking:
-    from .looking import Looking  # noqa: PLC0415 - nothing is imported before it is needed
+def _show(api: Api, screen: Screen, namespace: str) -> Show:
+    from .show import Show  # noqa: PLC0415 - nothing is imported before it is needed
 
-    return Looking(api, screen, namespace)
+    return Show(api, screen, namespace)
 
 
 def _run(
@@ -371,7 +404,7 @@ def _run(
 ) -> int:
     from .api import Api  # noqa: PLC0415 - nothing is imported before it is needed
     from .kubectl import Kubectl, SaidError  # noqa: PLC0415 - the same
-    from .screen import Screen  # noqa: PLC0415 - the same
+    from .screen import OutputGoneError, Screen  # noqa: PLC0415 - the same
 
     screen = Screen(output)
     flags = dict(_flags(click.get_current_context()))
@@ -383,7 +416,11 @@ def _run(
         # Asked while the connection is made, and only if it must be: it takes a second kubectl.
         namespace = (lambda: given) if given or everywhere else kubectl.default_namespace()
         with Api(kubectl) as api:
-            return action(api, screen, namespace())
+            code = action(api, screen, namespace())
+            screen.leave()
+            return code
+    except OutputGoneError as gone:
+        return _unwritable(gone.error)
     except SaidError as error:
         screen.complain(str(error))
         return FAILED

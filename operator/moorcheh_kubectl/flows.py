@@ -20,10 +20,10 @@ from moorcheh_operator.api.times import parse_time, render_time
 
 from .api import Api, ApiError, JsonObject, Seen
 from .kubectl import SaidError
+from .request_body import APPROVED_BY, RETRY_OF, RequestBody, again
 from .screen import Following, Screen, shown_body
-from .wish import APPROVED_BY, RETRY_OF, Wish, again
-from .words import gitops_warning, gone_words, held, last_set_by, why_suspended, would_be_refused
-from .words import preview as preview_lines
+from .texts import gitops_warning, gone_words, held, last_set_by, why_suspended, why_waiting, would_be_refused
+from .texts import preview as preview_lines
 
 GONE, FAILED, INTERRUPTED = 0, 1, 130
 
@@ -50,13 +50,13 @@ class Flow:
 
     # delete and retry
 
-    def delete(self, wish: Wish, *, yes: bool, preview: bool, wait: bool) -> int:
+    def delete(self, wanted: RequestBody, *, yes: bool, preview: bool, wait: bool) -> int:
         asker = self.api.whoami()
         if yes and not preview:
-            return self._at_once(wish.body(suspend=False, asker=asker), wait=wait)
-        body = wish.body(suspend=True, asker=asker)
+            return self._at_once(wanted.render(suspend=False, asker=asker), wait=wait)
+        body = wanted.render(suspend=True, asker=asker)
         name, made = body["metadata"]["name"], False
-        question = f'Delete the Moorcheh namespace "{wish.target}"? This can\'t be undone.'
+        question = f'Delete the Moorcheh namespace "{wanted.target}"? This can\'t be undone.'
         try:
             seen = self._create(body)
             made = True
@@ -66,6 +66,8 @@ class Flow:
             if only:
                 return self._only_shown(seen)
             approved = self._approved(seen, question)
+            if approved is not None:
+                return self._to_the_end(approved, wait=wait)
         except (StopError, ApiError) as error:
             if not made:
                 raise
@@ -76,21 +78,19 @@ class Flow:
             self.screen.say("")
             self._withdraw(name)
             return INTERRUPTED
-        if approved is None:
-            self._withdraw(name)
-            return FAILED
-        return self._to_the_end(approved, wait=wait)
+        self._withdraw(name)
+        return FAILED
 
     def _at_once(self, body: JsonObject, *, wait: bool) -> int:
         name, target = body["metadata"]["name"], body["spec"]["namespaceName"]
         try:
             made = self._create(body)
-        except KeyboardInterrupt:
-            self.screen.say("")
+            self.screen.say(f'Asked to delete the Moorcheh namespace "{target}": request {made.request.key}')
+            return self._to_the_end(made, wait=wait)
+        except KeyboardInterrupt as interrupt:
+            self._complain(interrupt)
             self._say_where_it_is(name)
             return INTERRUPTED
-        self.screen.say(f'Asked to delete the Moorcheh namespace "{target}": request {made.request.key}')
-        return self._to_the_end(made, wait=wait)
 
     def retry(self, name: str, *, yes: bool, preview: bool, wait: bool) -> int:
         failed = self.api.get(self.namespace, name)
@@ -113,14 +113,19 @@ class Flow:
             self._show(seen)
             question = f'Approve the deletion of the Moorcheh namespace "{seen.request.spec.namespace_name}"?'
             approved = self._approved(seen, f"{question} This can't be undone.", yes=yes)
+            if approved is not None:
+                return self._to_the_end(approved, wait=wait)
         except (KeyboardInterrupt, StopError, ApiError) as left:
             self._complain(left)
             self._say_whether_approved(seen)
             return INTERRUPTED if isinstance(left, KeyboardInterrupt) else FAILED
-        if approved is None:
-            self.screen.say(NOT_APPROVED)
-            return FAILED
-        return self._to_the_end(approved, wait=wait)
+        self.screen.say(NOT_APPROVED)
+        return FAILED
+
+    # watch NAME
+
+    def follow(self, name: str) -> int:
+        return self._to_the_end(self.api.get(self.namespace, name), wait=True, again=False)
 
     # Steps
 
@@ -144,11 +149,12 @@ class Flow:
         """Once the operator has shown what is there. StopError where it doesn't."""
         began = self.api.clock.ticks()
         seen = held
-        with self.screen.busy("Looking at what is there …"):
+        with self.screen.busy("Show at what is there …"):
             while True:
                 status = seen.request.status
                 current = status.observed_generation == seen.request.generation
-                if current and (status.target is not None or status.phase in ENDED):
+                settled = status.target is not None or status.phase in ENDED or would_be_refused(seen.request)
+                if current and settled:
                     return seen
                 waited = self.api.clock.ticks() - began
                 if status.phase is None and waited > UNSEEN_SECONDS:
@@ -168,7 +174,9 @@ class Flow:
     def _show(self, seen: Seen, *, only: bool = False) -> None:
         """`only`: its request is removed next, so it is not named."""
         target = seen.request.status.target
-        if target is not None and not target.found:
+        if target is None:
+            title = "Asked for:"
+        elif not target.found:
             title = "Nothing was found:"
         elif would_be_refused(seen.request):
             title = "This was found:"
@@ -197,29 +205,28 @@ class Flow:
             )
 
     def _only_shown(self, seen: Seen) -> int:
-        refused = would_be_refused(seen.request)
+        fine = not would_be_refused(seen.request)
         removed = self._withdraw(seen.request.name, quiet=True)
         if not removed:
             pass  # it has been said what remains
-        elif refused:
+        elif _absent(seen):
+            self.screen.say("There is no such namespace. Nothing was deleted.", None if fine else "red")
+        elif not fine:
             self.screen.say("It would be refused. Nothing was deleted.", "red")
-        elif _settled(seen):
-            self.screen.say("There is no such namespace. Nothing was deleted.")
         else:
             self.screen.say("Only shown. Nothing was deleted, and no request is left.")
         self.screen.data(shown_body(seen))
-        return FAILED if refused or not removed else GONE
+        return GONE if fine and removed else FAILED
 
     def _approved(self, seen: Seen, question: str, *, yes: bool = False) -> Seen | None:
         """The request with `suspend` false, as it was shown and nothing else; None where the answer is no."""
-        notes: dict[str, str] = {}
+        notes: dict[str, str | None] = {}  # None: who approved earlier did not approve this
         while True:
             if warning := gitops_warning(seen):
                 self.screen.say(warning, "yellow")
             if not yes and not self.screen.ask(question):
                 return None
-            if not notes and (who := self.api.whoami()) is not None:
-                notes = {APPROVED_BY: who}
+            notes = notes or {APPROVED_BY: self.api.whoami()}
             try:
                 return self._approve(seen, notes)
             except ApiError as error:
@@ -233,7 +240,7 @@ class Flow:
             self.screen.say("It has changed meanwhile. Now:", "yellow")
             self._show(seen)
 
-    def _approve(self, seen: Seen, notes: Mapping[str, str]) -> Seen:
+    def _approve(self, seen: Seen, notes: Mapping[str, str | None]) -> Seen:
         try:
             return self.api.approve(seen, notes)
         except ApiError as error:
@@ -247,9 +254,10 @@ class Flow:
 
     # The end, or what remains
 
-    def _to_the_end(self, seen: Seen, *, wait: bool) -> int:
+    def _to_the_end(self, seen: Seen, *, wait: bool, again: bool = True) -> int:
+        """`again`: it was approved, so where it is held, that is news."""
         if not wait:
-            self.screen.say(f"Follow it with: {self._kubectl('moorcheh describe', seen.request.name)}")
+            self.screen.say(f"Follow it with: {self._kubectl('moorcheh watch', seen.request.name)}")
             self.screen.data(shown_body(seen))
             return GONE
         left: KeyboardInterrupt | SaidError | None
@@ -265,7 +273,7 @@ class Flow:
         if seen.request.status.phase in ENDED:
             self._say_the_end(seen.request)
         else:
-            self._say_it_is_held(seen)
+            self._say_it_is_held(seen, again=again)
         self.screen.data(shown_body(seen))
         return GONE if seen.request.status.phase is Phase.SUCCEEDED else FAILED
 
@@ -285,6 +293,8 @@ class Flow:
                 request = seen.request
                 following.show(request, ticks())
                 following.note(unanswered or _trouble(request, ticks() - began))
+                if request.status.reason == Reason.SERVER_NOT_FOUND and ticks() - began > UNSEEN_SECONDS:
+                    raise StopError(f"it is not waited for any longer: {why_waiting(request)}")
                 time.sleep(LOOK_SECONDS if ticks() - began < 3 else FOLLOW_SECONDS)
                 try:
                     seen, answered, unanswered = self._again(seen), ticks(), None
@@ -313,10 +323,11 @@ class Flow:
         self.screen.say(f"The whole story: {self._kubectl('moorcheh describe', request.name)}")
         self.screen.say(f"To ask again:    {self._kubectl('moorcheh retry', request.name)}")
 
-    def _say_it_is_held(self, seen: Seen) -> None:
+    def _say_it_is_held(self, seen: Seen, *, again: bool = True) -> None:
         attempted = seen.request.status.attempt is not None
         so_far = "Nothing more is deleted" if attempted else "Nothing is deleted"
-        self.screen.say(f"Held again, by {last_set_by(seen)}. {so_far} until it is approved.", "red")
+        how = "Held again" if again else "Held"
+        self.screen.say(f"{how}, by {last_set_by(seen)}. {so_far} until it is approved.", "red")
         if warning := gitops_warning(seen):
             self.screen.say(warning)
         self.screen.say(f"To approve it: {self._kubectl('moorcheh approve', seen.request.name)}")
@@ -342,14 +353,14 @@ class Flow:
         if request.withdrawn:
             self.screen.say(gone_words(request))
         elif status.phase not in OPEN_ATTEMPT:
-            why = f" ({plain_text(status.message)})" if status.message else ""
+            why = f" ({why_waiting(request)})" if status.message else ""
             withdraw = self._kubectl("delete nsdel", request.name)
             self.screen.say(f"It still waits{why}. To withdraw it: {withdraw}")
         elif status.reason == Reason.VERIFYING:
             self.screen.say("It is not known whether the deletion took effect; the operator goes on looking.")
         else:
             self.screen.say("The deletion goes on without you.")
-        self.screen.say(f"To see how far it is: {describe}")
+        self.screen.say(f"To follow it again: {self._kubectl('moorcheh watch', request.name)}")
 
     def _say_whether_approved(self, seen: Seen) -> None:
         """After an interruption or a failure around an approval."""
@@ -423,8 +434,12 @@ class Flow:
 
 def _settled(seen: Seen) -> bool:
     """Whether there is nothing left to ask: it is not there, or would be refused."""
+    return would_be_refused(seen.request) or _absent(seen)
+
+
+def _absent(seen: Seen) -> bool:
     target = seen.request.status.target
-    return would_be_refused(seen.request) or (target is not None and not target.found)
+    return target is not None and not target.found
 
 
 def _check_approvable(request: Request) -> None:

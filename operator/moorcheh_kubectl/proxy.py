@@ -24,7 +24,8 @@ ACCEPTED = (
     r"^/apis/moorcheh\.ai/v1alpha1/",
     r"^/apis/authentication\.k8s\.io/v1/selfsubjectreviews$",
     r"^/apis/admissionregistration\.k8s\.io/v1/validatingadmissionpolic(ies|ybindings)/moorcheh-identity$",
-    r"^/api/v1/namespaces(/[^/]+/events)?$",
+    r"^/api/v1/namespaces(/kube-system|/[^/]+/events)?$",
+    r"^/api$",
 )
 """What the proxy lets through: the calls of api.py and nothing more, should anybody else reach the socket."""
 

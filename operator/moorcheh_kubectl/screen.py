@@ -14,8 +14,8 @@ from moorcheh_operator.api.status import ENDED, Phase, Reason
 from moorcheh_operator.api.texts import plain_text
 
 from .api import JsonObject, Seen
-from .pace import Pace
-from .words import APPROVED, Lines, approved_unseen, change_line, long_time
+from .rate import Rate
+from .texts import APPROVED, Lines, approved_unseen, change_line, long_time
 
 if TYPE_CHECKING:
     from rich.console import Console, Group
@@ -50,6 +50,16 @@ class Following(Protocol):
         """What is wrong with following it, or None."""
 
 
+class OutputGoneError(KeyboardInterrupt):
+    """Nobody reads the output any more, or it can't be written. Whoever follows a request leaves it, as at a
+    Ctrl-C: in order. Nothing more is written then.
+    """
+
+    def __init__(self, error: OSError) -> None:
+        super().__init__(str(error))
+        self.error = error
+
+
 class Screen:
     def __init__(self, output: str | None) -> None:
         self._output = output
@@ -57,6 +67,12 @@ class Screen:
         self.terminal = self._stream.isatty()
         self.interactive = self.terminal and sys.stdin.isatty()
         self._console: Console | None = None
+        self._gone: OutputGoneError | None = None
+
+    def leave(self) -> None:
+        """Says that the output was gone, if it was, once all is in order."""
+        if self._gone is not None:
+            raise self._gone
 
     @property
     def has_data(self) -> bool:
@@ -83,8 +99,19 @@ class Screen:
             import rich.table  # noqa: F401, PLC0415 - the same, and for the import alone
 
     def say(self, words: str, style: str | None = None) -> None:
-        self._stream.write(f"{_styled(words, style, self._stream)}\n")
-        self._stream.flush()
+        self._write(f"{_styled(words, style, self._stream)}\n", self._stream)
+
+    def _write(self, text: str, stream: TextIO) -> None:
+        if self._gone is not None:
+            return
+        left = memoryview(text.encode(stream.encoding, stream.errors or "strict"))
+        try:
+            stream.flush()
+            while left:  # an unbuffered stream's own write drops what the first try leaves
+                left = left[os.write(stream.fileno(), left) :]
+        except OSError as error:
+            self._gone = OutputGoneError(error)
+            raise self._gone from error
 
     def complain(self, words: str) -> None:
         """An error, to standard error."""
@@ -131,12 +158,10 @@ class Screen:
         if self._output == "json":
             text = json.dumps(body) if stream else json.dumps(body, indent=4)
         else:
-            import yaml  # noqa: PLC0415 - slow to import
+            from .yaml_output import dumped  # noqa: PLC0415 - slow to import
 
-            text = ("---\n" if stream else "") + yaml.safe_dump(body, sort_keys=False, allow_unicode=True)
-        with contextlib.suppress(BrokenPipeError):
-            sys.stdout.write(text.rstrip("\n") + "\n")
-            sys.stdout.flush()
+            text = ("---\n" if stream else "") + dumped(body)
+        self._write(text.rstrip("\n") + "\n", sys.stdout)
 
     @contextlib.contextmanager
     def following(self) -> Iterator[Following]:
@@ -189,7 +214,7 @@ class _Plain:
 class _Bar:
     """A bar with items, rate and time left; below it, why it waits or what is wrong.
 
-    Reports come some seconds apart. In between it moves on at the pace that was seen, and says so by a "~".
+    Reports come some seconds apart. In between it moves on at the rate that was seen, and says so by a "~".
     """
 
     def __init__(self, console: Console) -> None:
@@ -201,12 +226,12 @@ class _Bar:
             TextColumn("{task.description}", markup=False),
             BarColumn(bar_width=None),
             TextColumn("{task.fields[items]}", markup=False),
-            TextColumn("{task.fields[pace]}", style="dim", markup=False),
+            TextColumn("{task.fields[rate]}", style="dim", markup=False),
             console=console,
             expand=True,
         )
-        self._task = self._progress.add_task("Asked", total=None, items="", pace="")
-        self._pace = Pace()
+        self._task = self._progress.add_task("Asked", total=None, items="", rate="")
+        self._rate = Rate()
         self._why: str | None = None
         self._note: str | None = None
         self._live = Live(get_renderable=self._render, console=console, refresh_per_second=8)
@@ -238,8 +263,8 @@ class _Bar:
         plain = status.phase in (None, *ENDED) or status.reason in (Reason.JOB_RUNNING, Reason.SUBMITTING)
         self._why = None if plain or approved else plain_text(f"{status.reason}: {status.message}")
         if job is not None and status.phase is Phase.RUNNING:
-            self._pace.note(job, ticks)
-            likely = self._pace.guess(removed, total, ticks)
+            self._rate.note(job, ticks)
+            likely = self._rate.guess(removed, total, ticks)
         end = max(total or 0, removed, 1)
         of = "" if total is None else f"/{max(total, removed):,}"
         about = "~" if likely > removed else ""
@@ -249,12 +274,16 @@ class _Bar:
             total=end if total is not None or status.phase in ENDED else None,
             completed=end if status.phase is Phase.SUCCEEDED else likely,
             items=f"{about}{likely:,}{of} items" if job is not None and job.deleted_items is not None else "",
-            pace=self._words(request, total, ticks),
+            rate=self._words(request, total, ticks),
         )
 
     def _words(self, request: Request, total: int | None, ticks: float) -> str:
-        if request.status.phase is not Phase.RUNNING or self._pace.rate is None:
+        if request.status.phase is not Phase.RUNNING or self._rate.per_second is None:
             return ""
-        rate = f"{self._pace.rate:,.0f}/s" if self._pace.rate >= 10 else f"{self._pace.rate:.1f}/s"
-        left = self._pace.left(total, ticks)
+        rate = (
+            f"{self._rate.per_second:,.0f}/s"
+            if self._rate.per_second >= 10
+            else f"{self._rate.per_second:.1f}/s"
+        )
+        left = self._rate.left(total, ticks)
         return rate if left is None else f"{rate}, {long_time(left)} left"

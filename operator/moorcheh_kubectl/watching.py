@@ -9,7 +9,7 @@ from moorcheh_operator.api.status import ENDED
 
 from .api import Api, ApiError, Seen
 from .screen import COLOURS, Screen, shown_body
-from .words import HEADER, aligned, change_line, row
+from .texts import HEADER, aligned, change_line, row
 
 if TYPE_CHECKING:
     from rich.text import Text

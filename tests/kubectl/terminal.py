@@ -48,7 +48,10 @@ class Terminal:
         fcntl.ioctl(inside, termios.TIOCSWINSZ, struct.pack("HHHH", 30, 100, 0, 0))
         self._process = subprocess.Popen(
             [sys.executable, "-c", _TAKE_TERMINAL, *command],
-            env={**env, "TERM": "xterm-256color"},
+            env={
+                "TERM": "xterm-256color",
+                **{key: value for key, value in env.items() if key != "TERM" or value == "dumb"},
+            },
             stdin=inside,
             stdout=inside,
             stderr=inside,
@@ -82,6 +85,10 @@ class Terminal:
     def text(self) -> str:
         """All that was ever written, without the control sequences."""
         return _CONTROL.sub("", self._bytes.decode("utf-8", "replace"))
+
+    @property
+    def raw(self) -> str:
+        return self._bytes.decode("utf-8", "replace")
 
     def sees(self, words: str, *, within: float = WITHIN) -> None:
         assert until(lambda: words in self.text, within=within), f"no {words!r} in:\n{self.text}"

@@ -1,4 +1,4 @@
-"""The plugin's pure parts: pace, names, words, and what importing it costs."""
+"""The plugin's pure parts: rate, names, texts, and what importing it costs."""
 
 from __future__ import annotations
 
@@ -18,9 +18,10 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from moorcheh_kubectl import wish, words
+from moorcheh_kubectl import request_body, texts
 from moorcheh_kubectl.api import Seen
-from moorcheh_kubectl.pace import GUESSED_SECONDS, Pace
+from moorcheh_kubectl.identity import Vouching
+from moorcheh_kubectl.rate import GUESSED_SECONDS, Rate
 from moorcheh_kubectl.screen import Screen
 from moorcheh_operator.api.request import Request
 from moorcheh_operator.api.spec import Spec
@@ -51,51 +52,51 @@ def request(phase: Phase, reason: str, **status: Any) -> Request:
     return Request("ns", "docs-1", "uid", "1", 1, START, Spec("docs"), shown)
 
 
-# Pace
+# Rate
 
 
 def test_the_pace_is_by_the_servers_times_however_late_its_reports_are_seen() -> None:
-    pace = Pace()
-    pace.note(job(250, 1.25), ticks=105.0)
-    pace.note(job(1000, 5), ticks=111.0)
+    rate = Rate()
+    rate.note(job(250, 1.25), ticks=105.0)
+    rate.note(job(1000, 5), ticks=111.0)
 
-    assert pace.rate == pytest.approx(200)
+    assert rate.per_second == pytest.approx(200)
 
 
 def test_the_time_left_counts_from_when_the_report_was_made_not_seen() -> None:
-    pace = Pace()
-    pace.note(job(1000, 5), ticks=105.0)
-    pace.note(job(2000, 10), ticks=114.0)
+    rate = Rate()
+    rate.note(job(1000, 5), ticks=105.0)
+    rate.note(job(2000, 10), ticks=114.0)
 
-    assert pace.left(5000, ticks=114.0) == pytest.approx(11)
-    assert pace.left(5000, ticks=200.0) == 0
+    assert rate.left(5000, ticks=114.0) == pytest.approx(11)
+    assert rate.left(5000, ticks=200.0) == 0
 
 
 def test_without_the_servers_times_the_pace_is_by_ones_own() -> None:
-    pace = Pace()
-    pace.note(job(0), ticks=100.0)
-    pace.note(job(0), ticks=101.0)
-    pace.note(job(500), ticks=105.0)
+    rate = Rate()
+    rate.note(job(0), ticks=100.0)
+    rate.note(job(0), ticks=101.0)
+    rate.note(job(500), ticks=105.0)
 
-    assert (pace.rate, pace.left(1000, ticks=105.0)) == (100, 5)
+    assert (rate.per_second, rate.left(1000, ticks=105.0)) == (100, 5)
 
 
 def test_one_report_or_an_unknown_total_tells_no_time_left() -> None:
-    pace = Pace()
-    pace.note(job(10), ticks=100.0)
-    assert (pace.rate, pace.left(5000, ticks=100.0)) == (None, None)
+    rate = Rate()
+    rate.note(job(10), ticks=100.0)
+    assert (rate.per_second, rate.left(5000, ticks=100.0)) == (None, None)
 
-    pace.note(job(20), ticks=101.0)
-    assert pace.left(None, ticks=101.0) is None
+    rate.note(job(20), ticks=101.0)
+    assert rate.left(None, ticks=101.0) is None
 
 
 def test_a_new_attempt_starts_the_pace_anew() -> None:
-    pace = Pace()
-    pace.note(job(0), ticks=100.0)
-    pace.note(job(500), ticks=105.0)
-    pace.note(msgspec.structs.replace(job(600), id="job-2"), ticks=110.0)
+    rate = Rate()
+    rate.note(job(0), ticks=100.0)
+    rate.note(job(500), ticks=105.0)
+    rate.note(msgspec.structs.replace(job(600), id="job-2"), ticks=110.0)
 
-    assert pace.rate is None
+    assert rate.per_second is None
 
 
 @given(
@@ -106,22 +107,22 @@ def test_a_new_attempt_starts_the_pace_anew() -> None:
 def test_a_guess_never_falls_behind_the_report_nor_says_that_all_is_gone(
     reports: list[tuple[int, float]], total: int | None, ticks: float
 ) -> None:
-    pace = Pace()
+    rate = Rate()
     for removed, seconds in reports:
-        pace.note(job(removed, seconds), ticks)
+        rate.note(job(removed, seconds), ticks)
     removed = reports[-1][0] if reports else 0
-    guess = pace.guess(removed, total, ticks)
+    guess = rate.guess(removed, total, ticks)
 
     assert guess >= removed
     assert guess == removed or (total is not None and guess < total)
 
 
 def test_a_guess_stands_still_when_reports_stay_away() -> None:
-    pace = Pace()
-    pace.note(job(100, 1), ticks=101.0)
+    rate = Rate()
+    rate.note(job(100, 1), ticks=101.0)
 
-    assert pace.guess(100, 5000, ticks=101.0 + GUESSED_SECONDS) == 1600
-    assert pace.guess(100, 5000, ticks=9999.0) == 1600
+    assert rate.guess(100, 5000, ticks=101.0 + GUESSED_SECONDS) == 1600
+    assert rate.guess(100, 5000, ticks=9999.0) == 1600
 
 
 # Names and the schema
@@ -130,17 +131,17 @@ def test_a_guess_stands_still_when_reports_stay_away() -> None:
 def test_names_and_times_are_checked_as_the_crd_checks_them() -> None:
     assert SPEC["namespaceName"]["pattern"] == "^[A-Za-z0-9_-]+$"
     assert (SPEC["namespaceName"]["minLength"], SPEC["namespaceName"]["maxLength"]) == (1, 255)
-    assert wish.NAME.pattern == "[A-Za-z0-9_-]{1,255}"
-    assert SPEC["preconditions"]["properties"]["createdBefore"]["pattern"] == f"^{wish.TIME.pattern}$"
+    assert request_body.NAME.pattern == "[A-Za-z0-9_-]{1,255}"
+    assert SPEC["preconditions"]["properties"]["createdBefore"]["pattern"] == f"^{request_body.TIME.pattern}$"
 
 
 def test_a_retry_takes_over_every_field_but_the_suspension() -> None:
-    assert set(wish.RETRIED) == SPEC.keys() - {"suspend"}
+    assert set(request_body.RETRIED) == SPEC.keys() - {"suspend"}
 
 
 @given(st.from_regex(r"[A-Za-z0-9_-]{1,255}", fullmatch=True))
 def test_every_moorcheh_name_makes_a_kubernetes_name(target: str) -> None:
-    body = wish.Wish({"namespaceName": target}).body(suspend=True, asker=None)
+    body = request_body.RequestBody({"namespaceName": target}).render(suspend=True, asker=None)
 
     assert re.fullmatch(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?", body["metadata"]["name"])
     assert len(body["metadata"]["name"]) <= 63
@@ -164,7 +165,7 @@ def test_every_moorcheh_name_makes_a_kubernetes_name(target: str) -> None:
     ],
 )
 def test_spans_are_short_in_a_column_and_longer_in_a_sentence(seconds: float, short: str, long: str) -> None:
-    assert (words.short_time(timedelta(seconds=seconds)), words.long_time(seconds)) == (short, long)
+    assert (texts.short_time(timedelta(seconds=seconds)), texts.long_time(seconds)) == (short, long)
 
 
 ENDS = [
@@ -175,7 +176,7 @@ ENDS = [
     *[
         (Phase.FAILED, reason)
         for reason in Reason
-        if words.HOW_SURE.get(reason)
+        if texts.HOW_SURE.get(reason)
         and reason not in ("DeletionCompleted", "AlreadyAbsent", "VerifiedAbsent", "TargetReplaced")
     ],
 ]
@@ -183,26 +184,26 @@ ENDS = [
 
 @pytest.mark.parametrize(("phase", "reason"), ENDS)
 def test_each_end_says_how_sure_it_is(phase: Phase, reason: str) -> None:
-    assert words.how_sure(request(phase, reason)) == words.HOW_SURE[reason]
+    assert texts.how_sure(request(phase, reason)) == texts.HOW_SURE[reason]
 
 
 def test_a_refused_precondition_is_sure_only_where_nothing_was_sent_before() -> None:
     refused = request(Phase.FAILED, Reason.PRECONDITION_FAILED)
     retried = request(Phase.FAILED, Reason.PRECONDITION_FAILED, attempt=Attempt(1, "a", START))
 
-    assert "no DELETE was sent" in words.how_sure(refused)
-    assert "Some of the items may be gone" in words.how_sure(retried)
+    assert "no DELETE was sent" in texts.how_sure(refused)
+    assert "Some of the items may be gone" in texts.how_sure(retried)
 
 
 def test_a_deadline_with_a_job_says_that_the_job_may_go_on() -> None:
     running = request(Phase.FAILED, Reason.DEADLINE_EXCEEDED, attempt=Attempt(1, "a", START), job=job(3))
 
-    assert "may go on at the server" in words.how_sure(running)
+    assert "may go on at the server" in texts.how_sure(running)
 
 
 @pytest.mark.parametrize("terminal", [True, False], ids=["bar", "lines"])
 def test_what_was_said_before_an_approval_is_not_said_after_it(
-    terminal: bool, capsys: pytest.CaptureFixture[str]
+    terminal: bool, capfd: pytest.CaptureFixture[str]
 ) -> None:
     old = request(Phase.SUSPENDED, Reason.SUSPENDED, message="Suspended. Set spec.suspend to false.")
     approved = dataclasses.replace(old, generation=2)
@@ -210,7 +211,7 @@ def test_what_was_said_before_an_approval_is_not_said_after_it(
     screen.terminal = terminal
     with screen.following() as following:
         following.show(approved, 0.0)
-    shown = capsys.readouterr().out
+    shown = capfd.readouterr().out
 
     assert "Approved; waiting for the operator" in shown
     assert "spec.suspend" not in shown
@@ -219,12 +220,12 @@ def test_what_was_said_before_an_approval_is_not_said_after_it(
 @pytest.mark.parametrize(
     ("asker", "by"),
     [
-        (None, "not recorded (made with kubectl-create; the audit log has the name)"),
-        ("jane", "jane, with kubectl-create"),
+        (None, "not recorded; the audit log has the name"),
+        ("jane", "jane"),
     ],
 )
 def test_the_receipt_tells_where_the_name_of_who_asked_is(asker: str | None, by: str) -> None:
-    body = wish.Wish({"namespaceName": "docs"}).body(suspend=False, asker=asker)
+    body = request_body.RequestBody({"namespaceName": "docs"}).render(suspend=False, asker=asker)
     body["metadata"] |= {
         "namespace": "ns",
         "uid": "u",
@@ -233,7 +234,9 @@ def test_the_receipt_tells_where_the_name_of_who_asked_is(asker: str | None, by:
         "managedFields": [{"manager": "kubectl-create"}],
     }
 
-    assert ("By", by) in dict(words.receipt(Seen.of(body), [], START))["Asked for"]
+    asked = dict(texts.receipt(Seen.of(body), [], Vouching(START), START))["Asked for"]
+
+    assert {("By", by), ("Made with", "kubectl-create")} <= set(asked)
 
 
 def test_an_unknown_reason_of_a_newer_operator_is_shown_as_it_is() -> None:
@@ -248,7 +251,7 @@ def test_an_unknown_reason_of_a_newer_operator_is_shown_as_it_is() -> None:
         "spec": {"namespaceName": "docs"},
         "status": {"phase": "Failed", "reason": "SomethingNew"},
     }
-    sections = dict(words.receipt(Seen.of(body), [], START))
+    sections = dict(texts.receipt(Seen.of(body), [], Vouching(None), START))
 
     assert ("State", "Failed (SomethingNew)") in sections["Request ns/docs-1"]
 

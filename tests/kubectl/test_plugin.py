@@ -45,7 +45,7 @@ def failed(world: World, target: str) -> Asked:
     return asked
 
 
-# Looking before asking
+# Show before asking
 
 
 def test_a_preview_shows_what_would_go_and_leaves_nothing_behind(
@@ -65,7 +65,8 @@ def test_a_preview_shows_what_would_go_and_leaves_nothing_behind(
 def test_a_preview_of_what_is_not_there_says_so(person: Person) -> None:
     shown = person.runs("delete", "no-such-namespace", "--preview")
 
-    assert (shown.returncode, "There is no such namespace" in shown.stdout) == (0, True)
+    assert (shown.returncode, "There is no such namespace" in shown.stdout) == (1, True)
+    assert person.runs("delete", "no-such-namespace", "--preview", "--ignore-not-found").returncode == 0
 
 
 @pytest.mark.parametrize("condition", [["--max-items", "10"], ["--created-before", "2020-01-01T00:00:00Z"]])
@@ -164,7 +165,7 @@ def test_a_terminal_that_is_closed_at_the_question_leaves_no_request(
 
 def test_ctrl_c_while_it_looks_leaves_no_request(stranger: Person, world: World) -> None:
     with stranger.sits_at("delete", "docs") as terminal:
-        terminal.sees("Looking at what is there")
+        terminal.sees("Show at what is there")
         terminal.presses_ctrl_c()
         assert terminal.ends() == 130
         assert "Nothing was deleted. The request was removed." in terminal.text
@@ -179,7 +180,7 @@ def test_ctrl_c_later_stops_only_the_watching_and_says_so(person: Person, world:
         terminal.presses_ctrl_c()
         assert terminal.ends() == 130
         assert "The deletion goes on without you." in terminal.text
-        assert "kubectl moorcheh describe" in terminal.text
+        assert "kubectl moorcheh watch" in terminal.text
 
     [request] = requests(world, target)
     world.find(request["metadata"]["name"]).ends("Succeeded/DeletionCompleted")
@@ -255,9 +256,48 @@ def test_a_deletion_that_fails_ends_with_1_and_the_reason(person: Person, target
     assert "Failed: PreconditionFailed. The namespace holds 5000 items, more than 10" in ended.stdout
 
 
-def test_an_absent_namespace_is_a_failure_only_if_asked(person: Person) -> None:
-    assert person.runs("delete", "no-such-namespace", "--yes").returncode == 0
-    assert person.runs("delete", "no-such-namespace", "--yes", "--fail-if-absent").returncode == 1
+def test_a_mistyped_namespace_is_a_failure_unless_it_may_be_absent(person: Person) -> None:
+    mistyped = person.runs("delete", "no-such-namespace", "--yes")
+
+    assert (mistyped.returncode, "Failed: TargetAbsent." in mistyped.stdout) == (1, True)
+    assert person.runs("delete", "no-such-namespace", "--yes", "--ignore-not-found").returncode == 0
+
+
+def test_an_unknown_server_is_said_at_once_and_without_advice_about_what_is_removed(
+    person: Person, world: World, target: str
+) -> None:
+    shown = person.runs("delete", target, "--preview", "--server", "nope")
+
+    assert shown.returncode == 1
+    assert 'There is no server "nope" (spec.serverRef.name).\n' in shown.stdout
+    assert "delete this request" not in shown.stdout
+    assert requests(world, target) == []
+
+
+def test_an_unknown_server_is_not_waited_for_without_a_bound(
+    person: Person, world: World, target: str
+) -> None:
+    asked = person.runs("delete", target, "--yes", "--server", "nope")
+    [request] = requests(world, target)
+    world.kubectl("delete", "nsdel", request["metadata"]["name"])
+
+    assert asked.returncode == 1
+    assert 'There is no server "nope"' in asked.stderr
+    assert "It still waits" in asked.stdout
+
+
+def test_after_a_ctrl_c_there_is_a_way_back_to_the_bar(person: Person, world: World) -> None:
+    target = make(world, seconds=8)
+    with person.sits_at("delete", target, "--yes") as terminal:
+        terminal.sees("Running")
+        terminal.presses_ctrl_c()
+        assert terminal.ends() == 130
+        assert "To follow it again: kubectl moorcheh watch" in terminal.text.replace("\r\n", "")
+    [request] = requests(world, target)
+    with person.sits_at("watch", request["metadata"]["name"]) as terminal:
+        terminal.sees("Running")
+        assert terminal.ends() == 0
+        assert f"Gone: {target}." in terminal.text
 
 
 def test_no_wait_returns_at_once(person: Person, world: World) -> None:
@@ -360,7 +400,7 @@ def test_what_has_not_failed_is_not_retried(person: Person, world: World, target
     assert (again.returncode, "has not failed, it is Suspended" in again.stderr) == (1, True)
 
 
-# Looking
+# Show
 
 
 def test_list_shows_the_requests_in_aligned_columns(person: Person, world: World, target: str) -> None:
@@ -400,7 +440,8 @@ def test_describe_is_a_receipt(person: Person, world: World, target: str) -> Non
     for line in (
         r"State: +Succeeded \(DeletionCompleted\)",
         r"How sure: +Sure: the server's own job reported that it completed\.",
-        r"By: +admin, with kubectl-moorcheh",
+        r"By: +(claimed by )?admin",
+        r"Made with: +kubectl-moorcheh",
         r"Attempts: +1, the last one at 20",
         rf"Sent as: +X-Request-Id: {request['metadata']['uid']}/{request['status']['attempt']['id']}",
         rf"Job: +{job['id']}, completed",

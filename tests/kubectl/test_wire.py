@@ -175,7 +175,7 @@ def test_a_creation_of_which_nothing_can_be_learned_says_where_to_look(jane: Per
 
 def test_a_preview_that_can_not_be_removed_says_what_remains(jane: Person, server: Server) -> None:
     with jane.sits_at("delete", "docs") as terminal:
-        terminal.sees("Looking at what is there")
+        terminal.sees("Show at what is there")
         server.loses = {"DELETE", "GET"}
         terminal.presses_ctrl_c()
         terminal.ends()
@@ -236,7 +236,7 @@ def test_commands_to_paste_name_the_same_cluster(tmp_path: Path, jane: Person, s
     asked = jane.runs("delete", "docs", "--yes", "--no-wait", *cluster)
 
     name = next(iter(server.kept))
-    assert f"kubectl moorcheh describe {options} {name}\n" in asked.stdout
+    assert f"kubectl moorcheh watch {options} {name}\n" in asked.stdout
     approved = jane.runs("approve", name, *cluster)
     assert approved.returncode == 2
     assert f"give --yes; to only look: kubectl moorcheh describe {options} {name}\n" in approved.stderr

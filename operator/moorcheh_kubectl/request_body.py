@@ -37,7 +37,7 @@ _SUFFIX = "bcdfghjklmnpqrstvwxz2456789"  # as Kubernetes' generateName: no words
 
 
 @dataclass(frozen=True, slots=True)
-class Wish:
+class RequestBody:
     """`spec` without `suspend`, which is the plugin's own means."""
 
     spec: dict[str, Any]
@@ -47,7 +47,7 @@ class Wish:
     def target(self) -> str:
         return str(self.spec["namespaceName"])
 
-    def body(self, *, suspend: bool, asker: str | None) -> dict[str, Any]:
+    def render(self, *, suspend: bool, asker: str | None) -> dict[str, Any]:
         """A fresh object. Its name is made here, as generateName would: where the answer to the creation is
         lost, or it is interrupted, there is a name to look for.
         """
@@ -67,10 +67,10 @@ class Wish:
         }
 
 
-def again(failed: Seen) -> Wish:
+def again(failed: Seen) -> RequestBody:
     """The same as a failed request asked for."""
     spec = {key: failed.body["spec"][key] for key in RETRIED if key in failed.body["spec"]}
-    return Wish(spec, {RETRY_OF: failed.request.name})
+    return RequestBody(spec, {RETRY_OF: failed.request.name})
 
 
 def name_stem(target: str) -> str:

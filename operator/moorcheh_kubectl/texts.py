@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -13,7 +13,8 @@ from moorcheh_operator.api.texts import plain_text
 from moorcheh_operator.api.times import parse_time, render_time
 
 from .api import Seen
-from .wish import APPROVED_BY, REQUESTED_BY, RETRY_OF
+from .identity import Name, Vouching
+from .request_body import APPROVED_BY, REQUESTED_BY, RETRY_OF
 
 HOOKS = frozenset({"argocd.argoproj.io/hook", "helm.sh/hook"})  # made to run again, and to be deleted
 WOULD_BE_REFUSED = "Approval would be refused"
@@ -122,6 +123,11 @@ def gone_words(request: Request) -> str:
     )
 
 
+def made_with(seen: Seen) -> str | None:
+    """The program's own word."""
+    return next((plain_text(str(entry.get("manager"))) for entry in _managers(seen)), None)
+
+
 # Rows
 
 HEADER = ("NAME", "TARGET", "PHASE", "PROGRESS", "REASON", "AGE")
@@ -171,6 +177,62 @@ def change_line(request: Request) -> str:
     return "  ".join(part for part in parts if part)
 
 
+# Receipts to keep
+
+RECEIPTS = ("NAME", "TARGET", "PHASE", "REASON", "ITEMS", "ASKED BY", "APPROVED BY", "ENDED")
+
+
+def receipt_row(seen: Seen, vouching: Vouching, *, with_namespace: bool) -> list[str]:
+    request, status = seen.request, seen.request.status
+    names = [vouching.name(seen.annotations.get(note), request) for note in (REQUESTED_BY, APPROVED_BY)]
+    removed = status.job.deleted_items if status.job else None
+    cells = [
+        request.name,
+        request.spec.namespace_name,
+        str(status.phase or "-"),
+        plain_text(status.reason or "") or "-",
+        "-" if removed is None else str(removed),
+        *("-" if name is None else name.text if name.vouched else f"{name.text} (claimed)" for name in names),
+        "-" if status.completion_time is None else render_time(status.completion_time),
+    ]
+    return [request.namespace, *cells] if with_namespace else cells
+
+
+def records(
+    found: Sequence[Seen], vouching: Vouching, *, cluster: dict[str, Any], by: str | None, now: datetime
+) -> dict[str, Any]:
+    """Receipts in a form that no kubectl command takes for requests: of a kind that no cluster knows."""
+    return {
+        "apiVersion": "records.moorcheh.invalid/v1",
+        "kind": "DeletionReceipts",
+        "metadata": {"name": "records-that-ask-for-nothing"},
+        "cluster": cluster,
+        "exported": {"time": render_time(now), "by": by},
+        "receipts": [_record(seen, vouching) for seen in found],
+    }
+
+
+def _record(seen: Seen, vouching: Vouching) -> dict[str, Any]:
+    """All that the object says, but what the API server keeps for itself."""
+    request, notes, metadata = seen.request, seen.annotations, seen.body["metadata"]
+    attempt = request.status.attempt
+    kept = ("namespace", "name", "uid", "creationTimestamp", "deletionTimestamp", "labels", "annotations")
+    return {
+        "request": {key: metadata[key] for key in kept if key in metadata},
+        "requestedBy": _named(vouching.name(notes.get(REQUESTED_BY), request)),
+        "approvedBy": _named(vouching.name(notes.get(APPROVED_BY), request)),
+        "madeWith": made_with(seen),
+        "requestId": f"{request.uid}/{attempt.id}" if attempt else None,
+        "howSure": how_sure(request),
+        "spec": seen.body["spec"],
+        "status": seen.body.get("status", {}),
+    }
+
+
+def _named(name: Name | None) -> dict[str, Any] | None:
+    return None if name is None else {"name": name.text, "vouchedFor": name.vouched}
+
+
 # Preview and receipt: (label, text) pairs
 
 Lines = list[tuple[str, str]]
@@ -180,7 +242,7 @@ def preview(seen: Seen, *, name_request: bool) -> Lines:
     request, target = seen.request, seen.request.status.target
     lines = [("Namespace", request.spec.namespace_name)]
     if target is None:
-        lines.append(("Found", "not known: the server has not been asked yet"))
+        lines.append(("Found", "not known: the server was not asked"))
     elif not target.found:
         lines.append(("Found", "no"))
     else:
@@ -193,20 +255,28 @@ def preview(seen: Seen, *, name_request: bool) -> Lines:
     if name_request:
         lines.append(("Request", request.key))
     if would_be_refused(request):
-        lines.append(("But", why_suspended(request)))
+        why = why_suspended(request)
+        # What to do about a request that waits is no advice about one that is removed.
+        lines.append(("But", why if name_request else f"{why.partition('. ')[0].rstrip('.')}."))
     return lines
 
 
 def why_suspended(request: Request) -> str:
     """The operator's message without its first word, which says nothing new here."""
-    return plain_text(request.status.message or "").removeprefix("Suspended. ")
+    return why_waiting(request).removeprefix("Suspended. ")
+
+
+def why_waiting(request: Request) -> str:
+    return plain_text(request.status.message or "")
 
 
 def would_be_refused(request: Request) -> bool:
     return request.status.phase is Phase.SUSPENDED and WOULD_BE_REFUSED in (request.status.message or "")
 
 
-def receipt(seen: Seen, events: Iterable[dict[str, Any]], now: datetime) -> Iterator[tuple[str, Lines]]:
+def receipt(
+    seen: Seen, events: Iterable[dict[str, Any]], vouching: Vouching, now: datetime
+) -> Iterator[tuple[str, Lines]]:
     """Sections of (label, text)."""
     request, status = seen.request, seen.request.status
     reason = f" ({plain_text(status.reason)})" if status.reason else ""
@@ -219,7 +289,10 @@ def receipt(seen: Seen, events: Iterable[dict[str, Any]], now: datetime) -> Iter
             *([("Newest error", plain_text(status.last_error))] if status.last_error else []),
         ],
     )
-    yield "Asked for", [("Delete", f"the Moorcheh namespace {request.spec.namespace_name}"), *_asked(seen)]
+    yield (
+        "Asked for",
+        [("Delete", f"the Moorcheh namespace {request.spec.namespace_name}"), *_asked(seen, vouching)],
+    )
     yield "Target, as it was looked up", _target(request)
     yield "Attempts and job", _job(request)
     yield "Cluster's clock", _cluster_times(request, now)
@@ -234,18 +307,17 @@ def receipt(seen: Seen, events: Iterable[dict[str, Any]], now: datetime) -> Iter
         yield "Events", told
 
 
-def _asked(seen: Seen) -> Lines:
+def _asked(seen: Seen, vouching: Vouching) -> Lines:
     request, notes = seen.request, seen.annotations
-    managers = seen.body["metadata"].get("managedFields") or []
-    through = next((str(each.get("manager")) for each in managers if not each.get("subresource")), None)
-    tool = plain_text(through) if through else None
-    if REQUESTED_BY in notes:
-        by = plain_text(notes[REQUESTED_BY]) + (f", with {tool}" if tool else "")
-    else:
-        by = "not recorded (" + (f"made with {tool}; " if tool else "") + "the audit log has the name)"
-    lines = [("By", by)]
-    if APPROVED_BY in notes:
-        lines.append(("Approved by", plain_text(notes[APPROVED_BY])))
+    by = vouching.name(notes.get(REQUESTED_BY), request)
+    lines = [("By", str(by) if by else "not recorded; the audit log has the name")]
+    if tool := made_with(seen):
+        lines.append(("Made with", tool))
+    if approver := vouching.name(notes.get(APPROVED_BY), request):
+        again = held(request)
+        lines.append(
+            ("Was approved" if again else "Approved by", f"{approver}" + (", held again" if again else ""))
+        )
     if RETRY_OF in notes:
         lines.append(("Retry of", plain_text(notes[RETRY_OF])))
     lines += _conditions(request)

@@ -8,10 +8,10 @@ from moorcheh_operator.api.status import Job
 from moorcheh_operator.api.times import parse_time
 
 REPORTS = 8  # the newest ones count
-GUESSED_SECONDS = 15.0  # how long after a report its pace is believed: polls are at most 10 s apart
+GUESSED_SECONDS = 15.0  # how long after a report its rate is believed: polls are at most 10 s apart
 
 
-class Pace:
+class Rate:
     """A report reaches the request's status some seconds late, by no fixed time. So where the server's own
     times can be read, they tell how far two reports are apart, and the one that came soonest tells what
     their clock reads in our ticks.
@@ -41,7 +41,7 @@ class Pace:
         self._reports.append((at, removed))
 
     @property
-    def rate(self) -> float | None:
+    def per_second(self) -> float | None:
         """Items a second over the newest reports."""
         if len(self._reports) < 2:
             return None
@@ -49,8 +49,8 @@ class Pace:
         return (last - first) / (ended - began) if ended > began else None
 
     def left(self, total: int | None, ticks: float) -> float | None:
-        """Seconds until the end, at this pace."""
-        rate = self.rate
+        """Seconds until the end, at this rate."""
+        rate = self.per_second
         if total is None or not rate or self._offset is None:
             return None
         reported, removed = self._reports[-1]
@@ -58,7 +58,7 @@ class Pace:
 
     def guess(self, removed: int, total: int | None, ticks: float) -> int:
         """How many are gone by now, if it went on as it was; never all of them before that is reported."""
-        rate = self.rate
+        rate = self.per_second
         if total is None or not rate or self._offset is None or removed >= total:
             return removed
         reported, at_report = self._reports[-1]

@@ -1,4 +1,4 @@
-"""The commands that only look: list, describe, watch."""
+"""The commands that only look: list, describe, receipts, watch."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from dataclasses import dataclass
 
 from .api import Api
 from .screen import Screen, shown_body
+from .texts import HEADER, RECEIPTS, aligned, receipt, receipt_row, records, row
 from .watching import Watching
-from .words import HEADER, aligned, receipt, row
 
 DONE, INTERRUPTED = 0, 130
 
 
 @dataclass(frozen=True, slots=True)
-class Looking:
+class Show:
     api: Api
     screen: Screen
     namespace: str
@@ -27,8 +27,7 @@ class Looking:
             self.screen.data({"apiVersion": "v1", "kind": "List", "metadata": metadata, "items": items})
             return DONE
         if not found:
-            where = "" if everywhere else f" in the namespace {self.namespace}"
-            self.screen.say(f"No requests found{where}.")
+            self.screen.say(self._none(everywhere=everywhere))
             return DONE
         requests = sorted((seen.request for seen in found), key=lambda each: each.seniority)
         now = self.api.clock.now().time
@@ -43,10 +42,29 @@ class Looking:
             self.screen.data(shown_body(seen))
             return DONE
         events = self.api.events(seen.request)
-        for title, lines in receipt(seen, events, self.api.clock.now().time):
+        for title, lines in receipt(seen, events, self.api.vouching(), self.api.clock.now().time):
             self.screen.say(title, "bold")
             self.screen.pairs(lines)
         return DONE
+
+    def receipts(self, *, everywhere: bool) -> int:
+        found, _ = self.api.requests(None if everywhere else self.namespace)
+        found.sort(key=lambda seen: seen.request.seniority)
+        vouching = self.api.vouching()
+        if self.screen.has_data:
+            by, now = self.api.whoami(), self.api.clock.now().time
+            self.screen.data(records(found, vouching, cluster=self.api.cluster(), by=by, now=now))
+            return DONE
+        if not found:
+            self.screen.say(self._none(everywhere=everywhere))
+            return DONE
+        header = ["NAMESPACE", *RECEIPTS] if everywhere else [*RECEIPTS]
+        rows = [receipt_row(seen, vouching, with_namespace=everywhere) for seen in found]
+        self.screen.rows(aligned([header, *rows]), [seen.request.status.phase for seen in found])
+        return DONE
+
+    def _none(self, *, everywhere: bool) -> str:
+        return "No requests found" + ("." if everywhere else f" in the namespace {self.namespace}.")
 
     def watch(self, *, everywhere: bool) -> int:
         with contextlib.suppress(KeyboardInterrupt):
