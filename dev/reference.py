@@ -226,7 +226,11 @@ def events() -> Iterator[tuple[str, str, str]]:
             kind = "Normal" if phase is Phase.SUCCEEDED or reason is Reason.WITHDRAWN else "Warning"
             yield kind, f"`{reason}`", f"the end: {REASONS[phase][reason]}"
     for reason, kind in WAITS.items():
-        yield kind, f"`{reason}`", f"it has been waiting for that for {LONG_WAIT_SECONDS:.0f} s or longer"
+        yield (
+            kind,
+            f"`{reason}`",
+            f"it has been waiting for that for {LONG_WAIT_SECONDS[kind]:.0f} s or longer",
+        )
     yield (
         "Warning",
         f"`{retention.IGNORED}`",

@@ -85,7 +85,40 @@ def test_a_failed_request_with_one_retry_has_three_events(world: World) -> None:
     assert sorted(reason for _, reason in asked.events()) == ["BackoffLimitExceeded", "Retrying", "Submitted"]
 
 
-@pytest.mark.slow
+@pytest.mark.parametrize(
+    "fault",
+    [
+        pytest.param({"kind": "status", "status": 503}, id="no-usable-answer"),
+        pytest.param({"kind": "rst"}, id="no-answer"),
+    ],
+)
+def test_a_server_that_can_t_be_asked_is_told_in_the_log_and_at_the_probes_until_it_can(
+    world: World, fault: dict[str, Any]
+) -> None:
+    def told(level: str) -> list[str]:
+        return [
+            line["message"]
+            for line in lines(world)[before:]
+            if line["level"] == level and world.moorcheh.url in line["message"]
+        ]
+
+    before = len(lines(world))
+    rule = world.moorcheh.fault("list", count=-1, **fault)
+    try:
+        asked = world.ask("out-of-reach")
+        assert until(lambda: len(told("WARNING")) == 1, within=30)
+        code, words = world.operator.get("/readyz")
+        assert (code, words.partition("\n")[0]) == (200, "ok")
+        assert world.moorcheh.url in words
+    finally:
+        world.moorcheh.clear_faults(rule)
+    asked.ends("Succeeded/AlreadyAbsent", within=120)
+
+    assert until(lambda: len(told("INFO")) == 1)
+    assert len(told("WARNING")) == 1
+    assert world.operator.get("/readyz") == (200, "ok\n")
+
+
 def test_a_wait_that_lasts_is_told_once_by_an_event_and_a_line(world: World) -> None:
     rule = world.moorcheh.fault("list", kind="status", status=503, count=-1)
     asked = world.ask("waits-long")
@@ -95,6 +128,7 @@ def test_a_wait_that_lasts_is_told_once_by_an_event_and_a_line(world: World) -> 
         world.moorcheh.clear_faults(rule)
     asked.ends("Succeeded/AlreadyAbsent", within=120)
 
+    asked.sees_event("Normal", "AlreadyAbsent")
     assert sorted(reason for _, reason in asked.events()) == ["AlreadyAbsent", "ServerUnavailable"]
     assert len([line for line in lines(world, asked) if line["message"].startswith("still ")]) == 1
 

@@ -107,12 +107,15 @@ def test_every_end_is_told() -> None:
 
 
 @pytest.mark.parametrize(("reason", "kind"), WAITS.items())
-def test_a_wait_is_told_once_it_has_lasted_a_minute(reason: Reason, kind: str) -> None:
+def test_a_wait_is_told_once_it_has_lasted_a_minute_or_ten_seconds_where_it_is_a_warning(
+    reason: Reason, kind: str
+) -> None:
     phase = Phase.RUNNING if reason is Reason.POLL_FAILING else Phase.PENDING
     waiting = request(status(phase, reason))
-    news = long_wait(waiting, 60.0)
+    lasted = {"Normal": 60.0, "Warning": 10.0}[kind]
+    news = long_wait(waiting, lasted)
 
-    assert long_wait(waiting, 59.9) is None
+    assert long_wait(waiting, lasted - 0.1) is None
     assert news is not None
     assert (news.type, news.reason, news.message) == (kind, reason, f"{reason}!")
 

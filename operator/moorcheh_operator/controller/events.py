@@ -23,6 +23,7 @@ class Events:
     def __init__(self, cluster: Cluster) -> None:
         self._cluster = cluster
         self._queue: asyncio.Queue[tuple[Request, Announcement]] = asyncio.Queue(QUEUED)
+        self._dropping = False
         self._posters: list[asyncio.Task[None]] = []
 
     def start(self) -> None:
@@ -32,7 +33,13 @@ class Events:
         try:
             self._queue.put_nowait((request, news))
         except asyncio.QueueFull:
-            logger.warning("an Event is dropped, %d wait already", QUEUED, extra=log_names(request))
+            if not self._dropping:
+                logger.warning(
+                    "Events are dropped, as %d wait to be posted", QUEUED, extra=log_names(request)
+                )
+            self._dropping = True
+        else:
+            self._dropping = False
 
     async def drain(self, seconds: float) -> None:
         """Post what waits, for `seconds` at most, then stop."""
@@ -51,8 +58,8 @@ class Events:
                 # For a hundred requests that end with their namespace it would read like a missing right.
                 logger.debug("an Event is not taken any more: %s", error, extra=log_names(request))
             except ClusterError as error:
-                logger.warning("an Event could not be posted: %s", error, extra=log_names(request))
+                logger.warning("the Event %s is dropped: %s", news.reason, error, extra=log_names(request))
             except Exception:
-                logger.exception("an Event could not be posted", extra=log_names(request))
+                logger.exception("unexpected error with the Event %s", news.reason, extra=log_names(request))
             finally:
                 self._queue.task_done()

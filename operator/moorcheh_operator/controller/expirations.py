@@ -95,7 +95,7 @@ class Expirations:
                 if (seconds := await self._next()) is not None:
                     await self._sleep(seconds)
             except Exception:
-                logger.exception("unexpected error; going on")
+                logger.exception("unexpected error while deleting ended requests; it is tried again")
                 await asyncio.sleep(FAILED_SECONDS)
 
     async def _next(self) -> float | None:
@@ -133,7 +133,11 @@ class Expirations:
                     self._postpone(entry, now + timedelta(seconds=FORBIDDEN_SECONDS))
                     await self._tell_forbidden(entry, now)
         except (ClusterError, MalformedRequestError) as error:
-            logger.warning("could not be deleted: %s", error, extra=_names(entry))
+            logger.warning(
+                "could not be deleted after its time to live, which is tried again: %s",
+                error,
+                extra=_names(entry),
+            )
             self._postpone(entry, now + timedelta(seconds=FAILED_SECONDS))
             await asyncio.sleep(FAILED_SECONDS)
 

@@ -75,6 +75,12 @@ class LiveServers:
     def longest_timeout(self) -> float:
         return max((each.limits.request_timeout for each in self.all), default=self._defaults.timeout)
 
+    @property
+    def troubles(self) -> list[str]:
+        """Of the servers that can't be asked, a line each."""
+        healths = [each.moorcheh.health for each in self.all]
+        return [health.trouble for health in healths if health is not None and health.trouble is not None]
+
     def at(self, url: str) -> LiveServer | None:
         return self._by_url.get(url)
 

@@ -286,7 +286,9 @@ class Reconciler:
             try:
                 request = await self._cluster.read(task.request.namespace, task.request.name)
             except MalformedRequestError as error:
-                logger.error("it can't be read any more: %s", error, extra=log_names(task.request))
+                logger.error(
+                    "left alone, as it can't be read any more: %s", error, extra=log_names(task.request)
+                )
                 continue
             if request is None or request.uid != uid:
                 task.mark_gone()

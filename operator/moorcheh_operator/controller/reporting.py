@@ -7,10 +7,10 @@ import logging
 from moorcheh_operator.api.request import Request
 from moorcheh_operator.api.status import Phase, Status
 from moorcheh_operator.clock import Clock
-from moorcheh_operator.lifecycle.announcements import announcement, log_fields, long_wait
+from moorcheh_operator.lifecycle.announcements import Announcement, announcement, log_fields, long_wait
 from moorcheh_operator.lifecycle.retention import ignored
 from moorcheh_operator.metrics import Metrics
-from moorcheh_operator.moorcheh.answers import SendAnswer
+from moorcheh_operator.moorcheh.answers import Accepted, SendAnswer
 
 from .events import Events
 
@@ -33,8 +33,7 @@ class Reporter:
         if news is None:
             return
         if request.status.phase is not Phase.RUNNING:  # the DELETE has its own line
-            level = logging.WARNING if news.type == "Warning" else logging.INFO
-            logger.log(level, "%s: %s", news.reason, news.message, extra=log_fields(request))
+            logger.log(_level(news), "%s: %s", news.reason, news.message, extra=log_fields(request))
         self._events.announce(request, news)
 
     def waits(self, request: Request, seconds: float) -> bool:
@@ -42,14 +41,15 @@ class Reporter:
         news = long_wait(request, seconds)
         if news is None:
             return False
-        logger.info("still %s: %s", news.reason, news.message, extra=log_fields(request))
+        logger.log(_level(news), "still %s: %s", news.reason, news.message, extra=log_fields(request))
         self._events.announce(request, news)
         return True
 
     def deleted(self, request: Request, answer: SendAnswer, code: str | None, seconds: float) -> None:
         """The answer to its DELETE; `code`: HTTP status or error, None where it never left."""
         job_id = getattr(answer, "job_id", None)
-        logger.info(
+        logger.log(
+            logging.INFO if isinstance(answer, Accepted) else logging.WARNING,
             "DELETE %s: %s",
             type(answer).__name__,
             getattr(answer, "error", None) or job_id or "",
@@ -61,3 +61,7 @@ class Reporter:
                 "seconds": round(seconds, 3),
             },
         )
+
+
+def _level(news: Announcement) -> int:
+    return logging.WARNING if news.type == "Warning" else logging.INFO

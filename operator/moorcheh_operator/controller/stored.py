@@ -113,7 +113,9 @@ class StoredRequest:
                 unchanged = self.request.resource_version == version and not self.request.gone
                 if isinstance(answer, Conflict) and unchanged:
                     # Not the version: an admission webhook's 409, say, or no /status in the CRD.
-                    await self._pause("the object has not changed, and still it conflicts")
+                    await self._pause(
+                        "HTTP 409 or 404, though the object is there and unchanged; is it a webhook?"
+                    )
             case Unanswered(error):
                 await self._pause(error)
                 await self.read()
@@ -131,7 +133,7 @@ class StoredRequest:
     async def _pause(self, error: str) -> None:
         self._unanswered += 1
         if self._unanswered == 1:
-            words = "status write in vain, to be decided anew: %s"
+            words = "the status could not be written, which is decided anew: %s"
             logger.warning(words, error, extra=log_names(self.request))
         await asyncio.sleep(retry_pause(self._unanswered))
 
@@ -145,7 +147,11 @@ class StoredRequest:
             except ClusterError as error:
                 failures += 1
                 if failures == 1:
-                    logger.warning("can't read: %s", error, extra=log_names(self.request))
+                    logger.warning(
+                        "the object can't be read, which is tried again: %s",
+                        error,
+                        extra=log_names(self.request),
+                    )
                 await asyncio.sleep(retry_pause(failures))
                 continue
             if request is None or request.uid != known.uid:

@@ -128,7 +128,9 @@ class RequestTask:
                     if not await self._advance():
                         return
                 except Exception:
-                    logger.exception("unexpected error; going on", extra=log_names(self.request))
+                    logger.exception(
+                        "unexpected error with this request; it is tried again", extra=log_names(self.request)
+                    )
                     self._holdings.let_go()
                     await asyncio.sleep(CRASH_SECONDS)
         finally:
@@ -206,7 +208,7 @@ class RequestTask:
         self.facts = replace(
             self.facts,
             may_claim=self._shared.listed,
-            owner=owner.key if owner is not None and blocked else None,
+            owner=_named(owner) if owner is not None and blocked else None,
             queued=self.facts.queued or blocked,
             rival_end=targets.last_end(request),
             held_since=None
@@ -349,7 +351,11 @@ class RequestTask:
         built_on = self.request.resource_version
         match await self._write(status):
             case Invalid(error):
-                logger.error("the API server rejects the status: %s", error, extra=log_names(self.request))
+                logger.error(
+                    "the API server rejects the status; what can be left out is, and it is tried again: %s",
+                    error,
+                    extra=log_names(self.request),
+                )
                 if self.request.resource_version != built_on:
                     return  # somebody else wrote meanwhile, perhaps a claim: decide anew
                 if isinstance(await self._write(bare(status)), Invalid):
@@ -373,6 +379,10 @@ class RequestTask:
         if request.status.phase in ENDED:
             self._shared.targets.note_end(request)
         self._shared.targets.update(self)
+
+
+def _named(request: Request) -> str:
+    return f"{request.key} (deleted, but its job may still run)" if request.withdrawn else request.key
 
 
 def _no_server(request: Request) -> str:

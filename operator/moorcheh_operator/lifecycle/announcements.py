@@ -1,7 +1,7 @@
 """Which Event a request is worth, if any, and what a log line tells of it. Pure; two for a short deletion.
 
 Submission, the retries (one Event, with their count), the end, and what a request waits for once that takes
-longer than a minute.
+longer than a minute, or ten seconds where somebody should do something about it.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from moorcheh_operator.api.status import ENDED, Phase, Reason, Status
 
 from .incarnation import is_dated
 
-LONG_WAIT_SECONDS = 60.0
+LONG_WAIT_SECONDS = {"Normal": 60.0, "Warning": 10.0}
 
 SUBMITTED = "Submitted"
 WAITS = {
@@ -57,7 +57,7 @@ def announcement(before: Status, after: Request) -> Announcement | None:
 def long_wait(request: Request, seconds: float) -> Announcement | None:
     """For a status that has shown the same for so long."""
     kind = WAITS.get(Reason(request.status.reason)) if request.status.reason in list(Reason) else None
-    if kind is None or request.status.phase in ENDED or seconds < LONG_WAIT_SECONDS:
+    if kind is None or request.status.phase in ENDED or seconds < LONG_WAIT_SECONDS[kind]:
         return None
     return Announcement(kind, str(request.status.reason), request.status.message or "")
 

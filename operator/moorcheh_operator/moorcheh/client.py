@@ -13,6 +13,7 @@ from moorcheh_operator.clock import Clock
 from .answers import LookUpAnswer, PollAnswer
 from .connection import Connection, Observer
 from .credentials import Credential
+from .health import Health
 from .pool import Pool
 
 DELETE_CONNECTIONS = 16  # requests at the same time, each from its look-up to the DELETE's answer
@@ -30,7 +31,9 @@ class Moorcheh:
         clock: Clock,
         delete_connections: int = DELETE_CONNECTIONS,
         poll_connections: int = POLL_CONNECTIONS,
+        health: Health | None = None,
     ) -> None:
+        self.health = health
         self._deletes = Pool([new_connection() for _ in range(delete_connections)])
         self._polls = Pool([new_connection() for _ in range(poll_connections)])
         self._lookup_connection = new_connection()
@@ -48,6 +51,7 @@ class Moorcheh:
         observer: Observer = lambda *_: None,
         credential: Credential | None = None,
         authorities: str | None = None,
+        name: str = "",
     ) -> Moorcheh:
         """`timeout`: seconds for one answer. `authorities`: PEM of the CAs that are trusted for it; None: the
         usual ones. Raises what httpx and ssl raise for those that can't be used, and `ValueError`.
@@ -61,7 +65,10 @@ class Moorcheh:
             if authorities is not None
             else httpx.create_ssl_context(trust_env=False)
         )
-        return cls(lambda: Connection(url, timeout, clock, observer, tls, credential), clock)
+        health = Health(f"{name} at {base_url}".strip(), clock.ticks)
+        return cls(
+            lambda: Connection(url, timeout, clock, observer, tls, credential, health), clock, health=health
+        )
 
     async def aclose(self) -> None:
         listings = [task for task in (self._running, self._next) if task is not None]

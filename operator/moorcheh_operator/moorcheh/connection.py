@@ -24,6 +24,7 @@ from moorcheh_operator.clock import Clock
 
 from .answers import JobUnknown, Listing, LookUpAnswer, NotSent, PollAnswer, SendAnswer, Unavailable, Unclear
 from .credentials import Credential, KeyFileError
+from .health import Health
 from .parsing import JOB_ID, Response, job_answer, listing_entries, send_answer
 
 MAX_BODY = 64 * 1024  # bytes
@@ -69,8 +70,10 @@ class Connection:
         observer: Observer,
         tls: ssl.SSLContext,
         credential: Credential | None = None,
+        health: Health | None = None,
     ) -> None:
         self._base = base_url
+        self._health = health or Health(str(base_url), clock.ticks)
         self._clock = clock
         self._observer = observer
         self._timeout = timeout
@@ -116,20 +119,21 @@ class Connection:
     async def listing(self) -> LookUpAnswer:
         try:
             response = await self._send("list", "GET", ["namespaces"], limit=MAX_LISTING)
-        except (
-            httpx.HTTPError,
-            httpx.InvalidURL,
-            _BodyTooLargeError,
-            _HeldBackError,
-            TimeoutError,
-        ) as error:
+        except (httpx.HTTPError, TimeoutError) as error:
             return Unavailable(self._words(error))
+        except (httpx.InvalidURL, _BodyTooLargeError, _HeldBackError) as error:
+            return self._no_listing(self._words(error))
         if response.status != httpx.codes.OK:
-            return Unavailable(response.describe())
+            return self._no_listing(response.describe())
         entries = listing_entries(response.json())
         if isinstance(entries, str):
-            return Unavailable(entries)
+            return self._no_listing(entries)
+        self._health.listed()
         return Listing(entries, self._clock.skew())
+
+    def _no_listing(self, error: str) -> Unavailable:
+        self._health.gives_no_listing(error)
+        return Unavailable(error)
 
     async def job(self, name: str, job_id: str) -> PollAnswer:
         if not JOB_ID.fullmatch(job_id):
@@ -192,8 +196,11 @@ class Connection:
                 finally:
                     await response.aclose()
             result = str(response.status_code)
+            self._health.answered()
         except BaseException as error:
             result = type(error).__name__
+            if operation != "delete" and isinstance(error, httpx.TransportError | TimeoutError):
+                self._health.is_unreachable(self._words(error))  # a DELETE has little time for its connection
             # A call that is cancelled while httpcore takes its connection back leaves it open and in use for
             # ever: its bytes might still be delivered, and nothing would leave through it any more.
             old, self._transport = self._transport, self._fresh_transport()
@@ -215,8 +222,15 @@ class Connection:
         return self._credential.redact(words) if self._credential else words
 
     def _words(self, error: Exception) -> str:
-        name = "" if isinstance(error, _HeldBackError) else type(error).__name__
-        return plain_text(self._shown(": ".join(word for word in (name, str(error)) if word)))
+        """With the host: "Name or service not known" names none."""
+        if isinstance(error, _HeldBackError):
+            return plain_text(self._shown(str(error)))
+        said = str(error)
+        if not said and isinstance(error, httpx.TimeoutException | TimeoutError):
+            said = "no answer in time"
+        name = "" if isinstance(error, _BodyTooLargeError) else type(error).__name__
+        words = ": ".join(word for word in (name, said) if word)
+        return plain_text(self._shown(f"{words} ({self._base.netloc.decode('ascii', 'replace')})"))
 
 
 async def _read(response: httpx.Response, limit: int) -> bytes:

@@ -70,7 +70,10 @@ async def serve(settings: Settings) -> None:
             metrics,
             lambda: lives.reconciler.list_age,
             lives.measure,
-            notice=lambda: f"SERVERS_FILE can't be used: {file.trouble}" if file and file.trouble else None,
+            notices=lambda: [
+                *([f"SERVERS_FILE can't be used: {file.trouble}"] if file and file.trouble else []),
+                *servers.troubles,
+            ],
         )
         try:
             await probes.start(*settings.http_address)
@@ -119,7 +122,7 @@ def _client(
     elif definition.bearer_token_file is not None:
         credential = Credential(definition.bearer_token_file, "Authorization", "Bearer")
     observer = functools.partial(metrics.time_moorcheh_call, server=definition.name)
-    return Moorcheh.at(definition.url, timeout, clock, observer, credential, authorities)
+    return Moorcheh.at(definition.url, timeout, clock, observer, credential, authorities, definition.name)
 
 
 def _elector(settings: Settings, cluster: Cluster, clock: Clock) -> Elector | None:

@@ -7,7 +7,7 @@ import errno
 import socket
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from aiohttp import web
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
@@ -19,9 +19,6 @@ LAG_SECONDS = 1.0  # between two measures of the loop's lag
 LAGS_KEPT = 60  # the worst of them is shown: a scrape sees one in many
 LAG_BAD = 30.0
 
-Check = Callable[[], str | None]
-"""None where all is well, else what is wrong."""
-
 
 class Probes:
     def __init__(
@@ -29,13 +26,13 @@ class Probes:
         metrics: Metrics,
         list_age: Callable[[], float | None],
         measure: Callable[[], None],
-        notice: Check = lambda: None,
+        notices: Callable[[], list[str]] = list,
     ) -> None:
-        """`notice`: what is wrong and still no reason to be not ready."""
+        """`notices`: what is wrong and still no reason to be not ready."""
         self._metrics = metrics
         self._list_age = list_age
         self._measure = measure
-        self._notice = notice
+        self._notices = notices
         self._lag = 0.0
         self._lags: deque[float] = deque(maxlen=LAGS_KEPT)
         self._runner: web.AppRunner | None = None
@@ -81,7 +78,7 @@ class Probes:
         return _answer(self.unhealthy())
 
     async def _readyz(self, _: web.Request) -> web.Response:
-        return _answer(self.unready(), self._notice())
+        return _answer(self.unready(), self._notices())
 
     async def _scrape(self, _: web.Request) -> web.Response:
         self._measure()
@@ -97,8 +94,8 @@ class Probes:
             self._metrics.loop_lag.set(max(self._lags))
 
 
-def _answer(trouble: str | None, notice: str | None = None) -> web.Response:
-    lines = [trouble or "ok", *([notice] if notice else [])]
+def _answer(trouble: str | None, notices: Sequence[str] = ()) -> web.Response:
+    lines = [trouble or "ok", *notices]
     return web.Response(text="\n".join(lines) + "\n", status=503 if trouble else 200)
 
 
