@@ -21,7 +21,7 @@ MODULE = GoModule(
     Path(__file__).parent,
     ["helm.sh/helm/v4/cmd/helm"],
     TITLE,
-    f"{TITLE} from source: MINUTES on two cores, once; later runs find it in the cache.",
+    f"{TITLE} from source: 2 to 3 minutes on two cores, once; later runs find it in the cache.",
 )
 _SECONDS = 120.0
 

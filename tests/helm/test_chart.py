@@ -70,9 +70,13 @@ def comparable(objects: list[Json]) -> dict[str, Json]:
             labels.pop(mark, None)
         labels["app.kubernetes.io/part-of"] = "moorcheh-operator"
         annotations = metadata.pop("annotations", {})
-        annotations.pop("helm.sh/resource-policy", None)
-        if annotations and each["kind"] != "RoleBinding":
+        for words in ("helm.sh/resource-policy", "moorcheh.ai/two-namespaces"):
+            annotations.pop(words, None)
+        if annotations:
             metadata["annotations"] = annotations
+        if each["kind"] == "Deployment":  # kustomize puts first what it changes
+            for container in each["spec"]["template"]["spec"]["containers"]:
+                container["env"].sort(key=lambda variable: str(variable["name"]))
         if each["kind"].startswith(("Cluster", "Validating", "Mutating", "Custom")):
             metadata.pop("namespace", None)  # kustomize takes kinds that it has not heard of for namespaced
         name = f"{each['kind']} {metadata.get('namespace', '-')}/{metadata['name']}"

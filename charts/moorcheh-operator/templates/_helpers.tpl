@@ -22,16 +22,11 @@ app.kubernetes.io/name: moorcheh-operator
 {{- merge $own .Values.commonLabels | toYaml }}
 {{- end }}
 
-{{/* metadata of one object; call with (list $ NAME), and a third for one in a namespace that is not the release's. */}}
+{{/* Of an object in the release's namespace: (list $ NAME). */}}
 {{- define "metadata" -}}
-{{- $root := first . }}
-name: {{ index . 1 }}
-{{- if gt (len .) 2 }}
-namespace: {{ index . 2 }}
-{{- else }}
-namespace: {{ $root.Release.Namespace }}
-{{- end }}
-{{- include "marks" $root }}
+name: {{ last . }}
+namespace: {{ (first .).Release.Namespace }}
+{{- include "marks" (first .) }}
 {{- end }}
 
 {{- define "marks" }}
@@ -50,11 +45,12 @@ subjects:
     namespace: {{ .Release.Namespace }}
 {{- end }}
 
-{{/* A role and its binding: (list $ NAME RULES), and a namespace, without which it is for the cluster. */}}
+{{/* A role and its binding: (list $ NAME RULES), a namespace, without which it is for the cluster, and a name of the
+     binding's own. */}}
 {{- define "role" }}
 {{- $root := first . }}
 {{- $kind := ternary "Role" "ClusterRole" (gt (len .) 3) }}
-{{- $where := slice . 3 }}
+{{- $where := slice . 3 (min 4 (len .)) }}
 ---
 apiVersion: rbac.authorization.k8s.io/v1
 kind: {{ $kind }}
@@ -70,7 +66,7 @@ rules:
 apiVersion: rbac.authorization.k8s.io/v1
 kind: {{ $kind }}Binding
 metadata:
-  name: {{ index . 1 }}
+  name: {{ ternary (last .) (index . 1) (gt (len .) 4) }}
   {{- range $where }}
   namespace: {{ . }}
   {{- end }}
