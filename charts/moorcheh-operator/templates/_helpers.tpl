@@ -26,10 +26,10 @@ app.kubernetes.io/name: moorcheh-operator
 {{- define "metadata" -}}
 name: {{ last . }}
 namespace: {{ (first .).Release.Namespace }}
-{{- include "marks" (first .) }}
+{{ include "marks" (first .) }}
 {{- end }}
 
-{{- define "marks" }}
+{{- define "marks" -}}
 labels:
   {{- include "labels" . | nindent 2 }}
 {{- with .Values.commonAnnotations }}
@@ -108,10 +108,30 @@ roleRef:
 {{- end }}
 {{- end }}
 
-{{/* A JSON list of the servers: baseUrl's, or those of `servers`. */}}
+{{/* A JSON list of the servers: baseUrl's, or those of `servers`. What the schema can't refuse, or not without
+     repeating a value that may be a secret, is refused here. */}}
 {{- define "servers" -}}
 {{- if and .Values.servers .Values.baseUrl }}
 {{- fail "baseUrl and servers: set one of the two (a server called `default` in servers is what baseUrl would be)" }}
+{{- end }}
+{{- if contains "@" .Values.baseUrl }}
+{{- fail "baseUrl: must hold no user and no password; keys are files, which only `servers` can name (apiKeyFile, secretMounts)" }}
+{{- end }}
+{{- $names := list }}
+{{- range $number, $server := .Values.servers }}
+{{- if contains "@" $server.url }}
+{{- fail (printf "servers[%d].url: must hold no user and no password; keys are files (apiKeyFile, secretMounts)" $number) }}
+{{- end }}
+{{- if and $server.apiKeyFile $server.bearerTokenFile }}
+{{- fail (printf "servers[%d].bearerTokenFile: can't be there together with apiKeyFile" $number) }}
+{{- end }}
+{{- if and $server.caFile (not (hasPrefix "https://" $server.url)) }}
+{{- fail (printf "servers[%d].caFile: has no use without https in the url" $number) }}
+{{- end }}
+{{- if has $server.name $names }}
+{{- fail (printf "servers[%d].name: %s is there twice" $number $server.name) }}
+{{- end }}
+{{- $names = append $names $server.name }}
 {{- end }}
 {{- if .Values.servers }}
 {{- toJson .Values.servers }}
