@@ -54,7 +54,7 @@ bench: control-plane  ## this operator beside others, into docs/performance.md (
 demo: $(VENV)/.installed  ## watch real requests being carried out (KEEP=1 leaves it running)
 	@$(BIN)/python -m dev.demo $(if $(KEEP),--keep)
 
-release: control-plane  ## wheel, sdist, crds.yaml and install.yaml into dist, the same bytes each time
+release: control-plane  ## wheel, sdist, crds.yaml, install.yaml and the chart into dist, the same bytes each time
 	@$(BIN)/python -m dev.release
 
 COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url --no-emit-find-links

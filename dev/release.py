@@ -1,4 +1,4 @@
-"""What a release is made of: wheel, sdist, two YAML files and their checksums. The same bytes each time.
+"""A release: wheel, sdist, two YAML files, the chart, and their checksums. The same bytes each time.
 
 The version is said once, in moorcheh_operator/__init__.py. Where a file needs a copy of it, a release is
 refused while the copy says something else.
@@ -6,12 +6,15 @@ refused while the copy says something else.
 
 from __future__ import annotations
 
+import gzip
 import hashlib
+import io
 import os
 import re
 import shutil
 import subprocess
 import sys
+import tarfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,9 +23,11 @@ import click
 from dev.controlplane import ControlPlaneError, prepare
 
 ROOT = Path(__file__).parents[1]
+CHART = "charts/moorcheh-operator"
 COPIES = {
     "manifests/base/kustomization.yaml": r'newTag: "(.*)"',
     "Dockerfile": r"^ARG VERSION=(.*)$",
+    f"{CHART}/Chart.yaml": r'^version: (.*)\nappVersion: "\1"$',  # one for both
 }
 RENDERED = (
     ("crds.yaml", "crds", "kubectl apply -f crds.yaml. With the CRD go all requests and receipts"),
@@ -81,10 +86,25 @@ def build(root: Path, out: Path, kubectl: Path) -> list[Path]:
         rendered = _run([str(kubectl), "kustomize", folder], root)
         header = f"# moorcheh-operator {source.version}: {words}\n"
         (out / name).write_text(header + rendered)
+    package(root / CHART, out / f"moorcheh-operator-{source.version}.tgz", int(source.epoch()))
     files = sorted(out.iterdir())
     sums = [f"{hashlib.sha256(file.read_bytes()).hexdigest()}  {file.name}\n" for file in files]
     (out / "SHA256SUMS").write_text("".join(sums))
     return [*files, out / "SHA256SUMS"]
+
+
+def package(chart: Path, out: Path, epoch: int) -> None:
+    """As `helm package`, which puts the time of day into it: the files that links lead to, not the links."""
+    with (
+        out.open("wb") as raw,
+        gzip.GzipFile("", "wb", mtime=epoch, fileobj=raw) as packed,
+        tarfile.open(fileobj=packed, mode="w") as archive,
+    ):
+        for file in sorted(each for each in chart.rglob("*") if each.is_file()):
+            entry = tarfile.TarInfo(f"{chart.name}/{file.relative_to(chart)}")
+            data = file.read_bytes()
+            entry.size, entry.mtime, entry.mode = len(data), epoch, 0o644
+            archive.addfile(entry, io.BytesIO(data))
 
 
 def _only(pattern: str, text: str, name: str) -> str:
@@ -108,7 +128,7 @@ def _run(command: list[str], root: Path, **environment: str) -> str:
 @click.command()
 @click.option("--out", type=click.Path(path_type=Path), default=ROOT / "dist", help="Default: dist")
 def main(out: Path) -> None:
-    """Build wheel, sdist, crds.yaml and install.yaml, reproducibly."""
+    """Build wheel, sdist, crds.yaml, install.yaml and the chart, reproducibly."""
     try:
         files = build(ROOT, out, prepare().kubectl)
     except (ReleaseError, ControlPlaneError) as error:

@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-import fcntl
-import hashlib
 import json
 import os
-import shutil
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from dev.controlplane.assets import cache_folder
-from dev.controlplane.progress import Progress
+from dev.gocache import cached
 from dev.golang import GoModule
-from dev.processes import scratch_folder
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
+
+    from dev.controlplane.progress import Progress
 
 HERE = Path(__file__).parent
 _SECONDS = 60.0
@@ -63,30 +60,10 @@ def prepare(
     program: Program, *, environment: Mapping[str, str] = os.environ, progress: Progress | None = None
 ) -> Path:
     """The program. Raises `dev.golang.GoError`; several processes may ask at once."""
-    cache = cache_folder(environment).parents[1] / "gitops"
-    built = cache / f"{program.module}-{program.package}-{_fingerprint(program)}"
-    if built.exists():
-        return built
-    cache.mkdir(parents=True, exist_ok=True)
-    with (cache / f"{program.module}.lock").open("ab") as lock, progress or Progress() as shown:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if built.exists():  # another process has made it meanwhile
-            return built
-        for old in cache.glob(f"{program.module}-{program.package}-*"):
-            old.unlink()
-        title = f"Building {program.what}"
-        note = f"{title} from source: {program.minutes} on two cores, once; later runs find it in the cache."
-        module = GoModule(HERE / program.module, [f"./{program.package}"], title, note)
-        with scratch_folder(f".{program.module}-", cache) as scratch:
-            [made] = module.build(scratch, environment, shown).iterdir()
-            shutil.move(made, built)
-    return built
-
-
-def _fingerprint(program: Program) -> str:
-    """Of everything that it is built from."""
     folder = HERE / program.module
-    digest = hashlib.sha256()
-    for file in [folder / "go.mod", folder / "go.sum", *sorted((folder / program.package).glob("*.go"))]:
-        digest.update(file.read_bytes())
-    return digest.hexdigest()[:12]
+    title = f"Building {program.what}"
+    note = f"{title} from source: {program.minutes} on two cores, once; later runs find it in the cache."
+    module = GoModule(folder, [f"./{program.package}"], title, note)
+    name = f"{program.module}-{program.package}"
+    sources = sorted((folder / program.package).glob("*.go"))
+    return cached(module, "gitops", name, sources, environment=environment, progress=progress)

@@ -75,6 +75,7 @@ def test_a_release_has_these_files(built: Path) -> None:
         f"moorcheh_operator-{__version__}.tar.gz",
         "crds.yaml",
         "install.yaml",
+        f"moorcheh-operator-{__version__}.tgz",
         "SHA256SUMS",
     }
 
@@ -86,6 +87,19 @@ def test_each_yaml_is_a_folder_in_one_file(
     objects = yaml.safe_load_all(control_plane.kubectl("kustomize", ROOT / folder))
 
     assert list(yaml.safe_load_all((built / name).read_text())) == list(objects)
+
+
+def test_the_chart_is_the_folder_and_what_its_links_lead_to(built: Path, tmp_path: Path) -> None:
+    with tarfile.open(built / f"moorcheh-operator-{__version__}.tgz") as archive:
+        archive.extractall(tmp_path, filter="data")
+
+    def files(folder: Path) -> dict[str, bytes]:
+        return {
+            str(file.relative_to(folder)): file.read_bytes() for file in folder.rglob("*") if file.is_file()
+        }
+
+    assert files(tmp_path / "moorcheh-operator") == files(ROOT / release.CHART)
+    assert not [file for file in tmp_path.rglob("*") if file.is_symlink()]
 
 
 def test_the_wheel_holds_the_packages_and_nothing_else(built: Path) -> None:
