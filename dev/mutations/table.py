@@ -761,7 +761,7 @@ BORDER = [
         "13",
         "a listing that failed is not empty",
         "moorcheh/connection.py",
-        LISTED.format("return Unavailable(response.describe())"),
+        LISTED.format("return self._no_listing(response.describe())"),
         LISTED.format("return Listing({}, self._clock.skew())"),
     ),
     one(
@@ -1220,8 +1220,29 @@ LISTS = [
         "10",
         "a list counts only when it has been dealt with",
         "controller/relist.py",
-        "                self._complete(started)\n                self.at = started\n",
-        "                self.at = started\n                self._complete(started)\n",
+        "                await self._complete(started)\n                self.at = started\n",
+        "                self.at = started\n                await self._complete(started)\n",
+    ),
+    one(
+        "10",
+        "when the watch begins anew, what ended meanwhile is listed, too",
+        "controller/relist.py",
+        "every = self.at is None or self._anew.is_set()",
+        "every = self.at is None",
+    ),
+    one(
+        "10",
+        "a list of all that failed is made again as one of all",
+        "controller/relist.py",
+        "            if every:\n                self._anew.set()\n",
+        "",
+    ),
+    one(
+        "10",
+        "when the watch begins, the reconciler lists",
+        "process/kopf_session.py",
+        "            began()\n",
+        "            pass\n",
     ),
     one(
         "11",
@@ -1229,6 +1250,51 @@ LISTS = [
         "api/request.py",
         "withdrawn=metadata.deletion_timestamp is not None,",
         "withdrawn=False,",
+    ),
+]
+
+TENANTS = [
+    one(
+        "S",
+        "what is not read of an event never gets into kopf",
+        "process/kopf_session.py",
+        "event := wire.trimmed_event(bytes(line))",
+        "event := bytes(line)",
+    ),
+    one(
+        "S",
+        "a page of a list is bounded by bytes",
+        "cluster/client.py",
+        "        if len(data) > ANSWER_MOST:\n",
+        "        if False:\n",
+    ),
+    one(
+        "S",
+        "no Kubernetes namespace has more calls at once than its share",
+        "turns.py",
+        "if self._free and self._used[key] < self._share:",
+        "if self._free:",
+    ),
+    one(
+        "S",
+        "the Kubernetes namespaces take turns",
+        "turns.py",
+        "                    self._waiting[key] = turns  # it is the last one now\n",
+        "                    self._waiting = {key: turns, **self._waiting}\n",
+    ),
+    one(
+        "S",
+        "a free slot is for the Kubernetes namespace that uses the fewest",
+        "controller/slots.py",
+        "heads = [(used[namespace], queue[0],",
+        "heads = [(0 * used[namespace], queue[0],",
+    ),
+    one(
+        "3",
+        "a stop leaves no request of which a DELETE may be under way",
+        "controller/task.py",
+        "return not self.facts.claiming and self.request.status.phase not in OPEN_ATTEMPT",
+        "return True",
     ),
 ]
 
@@ -1709,6 +1775,7 @@ TABLE: tuple[Mutation, ...] = (
     *ENDS,
     *DOUBTS,
     *LISTS,
+    *TENANTS,
     *LEADING,
     *NAMES,
     *NAMESPACES,

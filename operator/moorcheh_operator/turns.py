@@ -7,6 +7,8 @@ import contextlib
 from collections import Counter, deque
 from collections.abc import AsyncIterator
 
+Key = tuple[str, ...]
+
 
 class Turns:
     """The keys take turns; within a key it is first come, first served. One with thousands of calls delays
@@ -16,18 +18,18 @@ class Turns:
     def __init__(self, count: int, share: int) -> None:
         self._free = count
         self._share = share
-        self._used: Counter[str] = Counter()
-        self._waiting: dict[str, deque[asyncio.Future[None]]] = {}  # the key that is next comes first
+        self._used: Counter[Key] = Counter()
+        self._waiting: dict[Key, deque[asyncio.Future[None]]] = {}  # the key that is next comes first
 
     @contextlib.asynccontextmanager
-    async def turn(self, key: str) -> AsyncIterator[None]:
+    async def turn(self, *key: str) -> AsyncIterator[None]:
         await self._take(key)
         try:
             yield
         finally:
             self._give_back(key)
 
-    async def _take(self, key: str) -> None:
+    async def _take(self, key: Key) -> None:
         if self._free and self._used[key] < self._share:
             self._grant(key)
             return
@@ -40,11 +42,11 @@ class Turns:
                 self._give_back(key)  # it was given the turn in the same moment
             raise
 
-    def _grant(self, key: str) -> None:
+    def _grant(self, key: Key) -> None:
         self._free -= 1
         self._used[key] += 1
 
-    def _give_back(self, key: str) -> None:
+    def _give_back(self, key: Key) -> None:
         self._free += 1
         self._used[key] -= 1
         if not self._used[key]:
@@ -61,7 +63,7 @@ class Turns:
                 if turns:
                     self._waiting[key] = turns  # it is the last one now
 
-    def _grant_first(self, key: str, turns: deque[asyncio.Future[None]]) -> None:
+    def _grant_first(self, key: Key, turns: deque[asyncio.Future[None]]) -> None:
         """To the first that still waits."""
         while turns:
             turn = turns.popleft()

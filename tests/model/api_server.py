@@ -212,7 +212,13 @@ class Link(Cluster):
         self.left: dict[str, float] = {}  # when the write that claims an attempt left (ticks)
 
     async def _call(
-        self, method: str, path: str, query: dict[str, str] | None = None, body: object = None
+        self,
+        method: str,
+        path: str,
+        query: dict[str, str] | None = None,
+        body: object = None,
+        *,
+        lane: str = "",  # noqa: ARG002 - nobody waits here
     ) -> _Answer:
         loop = asyncio.get_running_loop()
         started = loop.time()

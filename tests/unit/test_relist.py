@@ -24,9 +24,7 @@ class Stage:
         self.said: list[tuple[str, float | None]] = []  # a moment, and `at` by then
         self.asked: list[bool] = []  # for each list, whether it was for the unfinished ones alone
         clock = Clock(asyncio.get_running_loop().time, lambda: 0.0)
-        self.relist = Relist(
-            cast("Cluster", self), clock, (), self.observe, self.check, lambda _: self.pass_by("complete")
-        )
+        self.relist = Relist(cast("Cluster", self), clock, (), self.observe, self.check, self.complete)
 
     def pass_by(self, moment: str) -> None:
         self.said.append((moment, self.relist.at))
@@ -45,6 +43,9 @@ class Stage:
     async def check(self, seen: set[str], _started: float) -> None:
         assert seen == set(UIDS)
         self.pass_by("check")
+
+    async def complete(self, _started: float) -> None:
+        self.pass_by("complete")
 
     async def run(self, seconds: float, watches: tuple[float, ...]) -> None:
         """`watches`: when, after the start, one begins."""

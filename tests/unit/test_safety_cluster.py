@@ -57,7 +57,13 @@ class Scripted(Cluster):
         self.sent: list[tuple[str, str, dict[str, str], Any]] = []
 
     async def _call(
-        self, method: str, path: str, query: dict[str, str] | None = None, body: object = None
+        self,
+        method: str,
+        path: str,
+        query: dict[str, str] | None = None,
+        body: object = None,
+        *,
+        lane: str = "",  # noqa: ARG002 - nobody waits here
     ) -> _Answer:
         self.sent.append((method, path, dict(query or {}), body))
         status, data = self._answers.pop(0)

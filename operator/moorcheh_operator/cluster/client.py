@@ -19,7 +19,7 @@ from yarl import URL
 
 from moorcheh_operator.api import wire
 from moorcheh_operator.api.request import GROUP, KIND, PLURAL, VERSION, MalformedRequestError, Request, parse
-from moorcheh_operator.api.status import Status, merge_patch
+from moorcheh_operator.api.status import Phase, Status, merge_patch
 from moorcheh_operator.api.texts import plain_text
 from moorcheh_operator.api.times import render_time
 from moorcheh_operator.backoff import backoff
@@ -275,7 +275,8 @@ class Cluster:
         query = {"fieldManager": self._manager, "fieldValidation": "Strict"}
         floor = self.history.highest
         try:
-            answer = await self._call("PATCH", path, query, body)
+            lane = "waits" if status.phase in (Phase.PENDING, Phase.SUSPENDED) else ""
+            answer = await self._call("PATCH", path, query, body, lane=lane)
             match answer.status:
                 case 200:
                     written = answer.request()
@@ -378,18 +379,25 @@ class Cluster:
         return answer.status, parsed
 
     async def _call(
-        self, method: str, path: str, query: dict[str, str] | None = None, body: object = None
+        self,
+        method: str,
+        path: str,
+        query: dict[str, str] | None = None,
+        body: object = None,
+        *,
+        lane: str = "",
     ) -> _Answer:
         """One request, any status code. Raises `ClusterError` where there is no answer.
 
-        The Kubernetes namespaces take turns; waiting for one's turn has no bound. aiohttp resends a GET or
-        DELETE whose connection drops, never a PATCH or POST.
+        The Kubernetes namespaces take turns, and waiting for one's turn has no bound; a lane of its own is
+        for what must not keep a namespace's more urgent calls waiting. aiohttp resends a GET or DELETE whose
+        connection drops, never a PATCH or POST.
         """
         kind = "application/merge-patch+json" if method == "PATCH" else "application/json"
         headers = {"Accept": "application/json", "Content-Type": kind}
         url = URL(f"{self.server}{path}" + (f"?{urlencode(query)}" if query else ""), encoded=True)
         sent = None if body is None else json.dumps(body)
-        async with self._turns.turn(_namespace(path)):
+        async with self._turns.turn(_namespace(path), lane):
             started = self._clock.ticks()
             result = "error"
             try:

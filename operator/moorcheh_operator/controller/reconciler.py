@@ -43,6 +43,8 @@ from .task import RequestTask
 ENDS_KEPT = timedelta(hours=1)  # what is older than an unfinished request decides nothing for it
 EVENTS_DRAIN_SECONDS = 2.0
 HISTORY_SECONDS = 10.0  # between two looks whether the API server was set back
+GRACE_SECONDS = 2.0  # of a stop, for what only waits
+AT_ONCE = 100  # tasks that a list wakes in one turn of the loop
 
 HistoryEnds = Callable[[Past | None], None]
 
@@ -156,9 +158,11 @@ class Reconciler:
             task.wake()
         for background in self._background:
             background.cancel()
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(seconds):
-                await self._idle.wait()
+        await self._until_idle(GRACE_SECONDS)
+        for uid, running in list(self._running.items()):
+            if self._tasks[uid].may_be_left:
+                running.cancel()
+        await self._until_idle(seconds)
         for uid, running in list(self._running.items()):
             logger.warning(
                 "stopped before the answer came; the next start will verify",
@@ -166,6 +170,11 @@ class Reconciler:
             )
             running.cancel()
         await self._events.drain(EVENTS_DRAIN_SECONDS)
+
+    async def _until_idle(self, seconds: float) -> None:
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._idle.wait()
 
     def observe(self, body: dict[str, Any], *, deleted: bool = False, listed: bool = False) -> None:
         """What the watch or a list showed. It may be stale: it only wakes; every write is compare-and-set."""
@@ -264,7 +273,7 @@ class Reconciler:
             *(server for url in urls if (server := self._servers.at(url)) is not None),
         ]
 
-    def _listed(self, started: float) -> None:
+    async def _listed(self, started: float) -> None:
         if not self._shared.listed:
             logger.info("first list complete: %d requests are unfinished", len(self._tasks))
         self._targets.forget_ends(self._clock.now().time - ENDS_KEPT)
@@ -274,8 +283,10 @@ class Reconciler:
         self._left = {uid: left for uid, left in self._left.items() if left[1] > started - RELIST_SECONDS}
         self._shared.listed = True
         self._listed_at = self._clock.now().time - timedelta(seconds=self._clock.ticks() - started)
-        for task in self._tasks.values():
+        for number, task in enumerate(list(self._tasks.values())):
             task.wake()
+            if number % AT_ONCE == 0:
+                await asyncio.sleep(0)
         self._expirations.wake()
 
     async def _check_missing(self, seen: set[str], started: float) -> None:

@@ -31,7 +31,7 @@ class Relist:
         namespaces: tuple[str, ...],
         observe: Callable[[dict[str, Any]], None],
         check: Callable[[set[str], float], Awaitable[None]],
-        complete: Callable[[float], None],
+        complete: Callable[[float], Awaitable[None]],
     ) -> None:
         self.at: float | None = None
         """The ticks from before the last complete list; None before the first one."""
@@ -63,7 +63,7 @@ class Relist:
             started = self._clock.ticks()
             try:
                 await self._list(started, unfinished=not every)
-                self._complete(started)
+                await self._complete(started)
                 self.at = started
             except (ClusterError, MalformedRequestError, KeyError, TypeError) as error:
                 failures, pause = failures + 1, 0.0

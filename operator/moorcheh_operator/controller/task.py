@@ -13,7 +13,7 @@ from dataclasses import replace
 from typing import assert_never
 
 from moorcheh_operator.api.request import Request
-from moorcheh_operator.api.status import ENDED, Phase, Status
+from moorcheh_operator.api.status import ENDED, OPEN_ATTEMPT, Phase, Status
 from moorcheh_operator.clock import Now
 from moorcheh_operator.cluster.client import Conflict, Invalid, Unanswered, WriteAnswer, Written
 from moorcheh_operator.lifecycle.access import same_refusal, seen_at
@@ -93,6 +93,11 @@ class RequestTask:
     @property
     def server(self) -> LiveServer | None:
         return self._holdings.server
+
+    @property
+    def may_be_left(self) -> bool:
+        """No DELETE of it is under way, or may be."""
+        return not self.facts.claiming and self.request.status.phase not in OPEN_ATTEMPT
 
     def adopt(self, request: Request) -> None:
         """A newer version, that somebody has seen."""
