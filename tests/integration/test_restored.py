@@ -27,7 +27,8 @@ def world(installed: ControlPlane, tmp_path: Path) -> Iterator[World]:
 def restore(world: World, body: Json, status: Json | None) -> Asked:
     """As Velero does: the object with its label, then, if it was told to, the status."""
     metadata = {"name": body["metadata"]["name"], "labels": {"velero.io/restore-name": "nightly"}}
-    made = world.http.post(world.path, json={**body, "metadata": metadata}).raise_for_status().json()
+    created = {key: value for key, value in body.items() if key != "status"} | {"metadata": metadata}
+    made = world.http.post(world.path, json=created).raise_for_status().json()
     if status is not None:
         path = f"{world.path}/{metadata['name']}/status"
         world.http.put(path, json={**made, "status": status}).raise_for_status()
@@ -105,6 +106,9 @@ MANAGED = ("--show-managed-fields",)
 GIVEN_AGAIN: list[Any] = [
     pytest.param(("apply",), (), id="apply"),
     pytest.param(("apply", "--validate=false"), (), id="apply, not validated"),
+    pytest.param(("create",), (), id="create"),
+    pytest.param(("create", "--validate=false"), (), id="create, not validated"),
+    pytest.param(("replace", "--force"), (), id="replace"),
     pytest.param(("create", "--save-config"), (), id="create, saved as if applied"),
     pytest.param(("replace", "--force", "--save-config"), (), id="replace, saved as if applied"),
     pytest.param(("apply",), MANAGED, id="apply, with all of the metadata"),
