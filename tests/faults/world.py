@@ -44,7 +44,8 @@ two looks, and whatever a busy machine adds."""
 class FaultWorld(World):
     """`operators` run (LEADER_ELECTION is off unless the options say otherwise; `of_each`: what the first,
     the second … has beyond them); `wire`: the calls to
-    Moorcheh go through a proxy, too. Leaving it without an exception stops the faults, waits for the end of
+    Moorcheh go through a proxy, too; `beside`: Kubernetes namespaces that the operators watch as well, and no
+    witness does. Leaving it without an exception stops the faults, waits for the end of
     all requests, and checks every invariant; `account` has the figures then.
     """
 
@@ -60,6 +61,7 @@ class FaultWorld(World):
         waits_allowed: int = 0,
         options: dict[str, str] | None = None,
         of_each: Sequence[dict[str, str]] = (),
+        beside: Sequence[str] = (),
     ) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         super().__init__(plane, folder, knobs=knobs, operator_up=False)
@@ -68,7 +70,7 @@ class FaultWorld(World):
         self.wire = Proxy(self.script, self.moorcheh.url, reads=moorcheh_call) if wire else None
         self.history = self.witness = EtcdHistory(plane, self.namespace)
         self._folder = folder
-        self._options = {"WATCH_NAMESPACES": self.namespace} | OPTIONS | (options or {})
+        self._options = {"WATCH_NAMESPACES": ",".join([self.namespace, *beside])} | OPTIONS | (options or {})
         self._of_each = [*of_each, *({} for _ in range(operators - len(of_each)))]
         kubeconfig = folder / "kubeconfig"
         kubeconfig.write_text(kubeconfig_for(self.api.url, plane.token("operator")))

@@ -31,10 +31,13 @@ class ApiServer:
         self.objects: dict[str, Request] = {}
         self.deletes: list[tuple[float, str]] = []  # when, and the uid
         self.answers: list[Answer] = []  # used up first
+        self.refused: set[str] = set()  # names of which no object can be deleted
         self.ticks: Callable[[], float] = lambda: 0.0
 
     async def delete(self, _namespace: str, name: str, uid: str, resource_version: str) -> Deleted:
         self.deletes.append((self.ticks(), uid))
+        if name in self.refused:
+            raise ClusterError("etcdserver: request is too large", 500)
         answer = self.answers.pop(0) if self.answers else None
         if isinstance(answer, ClusterError):
             raise answer
@@ -176,12 +179,32 @@ def test_a_right_that_is_missing_in_one_namespace_holds_up_no_other() -> None:
 
 def test_an_outage_of_the_api_server_is_waited_out() -> None:
     async def play(stage: Stage) -> None:
-        stage.server.answers = [ClusterError("no route"), ClusterError("HTTP 500", 500)]
+        stage.server.answers = [ClusterError("no route"), ClusterError("no answer")]
         stage.ended("patient", 5)
         await stage.run(60)
 
         assert [when for when, _ in stage.server.deletes] == pytest.approx([5, 15, 25], abs=0.1)
         assert stage.server.objects == {}
+
+    in_virtual_time(play)
+
+
+def test_objects_that_can_t_be_deleted_keep_those_of_other_namespaces_no_moment() -> None:
+    """A webhook refuses them, or they are too large for etcd with a deletionTimestamp."""
+
+    async def play(stage: Stage) -> None:
+        stage.server.refused = {f"stuck-{number}" for number in range(50)}
+        for name in stage.server.refused:
+            stage.ended(name, 5)
+        stage.ended("other", 6, namespace="other")
+        stage.ended("after", 7)
+        await stage.run(8)
+
+        assert "other" not in stage.server.objects
+        assert len(stage.server.deletes) == 2
+
+        await stage.run(600)
+        assert stage.server.objects.keys() == stage.server.refused
 
     in_virtual_time(play)
 

@@ -364,9 +364,9 @@ class Cluster:
             "reportingComponent": COMPONENT,
             "firstTimestamp": now,
         }
-        answer = await self._call("POST", events, body=body)
+        answer = await self._call("POST", events, body=body, lane="events")
         if answer.status == 409:
-            answer = await self._call("PATCH", f"{events}/{name}", body=newest)
+            answer = await self._call("PATCH", f"{events}/{name}", body=newest, lane="events")
         if answer.status not in (200, 201):
             raise answer.not_created()
 

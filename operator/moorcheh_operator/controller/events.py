@@ -6,15 +6,15 @@ Nothing waits for one, and one that can't be posted is dropped with a log line.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
+from collections import deque
 
 from moorcheh_operator.api.request import Request
 from moorcheh_operator.cluster.client import Cluster, ClusterError, NamespaceGoneError
 from moorcheh_operator.lifecycle.announcements import Announcement, log_names
 
-QUEUED = 10_000  # Events that wait to be posted; more are dropped
-POSTERS = 4  # at the same time
+QUEUED = 2_000  # Events of one Kubernetes namespace that wait to be posted; more are dropped
+POSTERS = 4  # at the same time, for each namespace: one with thousands of Events keeps no other's back
 
 logger = logging.getLogger(__name__)
 
@@ -22,36 +22,42 @@ logger = logging.getLogger(__name__)
 class Events:
     def __init__(self, cluster: Cluster) -> None:
         self._cluster = cluster
-        self._queue: asyncio.Queue[tuple[Request, Announcement]] = asyncio.Queue(QUEUED)
-        self._dropping = False
-        self._posters: list[asyncio.Task[None]] = []
-
-    def start(self) -> None:
-        self._posters = [asyncio.create_task(self._post(), name="events") for _ in range(POSTERS)]
+        self._waiting: dict[str, deque[tuple[Request, Announcement]]] = {}  # by Kubernetes namespace
+        self._posters: dict[asyncio.Task[None], str] = {}  # for which of them
+        self._dropping: set[str] = set()  # those of which some are dropped
 
     def announce(self, request: Request, news: Announcement) -> None:
-        try:
-            self._queue.put_nowait((request, news))
-        except asyncio.QueueFull:
-            if not self._dropping:
-                logger.warning(
-                    "Events are dropped, as %d wait to be posted", QUEUED, extra=log_names(request)
-                )
-            self._dropping = True
-        else:
-            self._dropping = False
+        namespace = request.namespace
+        waiting = self._waiting.setdefault(namespace, deque())
+        if len(waiting) >= QUEUED:
+            if namespace not in self._dropping:
+                words = "Events of this Kubernetes namespace are dropped, as %d wait to be posted"
+                logger.warning(words, QUEUED, extra=log_names(request))
+            self._dropping.add(namespace)
+            return
+        waiting.append((request, news))
+        if list(self._posters.values()).count(namespace) < POSTERS:
+            poster = asyncio.create_task(self._post(waiting), name="events")
+            self._posters[poster] = namespace
+            poster.add_done_callback(self._ended)
 
     async def drain(self, seconds: float) -> None:
         """Post what waits, for `seconds` at most, then stop."""
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(seconds):
-                await self._queue.join()
-        for task in self._posters:
-            task.cancel()
+        posters = list(self._posters)
+        if posters:
+            await asyncio.wait(posters, timeout=seconds)
+        for poster in posters:
+            poster.cancel()
 
-    async def _post(self) -> None:
-        while True:
-            request, news = await self._queue.get()
+    def _ended(self, poster: asyncio.Task[None]) -> None:
+        namespace = self._posters.pop(poster)
+        if namespace not in self._posters.values():
+            del self._waiting[namespace]
+            self._dropping.discard(namespace)
+
+    async def _post(self, waiting: deque[tuple[Request, Announcement]]) -> None:
+        while waiting:
+            request, news = waiting.popleft()
             try:
                 await self._cluster.post_event(request, news.type, news.reason, news.message, news.count)
             except NamespaceGoneError as error:
@@ -61,5 +67,3 @@ class Events:
                 logger.warning("the Event %s is dropped: %s", news.reason, error, extra=log_names(request))
             except Exception:
                 logger.exception("unexpected error with the Event %s", news.reason, extra=log_names(request))
-            finally:
-                self._queue.task_done()

@@ -26,7 +26,8 @@ LOOK_SECONDS = 60.0  # at the most until the clock is read again: the API server
 BUSY_SECONDS = 10.0  # until one that has to be kept for another's sake is looked at again
 FORBIDDEN_SECONDS = 600.0  # until a right that was missing is tried again
 HEAP_SLACK = 100  # outdated entries that are not worth making the heap anew
-FAILED_SECONDS = 10.0  # after a call that the API server did not answer
+FAILED_SECONDS = 10.0  # after a call that the API server did not answer, or not as it should
+REFUSED_SECONDS = 600.0  # until an object that the API server did not delete is tried again
 
 logger = logging.getLogger(__name__)
 
@@ -61,7 +62,8 @@ class Expirations:
         self._announce = announce
         self._entries: dict[str, Expiry] = {}  # by uid
         self._heap: list[Expiry] = []  # with outdated ones: only those in _entries count
-        self._forbidden: dict[str, datetime] = {}  # by namespace: when to try again
+        self._again: dict[str, datetime] = {}  # by namespace: when to try again
+        self._told: set[str] = set()  # namespaces in which the right is missing
         self._changed = asyncio.Event()
 
     def __len__(self) -> int:
@@ -108,7 +110,7 @@ class Expirations:
         entry = self._heap[0]
         if entry.due > now:
             return (entry.due - now).total_seconds()
-        again = self._forbidden.get(entry.namespace, now)
+        again = self._again.get(entry.namespace, now)
         if again > now:
             self._postpone(entry, again)
         elif self._is_wanted(entry.server, entry.target):
@@ -123,7 +125,8 @@ class Expirations:
             match await self._cluster.delete(entry.namespace, entry.name, entry.uid, entry.resource_version):
                 case Deleted.GONE:
                     self._forget(entry)
-                    self._forbidden.pop(entry.namespace, None)
+                    self._again.pop(entry.namespace, None)
+                    self._told.discard(entry.namespace)
                     logger.info("deleted after its time to live", extra=_names(entry))
                 case Deleted.CHANGED:
                     seen = await self._read(entry)
@@ -138,8 +141,12 @@ class Expirations:
                 error,
                 extra=_names(entry),
             )
-            self._postpone(entry, now + timedelta(seconds=FAILED_SECONDS))
-            await asyncio.sleep(FAILED_SECONDS)
+            if isinstance(error, ClusterError) and error.status is None:
+                self._postpone(entry, now + timedelta(seconds=FAILED_SECONDS))
+                await asyncio.sleep(FAILED_SECONDS)
+            else:  # perhaps it is about this object alone: it must not keep the others
+                self._postpone(entry, now + timedelta(seconds=REFUSED_SECONDS))
+                self._again[entry.namespace] = now + timedelta(seconds=FAILED_SECONDS)
 
     async def _read(self, entry: Expiry) -> Request | None:
         request = await self._cluster.read(entry.namespace, entry.name)
@@ -151,10 +158,10 @@ class Expirations:
 
     async def _tell_forbidden(self, entry: Expiry, now: datetime) -> None:
         """Once for each namespace, in the log and as an Event on the first request that it is about."""
-        told = entry.namespace in self._forbidden
-        self._forbidden[entry.namespace] = now + timedelta(seconds=FORBIDDEN_SECONDS)
-        if told:
+        self._again[entry.namespace] = now + timedelta(seconds=FORBIDDEN_SECONDS)
+        if entry.namespace in self._told:
             return
+        self._told.add(entry.namespace)
         words = forbidden(entry.namespace)
         logger.warning("%s: %s", words.reason, words.message, extra=_names(entry))
         if (request := await self._read(entry)) is not None:

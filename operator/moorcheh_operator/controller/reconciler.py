@@ -112,7 +112,6 @@ class Reconciler:
             asyncio.create_task(self._expirations.run(), name="expirations"),
             asyncio.create_task(self._check_history(), name="history"),
         ]
-        self._events.start()
 
     def list_anew(self) -> None:
         """The watch begins anew: what it has missed, a list must show."""
