@@ -696,6 +696,13 @@ TARGET = [
         PAGE.format("return"),
     ),
     one(
+        "10",
+        "what was seen while another had the target decides nothing",
+        "controller/task.py",
+        "            self.facts = replace(self.facts, looks=())\n        self.facts =",
+        "        self.facts =",
+    ),
+    one(
         "12",
         "no deadline while a DELETE may be in flight",
         "lifecycle/submitting.py",

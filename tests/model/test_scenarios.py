@@ -820,6 +820,20 @@ def test_no_deadline_ends_a_request_whose_delete_may_be_in_flight(bench: Bench) 
     assert reason(bench, name) == "VerifiedAbsent"
 
 
+def test_rule_10_what_was_seen_while_another_had_the_target_ends_nothing(bench: Bench) -> None:
+    """A look that is a second old shows what the other one has deleted since: it is gone, and not too new."""
+    del bench.server.namespaces["documents"]
+    bench.server.create("documents")
+    bench.server.job_seconds = 0.5
+    bench.start()
+    bench.let_pass(2.0)
+    names = [bench.request("documents"), bench.request("documents")]
+    bench.let_pass(10.0)
+
+    assert sent(bench) == 1
+    assert {reason(bench, name) for name in names} == {"DeletionCompleted", "VerifiedAbsent"}
+
+
 # Who leads (rule 14)
 
 

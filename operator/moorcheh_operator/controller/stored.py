@@ -30,7 +30,7 @@ from moorcheh_operator.cluster.history import is_newer
 from moorcheh_operator.lifecycle.announcements import log_names
 from moorcheh_operator.lifecycle.rewound import goes_back
 
-VERSIONS_KEPT = 16
+VERSIONS_KEPT = 8
 
 logger = logging.getLogger(__name__)
 

@@ -209,7 +209,9 @@ class RequestTask:
         if blocked:
             self._target_since = None
         elif self._target_since is None:
+            # What was seen of the target while another request had it decides nothing.
             self._target_since = now.ticks
+            self.facts = replace(self.facts, looks=())
         self.facts = replace(
             self.facts,
             may_claim=self._shared.listed,
