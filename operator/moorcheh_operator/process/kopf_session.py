@@ -7,6 +7,9 @@ begins (the reconciler lists then, see `controller/relist.py`); events are trimm
 
 from __future__ import annotations
 
+import asyncio
+import logging
+from collections import defaultdict
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
@@ -18,11 +21,17 @@ from moorcheh_operator.cluster.api_server import ApiServer
 
 NOTHING = "metadata.name=NOTHING"  # no object can have a name in capitals
 LINE_MOST = 4 * 1024 * 1024  # bytes of one event; an object has at most 3 MiB
+BRIEF_SECONDS = 1.0  # that a watch lasts at the least, if anybody serves it
+BRIEF_WORTH_A_LINE = 3  # in a row
 EVENT_MOST = 64 * 1024  # bytes of what kopf is given: a spec and a status, with all texts at their longest
+
+
+logger = logging.getLogger(__name__)
 
 
 def session(api_server: ApiServer, began: Callable[[], None]) -> aiohttp.ClientSession:
     """`began` is called each time that a watch is about to begin, with nothing of what was before it."""
+    paces: defaultdict[str, _Pace] = defaultdict(_Pace)  # by path: there is a watch for each namespace
 
     async def look_away(
         request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType
@@ -30,6 +39,7 @@ def session(api_server: ApiServer, began: Callable[[], None]) -> aiohttp.ClientS
         if request.method != "GET" or request.url.name != PLURAL:
             return await handler(request)
         if "watch" in request.url.query:
+            await paces[request.url.path].keep()
             response = await handler(request)
             response.content = Trimmed(response.content)  # type: ignore[assignment]  # acts like one
             return response
@@ -40,6 +50,38 @@ def session(api_server: ApiServer, began: Callable[[], None]) -> aiohttp.ClientS
         return response
 
     return api_server.session(look_away)
+
+
+class _Pace:
+    """Of a watch that ends as soon as it has begun: kopf begins the next one at once, thousands a second."""
+
+    def __init__(self) -> None:
+        self._began = float("-inf")  # the event loop's time
+        self._brief = 0  # watches in a row
+        self._told = False
+        self._lasts: asyncio.TimerHandle | None = None
+
+    async def keep(self) -> None:
+        """Before a watch begins."""
+        loop = asyncio.get_running_loop()
+        if self._lasts is not None:
+            self._lasts.cancel()
+        rest = self._began + BRIEF_SECONDS - loop.time()
+        self._brief = self._brief + 1 if rest > 0 else 0
+        if self._brief >= BRIEF_WORTH_A_LINE and not self._told:
+            self._told = True
+            logger.warning(
+                "the API server ends the watch as soon as it has begun, which is tried again each second; "
+                "does a proxy, or another server, answer in its place?"
+            )
+        await asyncio.sleep(max(rest, 0.0))
+        self._began = loop.time()
+        self._lasts = loop.call_later(2 * BRIEF_SECONDS, self._well)
+
+    def _well(self) -> None:
+        if self._told:
+            self._told = False
+            logger.info("the watch holds again")
 
 
 class Trimmed:
