@@ -1768,7 +1768,46 @@ HISTORY = [
     ),
 ]
 
+LATE = [
+    one(
+        "11",
+        "a withdrawal that was seen is not forgotten for an older answer",
+        "controller/stored.py",
+        "        if late and not self._cluster.history.over:\n",
+        "        if False:\n",
+    ),
+    one(
+        "18",
+        "what was known before two restores counts",
+        "controller/reconciler.py",
+        " if task.facts.lost is None}",
+        "}",
+    ),
+    one(
+        "18",
+        "a version from before its end is no other history",
+        "controller/reconciler.py",
+        "return left[0].gone or request.gone or request.status.phase in ENDED",
+        "return request.gone or request.status.phase in ENDED",
+    ),
+    one(
+        "15",
+        "an answer that came too late is waited out, and told",
+        "lifecycle/pending.py",
+        "if too_slow(facts.namespace, look.answered, LOOK_FRESH) and now.ticks < again:",
+        "if False:",
+    ),
+    Mutation(
+        "17",
+        "a manifest of any depth is one that can't be read",
+        "api/wire.py",
+        (("except (DecodeError, RecursionError):", "except DecodeError:"),),
+        ("tests/unit/test_memory.py",),
+    ),
+]
+
 TABLE: tuple[Mutation, ...] = (
+    *LATE,
     *WRITES,
     *SENDING,
     *ANSWERS,

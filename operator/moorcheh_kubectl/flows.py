@@ -149,7 +149,7 @@ class Flow:
         """Once the operator has shown what is there. StopError where it doesn't."""
         began = self.api.clock.ticks()
         seen = held
-        with self.screen.busy("Show at what is there …"):
+        with self.screen.busy("Look at what is there …"):
             while True:
                 status = seen.request.status
                 current = status.observed_generation == seen.request.generation

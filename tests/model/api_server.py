@@ -199,6 +199,7 @@ class Trouble:
     unlisted_until: float = 0.0  # lists fail, all else works
     watch_lag: float = LATENCY
     deaf_until: float = 0.0  # what happens until then is never told
+    namespace_seconds: float = 0.0  # that the API server takes to say whether a namespace is being deleted
 
 
 class Link(Cluster):
@@ -226,6 +227,8 @@ class Link(Cluster):
         if started < self._trouble.down_until or (listing and started < self._trouble.unlisted_until):
             await asyncio.sleep(LATENCY)
             raise ClusterError("down")
+        if (query or {}).get("dryRun"):
+            await asyncio.sleep(self._trouble.namespace_seconds)
         fault = self._fault_of_write(body, started) if method == "PATCH" else WriteFault()
         sent = json.loads(json.dumps(body))
         answer: asyncio.Future[tuple[int, Json]] = loop.create_future()

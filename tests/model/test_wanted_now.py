@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Iterator
 from contextlib import closing
 
 import pytest
 
-from tests.model.api_server import Json
+from tests.model.api_server import Json, WriteFault
 from tests.model.bench import Bench
 
 NOTICED = 75.0  # seconds: what waits asks once a minute
@@ -423,3 +424,68 @@ def test_a_watch_that_is_late_is_no_other_history(bench: Bench) -> None:
 
     assert process.life == 1
     assert reason(bench, name) == "DeletionCompleted"
+
+
+# What comes late, twice or slowly
+
+
+def test_a_withdrawal_that_was_seen_before_the_claim_s_answer_counts(bench: Bench) -> None:
+    process = bench.start()
+    bench.let_pass(6.0)
+    process.trouble.writes.append(WriteFault(answers=1.0))
+    name = bench.request("documents")
+    when_written(bench, "Submitting", lambda: bench.loop.call_later(0.05, bench.api.withdraw, name))
+    bench.let_pass(30.0)
+
+    assert sent(bench) == 0
+    assert reason(bench, name) == "Withdrawn"
+
+
+def test_what_was_known_before_two_restores_still_counts(bench: Bench) -> None:
+    process = bench.start()
+    bench.let_pass(6.0)
+    name = bench.request("documents")
+    bench.api.take_snapshot()
+    bench.api.edit(name, suspend=True)
+    bench.let_pass(30.0)
+    process.leads = False
+    for _ in range(2):
+        bench.restore()
+        bench.let_pass(25.0)
+        bench.api.go_on_to(1000)
+        bench.let_pass(25.0)
+    process.leads = True
+    process.reconciler.leadership_changed()
+    bench.let_pass(90.0)
+
+    assert sent(bench) == 0
+    assert reason(bench, name) == "RestoredFromBackup"
+
+
+def test_a_version_from_before_its_end_is_no_other_history(bench: Bench) -> None:
+    """A list may have begun before the object was deleted, and end after that was seen."""
+    process = bench.start()
+    name = bench.request("documents", suspend=True)
+    bench.let_pass(30.0)
+    before = copy.deepcopy(bench.api.objects[name])
+    bench.remove(name)
+    bench.let_pass(5.0)
+    context = process.context.copy()
+    context.run(lambda: process.reconciler.observe(before, listed=True))
+    bench.let_pass(30.0)
+
+    assert process.life == 1
+    assert sent(bench) == 0
+
+
+def test_where_the_api_server_answers_too_slowly_it_says_so_and_goes_on_later(one_slot: Bench) -> None:
+    process = one_slot.start()
+    process.trouble.namespace_seconds = 2.5
+    name, other = one_slot.request("documents-1"), one_slot.request("documents-2")
+    one_slot.let_pass(300.0)
+    assert sent(one_slot) == 0
+    assert {reason(one_slot, each) for each in (name, other)} == {"NamespaceUnverified"}
+
+    process.trouble.namespace_seconds = 0.0
+    one_slot.let_pass(60.0)
+    assert {reason(one_slot, each) for each in (name, other)} == {"DeletionCompleted"}

@@ -231,3 +231,13 @@ async def test_what_is_too_large_is_left_to_the_list_and_the_watch_goes_on(monst
     seen = await seen_by_kopf(monster + an_event(a_body(2)))
 
     assert [event["object"]["metadata"]["name"] for event in seen] == ["wipe-0002"]
+
+
+@pytest.mark.parametrize("depth", [2_000, 45_000])
+def test_a_manifest_of_any_depth_in_an_annotation_harms_nobody(depth: int) -> None:
+    """To the API server it is a text: its own limit on depth does not hold for it."""
+    applied = {"kubectl.kubernetes.io/last-applied-configuration": '{"a":' + "[" * depth + "]" * depth + "}"}
+
+    request = parse(json.loads(wire.trimmed(json.dumps(a_body(annotations=applied)).encode())))
+
+    assert request.flaws or request.copied

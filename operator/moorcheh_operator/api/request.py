@@ -69,12 +69,6 @@ class MalformedRequestError(ValueError):
     """An object that the CRD's schema would not have let in."""
 
 
-def identity(body: JsonObject) -> tuple[str | None, str | None]:
-    """uid and resourceVersion, without the cost of reading all of it; None for what is missing."""
-    metadata = body.get("metadata") or {}
-    return metadata.get("uid"), metadata.get("resourceVersion")
-
-
 class Labels(Struct, frozen=True, omit_defaults=True):
     """Those that are read. Whoever may create a request may write a megabyte of others."""
 

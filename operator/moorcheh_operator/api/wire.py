@@ -99,7 +99,7 @@ def _applied(text: str) -> str:
     """The manifest that was applied, as far as it is read."""
     try:
         parts = _PARTS.decode(text)
-    except DecodeError:
+    except (DecodeError, RecursionError):  # to the API server it is a text, of any depth
         return UNREADABLE
     metadata, status = _parts(parts.get("metadata")), _parts(parts.get("status"))
     shown = {key: _short(metadata[key]) for key in ("uid", *ONLY_STORED) if key in metadata}

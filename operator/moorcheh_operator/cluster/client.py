@@ -19,7 +19,7 @@ from yarl import URL
 
 from moorcheh_operator.api import wire
 from moorcheh_operator.api.request import GROUP, KIND, PLURAL, VERSION, MalformedRequestError, Request, parse
-from moorcheh_operator.api.status import Phase, Status, merge_patch
+from moorcheh_operator.api.status import OPEN_ATTEMPT, Phase, Status, merge_patch
 from moorcheh_operator.api.texts import plain_text
 from moorcheh_operator.api.times import render_time
 from moorcheh_operator.backoff import backoff
@@ -275,8 +275,7 @@ class Cluster:
         query = {"fieldManager": self._manager, "fieldValidation": "Strict"}
         floor = self.history.highest
         try:
-            lane = "waits" if status.phase in (Phase.PENDING, Phase.SUSPENDED) else ""
-            answer = await self._call("PATCH", path, query, body, lane=lane)
+            answer = await self._call("PATCH", path, query, body, lane=_lane(request, status))
             match answer.status:
                 case 200:
                     written = answer.request()
@@ -303,7 +302,7 @@ class Cluster:
         """
         preconditions = {"uid": uid, "resourceVersion": resource_version}
         body = {"apiVersion": "v1", "kind": "DeleteOptions", "preconditions": preconditions}
-        answer = await self._call("DELETE", _path(namespace, name), body=body)
+        answer = await self._call("DELETE", _path(namespace, name), body=body, lane="expirations")
         match answer.status:
             case 200 | 202 | 404:
                 return Deleted.GONE
@@ -333,7 +332,7 @@ class Cluster:
             "source": {"component": COMPONENT},
             "reportingComponent": COMPONENT,
         }
-        answer = await self._call("POST", _events(namespace), {"dryRun": "All"}, body)
+        answer = await self._call("POST", _events(namespace), {"dryRun": "All"}, body, lane="claims")
         if answer.status != 201:
             raise answer.not_created()
 
@@ -438,6 +437,14 @@ def _missing_rights(namespace: str) -> str:
         return "it needs the ClusterRole that manifests/base gives its service account, or WATCH_NAMESPACES"
     overlays = "manifests/overlays/single-namespace and .../watched-namespace"
     return f"its service account needs the Role and RoleBinding there that {overlays} have"
+
+
+def _lane(request: Request, status: Status) -> str:
+    """Claims, and ends of what holds a job slot, must not queue behind thousands that only wait."""
+    if status.phase is Phase.SUBMITTING and request.status.phase is not Phase.SUBMITTING:
+        return "claims"
+    waits = status.phase in (Phase.PENDING, Phase.SUSPENDED) and request.status.phase not in OPEN_ATTEMPT
+    return "waits" if waits else ""
 
 
 def _namespace(path: str) -> str:

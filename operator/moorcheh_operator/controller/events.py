@@ -37,9 +37,7 @@ class Events:
             return
         waiting.append((request, news))
         if list(self._posters.values()).count(namespace) < POSTERS:
-            poster = asyncio.create_task(self._post(waiting), name="events")
-            self._posters[poster] = namespace
-            poster.add_done_callback(self._ended)
+            self._start(namespace)
 
     async def drain(self, seconds: float) -> None:
         """Post what waits, for `seconds` at most, then stop."""
@@ -49,9 +47,16 @@ class Events:
         for poster in posters:
             poster.cancel()
 
+    def _start(self, namespace: str) -> None:
+        poster = asyncio.create_task(self._post(self._waiting[namespace]), name="events")
+        self._posters[poster] = namespace
+        poster.add_done_callback(self._ended)
+
     def _ended(self, poster: asyncio.Task[None]) -> None:
         namespace = self._posters.pop(poster)
-        if namespace not in self._posters.values():
+        if self._waiting[namespace] and not poster.cancelled():
+            self._start(namespace)  # announced after the last one had looked
+        elif namespace not in self._posters.values():
             del self._waiting[namespace]
             self._dropping.discard(namespace)
 

@@ -64,4 +64,4 @@ class Namespaces:
             known = self._known.get(namespace)
             count = known.count + 1 if isinstance(known, Untold) else 1
             return Untold(asked, str(error), count, self._clock.ticks() + backoff(count))
-        return Active(asked)
+        return Active(asked, self._clock.ticks())

@@ -212,7 +212,7 @@ class Reconciler:
         if left is None:
             return False
         if request.resource_version == left[0].resource_version:
-            return request.gone or request.status.phase in ENDED
+            return left[0].gone or request.gone or request.status.phase in ENDED
         return not is_newer(request.resource_version, left[0].resource_version)
 
     def _came_back(self, request: Request) -> bool:
@@ -244,7 +244,8 @@ class Reconciler:
         if listed is None:
             return None
         known = {uid: left for uid, (left, _) in self._left.items()}
-        known |= {uid: task.request for uid, task in self._tasks.items()}
+        # One that came back shows an earlier state: what was known of it before still counts.
+        known |= {uid: task.request for uid, task in self._tasks.items() if task.facts.lost is None}
         return Past(listed, {**(before.known if before else {}), **known})
 
     async def _check_history(self) -> None:

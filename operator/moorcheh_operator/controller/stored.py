@@ -71,8 +71,13 @@ class StoredRequest:
         self._writes: list[_Write] = []  # built on this version; one of them may land yet, or have landed
 
     def adopt(self, request: Request) -> None:
-        """From now on this is what is known. One that is gone stays so."""
+        """From now on this is what is known. One that is gone stays so, and what is older is not taken: the
+        answer to a call may come after the watch has shown what happened since.
+        """
         before = self.request
+        late = is_newer(before.resource_version, request.resource_version)
+        if late and not self._cluster.history.over:
+            return
         if before.gone and not request.gone:
             request = dataclasses.replace(request, withdrawn=True, gone=True)
         self.request = request

@@ -8,7 +8,7 @@ rule 15).
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import assert_never
 
 WAITING_SECONDS = 60.0  # a request that waits asks again after this: no event tells of it
@@ -18,6 +18,7 @@ TERMINATING_SECONDS = 10.0  # after an etcd restore it may not be terminating an
 @dataclass(frozen=True, slots=True)
 class Active:
     asked: float  # ticks, from before the call
+    answered: float = field(default=-math.inf, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +55,11 @@ def ask_due(state: NamespaceState | None) -> float:
             return until
         case _:
             assert_never(state)
+
+
+def too_slow(state: NamespaceState | None, since: float, most: float) -> bool:
+    """Whether it was asked since then (ticks), and answered more than `most` seconds later."""
+    return isinstance(state, Active) and state.asked >= since and state.answered > since + most
 
 
 def active_since(state: NamespaceState | None, ticks: float) -> bool:

@@ -9,14 +9,15 @@ from moorcheh_operator.clock import Now
 from .access import Open
 from .facts import Facts, Look
 from .guards import judge
-from .kubernetes_namespace import Untold, active_since
+from .kubernetes_namespace import Untold, active_since, too_slow
 from .ownership import deadline_passed
 from .retrying import before_retry
 from .statuses import deadline_exceeded, waiting
 from .steps import CheckNamespace, Claim, LookUp, Record, Step, Wait
-from .waits import behind, namespace_untold, not_taken, outage_wait, shut_out
+from .waits import behind, namespace_slow, namespace_untold, not_taken, outage_wait, shut_out
 
 LOOK_FRESH = 2.0  # seconds from the look-up's answer to the claim (rule 3)
+SLOW_SECONDS = 10.0  # after an answer that came too late for its look-up
 
 
 def step(request: Request, facts: Facts, now: Now) -> Step:
@@ -55,6 +56,11 @@ def _unless_held_up(request: Request, facts: Facts, look: Look, now: Now, *, fre
     if isinstance(facts.namespace, Untold) and now.ticks < facts.namespace.until:
         reason, message = namespace_untold(request, facts.namespace)
         return Wait(facts.namespace.until, waiting(request, facts, now, reason, message))
+    again = look.answered + LOOK_FRESH + SLOW_SECONDS
+    if too_slow(facts.namespace, look.answered, LOOK_FRESH) and now.ticks < again:
+        # Without a wait it would look and ask for ever, and keep its job slot.
+        reason, message = namespace_slow(request)
+        return Wait(again, waiting(request, facts, now, reason, message))
     if not (held and fresh):
         return LookUp(to_claim=True)
     return Claim() if active_since(facts.namespace, look.answered) else CheckNamespace()

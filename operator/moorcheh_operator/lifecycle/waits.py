@@ -96,6 +96,14 @@ def namespace_untold(request: Request, state: Untold) -> tuple[Reason, str]:
     return Reason.NAMESPACE_UNVERIFIED, message
 
 
+def namespace_slow(request: Request) -> tuple[Reason, str]:
+    message = (
+        f"The API server takes too long to say whether the Kubernetes namespace {request.namespace} is being "
+        "deleted: what the Moorcheh server had shown before was too old by then. Nothing was sent."
+    )
+    return Reason.NAMESPACE_UNVERIFIED, message
+
+
 def not_taken(request: Request, facts: Facts, error: str, *, refused: bool) -> tuple[Reason, str]:
     if isinstance(facts.access, NamespaceEnds):
         return Reason.NAMESPACE_TERMINATING, f"{facts.access.message} The DELETE was not sent."
