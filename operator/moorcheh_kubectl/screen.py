@@ -63,6 +63,7 @@ class OutputGoneError(KeyboardInterrupt):
 class Screen:
     def __init__(self, output: str | None) -> None:
         self._output = output
+        self._out = sys.stdout  # while something moves on the terminal, rich has its own in this place
         self._stream = sys.stderr if output else sys.stdout
         self.terminal = self._stream.isatty()
         self.interactive = self.terminal and sys.stdin.isatty()
@@ -78,6 +79,11 @@ class Screen:
     def has_data(self) -> bool:
         """Whether standard output is for objects."""
         return self._output is not None
+
+    @property
+    def shows_data(self) -> bool:
+        """Whether the objects go to a terminal, where nothing else may move."""
+        return self.has_data and self._out.isatty()
 
     @property
     def console(self) -> Console:
@@ -104,8 +110,8 @@ class Screen:
     def _write(self, text: str, stream: TextIO) -> None:
         if self._gone is not None:
             return
-        left = memoryview(text.encode(stream.encoding, stream.errors or "strict"))
         try:
+            left = memoryview(text.encode(stream.encoding, stream.errors or "strict"))
             stream.flush()
             while left:  # an unbuffered stream's own write drops what the first try leaves
                 left = left[os.write(stream.fileno(), left) :]
@@ -161,7 +167,7 @@ class Screen:
             from .yaml_output import dumped  # noqa: PLC0415 - slow to import
 
             text = ("---\n" if stream else "") + dumped(body)
-        self._write(text.rstrip("\n") + "\n", sys.stdout)
+        self._write(text.rstrip("\n") + "\n", self._out)
 
     @contextlib.contextmanager
     def following(self) -> Iterator[Following]:

@@ -27,7 +27,7 @@ class Watching:
 
     def run(self) -> None:
         """Until interrupted. ApiError where it is no use to go on."""
-        if not self._screen.terminal:
+        if not self._screen.terminal or self._screen.shows_data:
             self._forever()
             return
         from rich.live import Live  # noqa: PLC0415 - slow to import
@@ -81,7 +81,7 @@ class Watching:
 
     def _trouble(self, words: str) -> None:
         self._note = words
-        if not self._screen.terminal:
+        if not self._screen.terminal or self._screen.shows_data:
             self._screen.complain(words)
 
     def _render(self) -> Text:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import signal
 import subprocess
 import uuid
@@ -10,7 +11,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.kubectl.terminal import PLUGIN
+from tests.dev.waiting import until
+from tests.kubectl.terminal import PLUGIN, Terminal
 
 if TYPE_CHECKING:
     from tests.integration.life import World
@@ -77,6 +79,19 @@ def test_a_preview_whose_output_nobody_reads_leaves_no_request(person: Person, w
     listed = world.http.get(world.path, params={"fieldSelector": f"spec.namespaceName={target}"}).json()
 
     assert (asked.returncode, asked.stderr, listed["items"]) == (-signal.SIGPIPE, b"", [])
+
+
+def test_objects_go_to_the_file_while_the_table_moves_on_the_terminal(
+    person: Person, world: World, tmp_path: Path
+) -> None:
+    program = shlex.join([*PLUGIN, "-n", person.namespace, "watch", "-o", "json"])
+    with Terminal(["/bin/sh", "-c", f"exec {program} > {tmp_path}/objects"], person.env) as terminal:
+        terminal.sees("Ctrl-C leaves.")
+        asked = world.ask("Docs_in_a_file", suspend=True)
+        assert until(lambda: asked.name in (tmp_path / "objects").read_text())
+        terminal.presses_ctrl_c()
+        assert terminal.ends() == 130
+        assert f'"name": "{asked.name}"' not in terminal.text
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="only Linux has a full disk to write to")

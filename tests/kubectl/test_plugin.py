@@ -10,8 +10,6 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import yaml
 
-from tests.dev.waiting import until
-
 if TYPE_CHECKING:
     from tests.integration.life import Asked, World
     from tests.kubectl.conftest import Person
@@ -472,9 +470,11 @@ def test_describe_shows_no_control_characters_of_what_others_wrote(
 def test_watch_tells_each_change_in_a_line(person: Person, world: World, target: str) -> None:
     with person.sits_at("watch", "-o", "json") as terminal:
         asked = world.ask(target)
-        until(lambda: '"phase": "Succeeded"' in terminal.text and asked.name in terminal.text, within=60)
+        terminal.sees(f'"name": "{asked.name}"')
+        terminal.sees_match(rf'"namespaceName": "{target}".*"phase": "Succeeded".*\n')
         terminal.presses_ctrl_c()
         assert terminal.ends() == 130
+        assert "Traceback" not in terminal.text
         assert f"{asked.name}  {target}" not in terminal.text
 
 
