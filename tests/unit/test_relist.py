@@ -17,10 +17,12 @@ UIDS = ("one", "two")
 
 
 class Stage:
-    """What `Relist` asks, and what it says at each moment of its life. What `fails` fails, once."""
+    """What `Relist` asks, and what it says at each moment of its life. What `fails` fails, once; what is
+    `later` fails once after the first list.
+    """
 
-    def __init__(self, *fails: str) -> None:
-        self._fails = list(fails)
+    def __init__(self, *fails: str, later: tuple[str, ...] = ()) -> None:
+        self._fails, self._later = list(fails), list(later)
         self.said: list[tuple[str, float | None]] = []  # a moment, and `at` by then
         self.asked: list[bool] = []  # for each list, whether it was for the unfinished ones alone
         clock = Clock(asyncio.get_running_loop().time, lambda: 0.0)
@@ -46,6 +48,7 @@ class Stage:
 
     async def complete(self, _started: float) -> None:
         self.pass_by("complete")
+        self._fails, self._later = self._fails + self._later, []
 
     async def run(self, seconds: float, watches: tuple[float, ...]) -> None:
         """`watches`: when, after the start, one begins."""
@@ -56,9 +59,14 @@ class Stage:
         task.cancel()
 
 
-def played(*fails: str, seconds: float = RELIST_SECONDS / 2, watches: tuple[float, ...] = (0.0,)) -> Stage:
+def played(
+    *fails: str,
+    later: tuple[str, ...] = (),
+    seconds: float = RELIST_SECONDS / 2,
+    watches: tuple[float, ...] = (0.0,),
+) -> Stage:
     async def whole() -> Stage:
-        stage = Stage(*fails)
+        stage = Stage(*fails, later=later)
         await stage.run(seconds, watches)
         return stage
 
@@ -129,6 +137,6 @@ def test_when_the_watch_begins_anew_all_are_listed_at_once() -> None:
 
 
 def test_a_list_of_all_that_failed_is_made_again_as_one_of_all() -> None:
-    stage = played("complete", watches=(0.0, 10.0))
+    stage = played(later=("two",), watches=(0.0, 10.0))
 
     assert stage.asked == [False, False, False]
