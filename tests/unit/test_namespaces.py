@@ -50,7 +50,7 @@ def test_all_who_ask_at_once_get_one_answer() -> None:
         states = await stage.ask(*["team"] * 800)
 
         assert len(stage.asked) == 1
-            assert {type(state) for state in states} == {Active}
+        assert {type(state) for state in states} == {Active}
         assert {state.asked for state in states} == {stage.asked[0][0]}
 
     played(scene)
