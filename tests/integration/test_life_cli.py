@@ -108,7 +108,7 @@ def test_a_cluster_without_the_crd_or_the_rights_is_one_line_with_what_to_do() -
         as_operator = run("run", **environment, KUBECONFIG=str(plane.kubeconfig_for("operator")))
 
     assert "install the CRD namespacedeletions.moorcheh.ai" in complaint(as_admin)
-    assert "rights" in complaint(as_operator)
+    assert "it needs the ClusterRole" in complaint(as_operator)
 
 
 def test_a_crd_that_drops_unknown_fields_is_one_line_with_what_to_do() -> None:
