@@ -143,7 +143,9 @@ def test_23_large_requests_at_a_start_take_no_memory_and_keep_nobody_waiting(
 ) -> None:
     tenant.ask_many(count, metadata=metadata, suspend=True)
     with fault.world(up=False, beside=[tenant.namespace]) as world:
-        world.start()
+        world.operator.start(ready=False)
+        # Half a gigabyte takes a while on its way through the proxy.
+        assert until(lambda: world.operator.get("/readyz")[0] == 200, within=60 + count * 0.1)
         others_are_served(world, fault, count)
 
 
