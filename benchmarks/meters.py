@@ -67,7 +67,8 @@ class Calls:
             if line.startswith("apiserver_request_total{"):
                 label, value = _parsed(line)
                 resource = "/".join(filter(None, (label["resource"], label["subresource"])))
-                counted[label["verb"], resource, label["code"]] += round(value)
+                tried = " (dry run)" if label["dry_run"] else ""  # nothing is stored
+                counted[label["verb"], resource + tried, label["code"]] += round(value)
             elif line.startswith("apiserver_longrunning_requests{"):
                 label, value = _parsed(line)
                 if (label["verb"], label["resource"]) == ("WATCH", RESOURCE):

@@ -87,7 +87,8 @@ class Measurement:
         return count / self.requests if self.requests else None
 
     def _count(self, *starts: str) -> int:
-        return sum(count for call, count in self.calls.items() if call.startswith(starts))
+        stored = {call: count for call, count in self.calls.items() if "(dry run)" not in call}
+        return sum(count for call, count in stored.items() if call.startswith(starts))
 
 
 @dataclass(frozen=True)
