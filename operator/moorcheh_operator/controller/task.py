@@ -325,7 +325,7 @@ class RequestTask:
         self.facts = after_send(self.facts, Sent(attempt_id, sent, self._clock.ticks(), built_on.status))
 
     async def _send(self, attempt_id: str, claimed: Request, now: Now, look: Look) -> SendAnswer:
-        """The claim, which left at `now`, is written: the DELETE, unless something has come between, or the
+        """The claim, decided at `now`, is written: the DELETE, unless something has come between, or the
         object is not `claimed` in all but its version (rule 18).
         """
         # Asked only now: who deletes the namespace after this answer deletes a request that was claimed.

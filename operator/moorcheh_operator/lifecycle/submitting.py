@@ -15,7 +15,7 @@ from .statuses import ended, next_status, replaced, seen_target, whole_seconds
 from .steps import Limits, LookUp, Record, Step, Wait
 from .waits import not_taken
 
-SEND_WINDOW = 5.0  # seconds from the claim's first leaving to the DELETE (rule 3)
+SEND_WINDOW = 5.0  # seconds from the decision to claim to the DELETE (rule 3)
 
 
 def claim(request: Request, facts: Facts, now: Now, attempt_id: str) -> Status:
