@@ -134,12 +134,14 @@ SENDING = [
             ),
         ),
     ),
-    one(
+    Mutation(
         "3",
         "only the winner of the claim sends",
         "controller/task.py",
-        "landed = attempt is not None and attempt.id == attempt_id",
-        "landed = attempt is not None",
+        (
+            ("landed = attempt is not None and attempt.id == attempt_id", "landed = attempt is not None"),
+            ("not self.request.says_the_same(claimed)", "self.request.withdrawn"),
+        ),
     ),
     one(
         "3",

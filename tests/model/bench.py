@@ -127,6 +127,7 @@ class Bench:
                 process.again = self.loop.create_task(begin_again(past))
 
             async def begin_again(past: Past | None) -> None:
+                await asyncio.sleep(1.0)  # until kopf has stopped
                 process.life, process.deaf_to = process.life + 1, 0
                 await process.reconciler.drain(REQUEST_TIMEOUT)
                 process.reconciler = begin(past)

@@ -23,6 +23,10 @@ def message(bench: Bench, name: str) -> str:
     return str(bench.status(name).get("message"))
 
 
+def attempts(bench: Bench, name: str) -> list[str]:
+    return list(bench.records[bench.api.objects[name]["metadata"]["uid"]].attempts)
+
+
 def sent(bench: Bench) -> int:
     return len(bench.server.arrivals)
 
@@ -48,7 +52,7 @@ def test_nothing_is_claimed_once_the_namespace_is_being_deleted(bench: Bench) ->
     bench.let_pass(3.0)
 
     assert sent(bench) == 0
-    assert bench.records[bench.api.objects[name]["metadata"]["uid"]].attempts == {}
+    assert attempts(bench, name) == []
     assert reason(bench, name) == "NamespaceTerminating"
 
 
@@ -272,24 +276,98 @@ def test_an_approval_after_the_restore_is_heard(bench: Bench) -> None:
 
 
 def test_the_same_version_of_another_history_is_not_taken_for_the_one_that_was_seen(bench: Bench) -> None:
-    """The operator knows an approval that nobody has given now, of the very version that is held."""
+    """The operator knows an approval that nobody has given now, of the very version that is held: its claim
+    lands, and is not what it was made for.
+    """
     bench.start()
     name = bench.request("documents", suspend=True)
     bench.let_pass(5.0)
     bench.api.take_snapshot()
-    bench.server.down_until = bench.loop.time() + 4.0
     bench.api.edit(name, suspend=False)
-    bench.let_pass(0.5)
     approved = bench.api.objects[name]["metadata"]["resourceVersion"]
+    bench.let_pass(0.03)  # it is looking
     bench.restore()
-    for _ in range(2):
-        bench.api.touch(name)
+    bench.api.edit(name, backoffLimit=1)  # the same generation, too
     assert bench.api.objects[name]["metadata"]["resourceVersion"] == approved
     assert bench.api.objects[name]["spec"]["suspend"]
     bench.let_pass(60.0)
 
+    assert len(attempts(bench, name)) == 1
     assert sent(bench) == 0
     assert reason(bench, name) == "Suspended"
+
+
+def test_the_same_version_with_another_content_is_another_history(bench: Bench) -> None:
+    process = bench.start()
+    name = bench.request("documents", suspend=True)
+    bench.let_pass(5.0)
+    bench.api.take_snapshot()
+    bench.api.edit(name, backoffLimit=1)
+    bench.let_pass(1.0)
+    known = bench.api.objects[name]["metadata"]["resourceVersion"]
+    bench.restore()
+    bench.api.edit(name, backoffLimit=2)
+    while bench.api.objects[name]["metadata"]["resourceVersion"] != known:
+        bench.api.touch(name)
+    bench.let_pass(NOTICED)
+
+    assert process.life == 2
+
+
+def test_what_is_newer_and_has_gone_back_is_of_another_history(bench: Bench) -> None:
+    process = bench.start()
+    name = bench.request("documents", suspend=True)
+    bench.let_pass(5.0)
+    bench.api.take_snapshot()
+    bench.api.edit(name, backoffLimit=1)
+    bench.let_pass(1.0)
+    bench.restore()
+    bench.api.go_on_to(10_000)
+    bench.api.touch(name)
+    bench.let_pass(5.0)
+
+    assert process.life == 2
+
+
+def set_back_under_one_that_waits(bench: Bench) -> None:
+    """It is the same in both histories, and something else was newer in the one that is lost."""
+    bench.let_pass(3.0)
+    bench.api.take_snapshot()
+    bench.api.go_on_to(1_000)
+    bench.request("pictures", suspend=True)
+    bench.let_pass(0.1)
+    bench.restore()
+
+
+def test_a_claim_whose_own_answer_is_older_than_what_was_seen_sends_nothing(bench: Bench) -> None:
+    process = bench.start()
+    bench.server.down_until = bench.loop.time() + 3.3
+    name = bench.request("documents")
+    set_back_under_one_that_waits(bench)
+    bench.let_pass(30.0)
+
+    first, second = attempts(bench, name)
+    assert [arrival.attempt for arrival in bench.server.arrivals] == [second]
+    assert first != second
+    assert process.life == 2
+
+
+def test_nothing_is_claimed_once_it_is_noticed(bench: Bench) -> None:
+    process = bench.start()
+    bench.let_pass(5.0)
+    bench.server.down_until = bench.loop.time() + 60.0
+    name = bench.request("documents")
+    set_back_under_one_that_waits(bench)
+    process.reconciler.list_anew()
+    bench.let_pass(0.05)
+    bench.server.down_until = 0.0
+    bench.api.touch(name)
+    process.context.run(process.reconciler.leadership_changed)
+    bench.let_pass(40.0)
+
+    assert len(attempts(bench, name)) == 1
+    assert sent(bench) == 1
+    assert process.life == 2
 
 
 LOST: dict[str, Callable[[Bench, str], None]] = {
