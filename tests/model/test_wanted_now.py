@@ -546,8 +546,9 @@ def test_a_version_from_before_its_end_is_no_other_history(bench: Bench) -> None
     name = bench.request("documents", suspend=True)
     bench.let_pass(30.0)
     before = copy.deepcopy(bench.api.objects[name])
+    process.trouble.deaf_until = bench.loop.time() + 100.0
     bench.remove(name)
-    bench.let_pass(5.0)
+    bench.let_pass(70.0)  # the next list does not have it, and a read tells that it is gone
     context = process.context.copy()
     context.run(lambda: process.reconciler.observe(before, listed=True))
     bench.let_pass(30.0)
