@@ -40,7 +40,7 @@ class Costs:
         status = {f"status {verb}": count(verb=verb, subresource="status", **REQUESTS) for verb in WRITES}
         return main | status | {
             "conflicts": count(subresource="status", code="409", **REQUESTS),
-            "events": count(verb="POST", resource="events"),
+            "events": count(verb="POST", resource="events", dry_run=""),
             "refused": count(code="403"),
         }  # fmt: skip
 

@@ -445,7 +445,7 @@ def test_a_ctrl_c_at_the_terminal_leaves_the_connection_for_what_must_still_be_s
     place: Place, folder: Path
 ) -> None:
     with Terminal([*PLUGIN, "delete", "docs"], place.env) as terminal:
-        terminal.sees("Show at what is there")
+        terminal.sees("Look at what is there")
         terminal.presses_ctrl_c()
         assert terminal.ends() == 130
         assert "Nothing was deleted. The request was removed." in terminal.text

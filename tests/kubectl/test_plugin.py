@@ -163,7 +163,7 @@ def test_a_terminal_that_is_closed_at_the_question_leaves_no_request(
 
 def test_ctrl_c_while_it_looks_leaves_no_request(stranger: Person, world: World) -> None:
     with stranger.sits_at("delete", "docs") as terminal:
-        terminal.sees("Show at what is there")
+        terminal.sees("Look at what is there")
         terminal.presses_ctrl_c()
         assert terminal.ends() == 130
         assert "Nothing was deleted. The request was removed." in terminal.text

@@ -175,7 +175,7 @@ def test_a_creation_of_which_nothing_can_be_learned_says_where_to_look(jane: Per
 
 def test_a_preview_that_can_not_be_removed_says_what_remains(jane: Person, server: Server) -> None:
     with jane.sits_at("delete", "docs") as terminal:
-        terminal.sees("Show at what is there")
+        terminal.sees("Look at what is there")
         server.loses = {"DELETE", "GET"}
         terminal.presses_ctrl_c()
         terminal.ends()
