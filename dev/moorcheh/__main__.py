@@ -38,6 +38,14 @@ DEFAULT = Knobs()
     help="Added to that for each item.",
 )  # fmt: skip
 @click.option(
+    "--product", type=click.Choice(CHOICES["product"]), default=DEFAULT.product, show_default=True,
+    help="cloud: under /v1, and without jobs.",
+)  # fmt: skip
+@click.option(
+    "--accepts-with", type=click.Choice(CHOICES["accepts_with"]), default=DEFAULT.accepts_with,
+    show_default=True, help="The status code of an accepted DELETE.",
+)  # fmt: skip
+@click.option(
     "--name-leaves", type=click.Choice(CHOICES["name_leaves"]), default=DEFAULT.name_leaves,
     show_default=True, help="When the name leaves the listing.",
 )  # fmt: skip
@@ -46,6 +54,14 @@ DEFAULT = Knobs()
     default=DEFAULT.failed_stays,
     help="Is a name listed after its job failed?",
 )
+@click.option(
+    "--lingers", type=click.FloatRange(0), default=DEFAULT.lingers, show_default=True,
+    help="Seconds that a name is listed on after its job completed.",
+)  # fmt: skip
+@click.option(
+    "--comes-back/--stays-gone", default=DEFAULT.comes_back,
+    help="Is what was deleted there again after a restart?",
+)  # fmt: skip
 @click.option(
     "--second-delete", type=click.Choice(CHOICES["second_delete"]), default=DEFAULT.second_delete,
     show_default=True, help="What a DELETE gets while a job runs.",

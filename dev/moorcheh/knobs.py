@@ -6,7 +6,10 @@ from typing import Any
 
 from dev.moorcheh.refusal import Refusal
 
+CLOUD_PREFIX = "v1"  # of every path, as `product` is cloud
 CHOICES: dict[str, tuple[str, ...]] = {
+    "product": ("on-prem", "cloud"),
+    "accepts_with": ("202", "200"),
     "name_leaves": ("end", "accept"),
     "second_delete": ("404", "409", "same-job", "new-job"),
     "created_field": ("created_at", "createdAt", "none"),
@@ -18,6 +21,11 @@ CHOICES: dict[str, tuple[str, ...]] = {
 class Knobs:
     """The stand-in's behaviour; the defaults are what the API's pages say or suggest."""
 
+    product: str = "on-prem"
+    """Or `cloud`: every path begins with `/v1`, a deletion has no job that a client can ask for, and there is no
+    `/health`."""
+    accepts_with: str = "202"
+    """The status code of an accepted DELETE."""
     job_seconds: float = 1.0
     """How long a deletion job takes, unless the namespace was created with its own `seconds`."""
     seconds_per_item: float = 0.0
@@ -26,6 +34,10 @@ class Knobs:
     """When the name leaves the listing: at the job's `end`, or when the delete is `accept`ed."""
     failed_stays: bool = True
     """Whether the name is (still, or again) listed after its job failed."""
+    lingers: float = 0.0
+    """Seconds that a name is listed on, as empty, after its job completed."""
+    comes_back: bool = False
+    """Deletions never reach the disk: after a restart what they deleted is there again, as it was."""
     second_delete: str = "409"
     """What another DELETE gets while a job runs: 404, 409, 202 with the `same-job` or with a `new-job`."""
     created_field: str = "created_at"

@@ -9,11 +9,11 @@ from urllib.parse import unquote
 
 from aiohttp import web
 
-from dev.moorcheh.clock import Moment, http_date, read_clock
+from dev.moorcheh.clock import Moment, http_date, iso, read_clock
 from dev.moorcheh.disk import Disk
 from dev.moorcheh.faults import REQUESTS, Faults, Rule
 from dev.moorcheh.jobs import plan
-from dev.moorcheh.knobs import Knobs
+from dev.moorcheh.knobs import CLOUD_PREFIX, Knobs
 from dev.moorcheh.record import Record
 from dev.moorcheh.refusal import Refusal
 from dev.moorcheh.store import NAME, Store, fresh
@@ -36,18 +36,22 @@ class Call:
     refusal: Refusal | None = None
 
 
-def route(method: str, raw_path: str) -> Call:
+def route(method: str, raw_path: str, *, cloud: bool = False) -> Call:
     """Decided on the path as it came over the wire: nothing is normalised, `..` and `%2F` are bad names."""
     parts = [unquote(part) for part in raw_path.partition("?")[0].split("/")[1:]]
+    if cloud:
+        prefix, *parts = parts
+        if prefix != CLOUD_PREFIX:
+            return Call("other", refusal=Refusal(404, "Not Found"))
     calls: dict[str, Call]
     match parts:
-        case ["health"]:
+        case ["health"] if not cloud:
             calls = {"GET": Call("health")}
         case ["namespaces"]:
             calls = {"GET": Call("list"), "POST": Call("create")}
         case ["namespaces", name] if name:
             calls = {"DELETE": Call("delete", name)}
-        case ["namespaces", name, "delete-jobs", job_id] if name and job_id:
+        case ["namespaces", name, "delete-jobs", job_id] if name and job_id and not cloud:
             calls = {"GET": Call("job", name, job_id)}
         case _:
             return Call("other", refusal=Refusal(404, "Not Found"))
@@ -97,7 +101,7 @@ class Server:
         if raw_path.startswith("/_admin") and self.admin is not None:
             return await self.admin(request)
         now = self.now()
-        call = route(request.method, raw_path)
+        call = route(request.method, raw_path, cloud=self.store.knobs.product == "cloud")
         body = await request.read() if call.operation == "create" else b""
         name = call.name or _asked_name(body)
         headers, peer = request.headers, request.transport and request.transport.get_extra_info("peername")
@@ -172,8 +176,13 @@ class Server:
 
     def _delete(self, name: str, now: Moment, seq: int) -> Answer:
         job = self.store.delete(name, now, seq, lambda: plan(self.faults, name))
-        accepted = {"message": f"Deletion of namespace '{name}' started", "job_id": job.job_id}
-        return success(202, {"status": "success", **accepted, "namespace_name": name})
+        knobs, accepted = self.store.knobs, {"message": f"Deletion of namespace '{name}' started"}
+        if knobs.product == "cloud":
+            accepted |= {"status": "pending", "deletion_started_at": iso(job.begun.server)}
+            accepted["estimated_completion"] = iso(job.begun.server + job.seconds)
+        else:
+            accepted |= {"status": "success", "job_id": job.job_id}
+        return success(int(knobs.accepts_with), {**accepted, "namespace_name": name})
 
     def _note_answer(
         self, call: Call, seq: int, done: Answer | None, sent: Answer | None, rule: Rule | None

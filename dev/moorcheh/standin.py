@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Self, TypedDict, cast
 
+from dev.moorcheh.knobs import CLOUD_PREFIX
 from dev.processes import Process, free_port
 
 START_SECONDS = 20.0
@@ -96,7 +97,8 @@ class StandIn:
     ) -> None:
         self.data = data
         self.port = free_port() if port is None else port
-        self.url = f"http://127.0.0.1:{self.port}"
+        self._root = f"http://127.0.0.1:{self.port}"
+        self.url = self._root + (f"/{CLOUD_PREFIX}" if knobs.get("product") == "cloud" else "")
         self._arguments = [*options, *_flags(knobs)]
         self._process: Process | None = None
         # No proxy of the environment may come between.
@@ -221,7 +223,7 @@ class StandIn:
     def admin(self, path: str, body: object = None) -> dict[str, Any]:
         """One call of the admin path: GET, or POST if there is a body."""
         data = None if body is None else json.dumps(body).encode()
-        request = urllib.request.Request(f"{self.url}/_admin/{path}", data)  # noqa: S310 - our own URL
+        request = urllib.request.Request(f"{self._root}/_admin/{path}", data)  # noqa: S310 - our own URL
         try:
             with self._opener.open(request, timeout=30) as answer:
                 return cast("dict[str, Any]", json.load(answer))
@@ -235,6 +237,7 @@ def _flags(knobs: dict[str, object]) -> list[str]:
         "failed_stays": ("--failed-stays", "--failed-goes"),
         "whole_seconds": ("--whole-seconds", "--milliseconds"),
         "date_header": ("--date-header", "--no-date-header"),
+        "comes_back": ("--comes-back", "--stays-gone"),
         "jobs_survive": ("--jobs-survive-restart", "--jobs-forgotten"),
     }
     flags = []

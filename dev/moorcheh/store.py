@@ -91,8 +91,8 @@ class Store:
         job = self._start(namespace, now, seq, plan())
         self._running[name] = job
         if self.knobs.name_leaves == "accept":
-            self._unlist(namespace)
-        else:
+            self._unlist(namespace, on_disk=not self.knobs.comes_back)
+        elif not self.knobs.comes_back:
             self._disk.save_deletion(job)
         again = job.plan.recreation
         if again is not None and again.when == "accept":
@@ -199,7 +199,7 @@ class Store:
             if self._running.get(name) is job or self._owns(job):
                 self._running.pop(name, None)
             if self.namespaces.get(name) is namespace:
-                self._unlist(namespace)
+                self._finish(namespace, at)
         self._record.ended(at, job, job.status)
         if self.knobs.jobs_survive and job.job_id in self.jobs:
             self._disk.save_job(job)
@@ -208,6 +208,22 @@ class Store:
             self._at(
                 at.monotonic + again.seconds, lambda: self._recreate(namespace, at.plus(again.seconds), again)
             )
+
+    def _finish(self, namespace: Namespace, at: Moment) -> None:
+        """Its job has completed: the name leaves, at once or in a while."""
+        on_disk = not self.knobs.comes_back
+        if not self.knobs.lingers:
+            self._unlist(namespace, on_disk=on_disk)
+            return
+        self._items -= namespace.items
+        namespace.items = 0
+        self._show(namespace, at)
+
+        def leave() -> None:
+            if self.namespaces.get(namespace.name) is namespace:
+                self._unlist(namespace, on_disk=on_disk)
+
+        self._at(at.monotonic + self.knobs.lingers, leave)
 
     def _owns(self, job: Job) -> bool:
         """Whether the name's running job is another one for the same incarnation."""
@@ -240,13 +256,14 @@ class Store:
             self._disk.save_namespace(namespace)
         self._show(namespace, now)
 
-    def _unlist(self, namespace: Namespace) -> None:
+    def _unlist(self, namespace: Namespace, *, on_disk: bool = True) -> None:
         del self.namespaces[namespace.name]
         del self._entries[namespace.name]
         self._heads.pop(namespace.name, None)
         self._listing = None
         self._items -= namespace.items
-        self._disk.remove_namespace(namespace)
+        if on_disk:
+            self._disk.remove_namespace(namespace)
 
     def _show(self, namespace: Namespace, now: Moment) -> None:
         knobs = self.knobs

@@ -238,6 +238,53 @@ def test_the_name_can_leave_when_the_delete_is_accepted(moorcheh: StandIn, api: 
     assert job(api, "docs", job_id)["status"] == "running"
 
 
+def test_a_deleted_name_can_linger_after_its_job(moorcheh: StandIn, api: httpx.Client) -> None:
+    moorcheh.knob(lingers=0.3)
+    moorcheh.create("docs", items=5, seconds=0)
+
+    done = ended(api, "docs", delete(api, "docs"))
+
+    assert (done["status"], done["deleted_items"]) == ("completed", 5)
+    assert listed(api)["docs"]["item_count"] == 0
+    assert api.get("/health").json()["items"] == 0
+    assert until(lambda: listed(api) == {})
+
+
+def test_the_cloud_accepts_without_a_job_under_a_prefix(tmp_path: Path) -> None:
+    """The documented answer of the cloud product; the namespace leaves the listing all the same."""
+    with (
+        StandIn(tmp_path, product="cloud", job_seconds=0.2, api_key="sesame") as moorcheh,
+        httpx.Client(base_url=moorcheh.url, headers={"x-api-key": "sesame"}, trust_env=False) as api,
+    ):
+        moorcheh.create("docs", items=5)
+
+        answer = api.delete("namespaces/docs")
+
+        assert moorcheh.url.endswith("/v1")
+        assert (answer.status_code, answer.json()["status"]) == (202, "pending")
+        assert set(answer.json()) == {
+            "status",
+            "message",
+            "namespace_name",
+            "deletion_started_at",
+            "estimated_completion",
+        }
+        job_id = moorcheh.record()["jobs"][0]["job_id"]
+        assert api.get(f"namespaces/docs/delete-jobs/{job_id}").status_code == 404
+        assert httpx.get(f"{moorcheh.url.removesuffix('/v1')}/namespaces", trust_env=False).status_code == 404
+        assert listed(api)["docs"]["namespace_name"] == "docs"
+        assert until(lambda: listed(api) == {})
+
+
+def test_an_accepted_delete_can_be_a_200(moorcheh: StandIn, api: httpx.Client) -> None:
+    moorcheh.knob(accepts_with="200")
+    moorcheh.create("docs")
+
+    answer = api.delete("/namespaces/docs")
+
+    assert (answer.status_code, "job_id" in answer.json()) == (200, True)
+
+
 @pytest.mark.parametrize("leaves", ["end", "accept"])
 @pytest.mark.parametrize("stays", [True, False])
 def test_a_failed_job_leaves_the_name_or_not(
@@ -819,6 +866,22 @@ def test_namespaces_survive_a_kill_and_jobs_do_not(tmp_path: Path) -> None:
             "going": "lost",
         }
         assert job(api, "going", delete(api, "going"))["total_items"] == after["going"]["item_count"]
+
+
+@pytest.mark.parametrize("leaves", ["end", "accept"])
+def test_what_was_deleted_can_come_back_with_a_restart(tmp_path: Path, leaves: str) -> None:
+    """As it was: a deletion that the server could not write to its disk."""
+    knobs: dict[str, Any] = {"comes_back": True, "name_leaves": leaves, "job_seconds": 0}
+    with StandIn(tmp_path, **knobs) as moorcheh, httpx.Client(base_url=moorcheh.url, trust_env=False) as api:
+        moorcheh.create("docs", items=1000)
+        before = listed(api)
+        assert ended(api, "docs", delete(api, "docs"))["status"] == "completed"
+        assert listed(api) == {}
+
+        moorcheh.kill()
+        moorcheh.start()
+
+        assert listed(api) == before
 
 
 @pytest.mark.parametrize("leaves", ["end", "accept"])
