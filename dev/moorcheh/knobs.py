@@ -22,8 +22,7 @@ class Knobs:
     """The stand-in's behaviour; the defaults are what the API's pages say or suggest."""
 
     product: str = "on-prem"
-    """Or `cloud`: every path begins with `/v1`, a deletion has no job that a client can ask for, and there is no
-    `/health`."""
+    """Or `cloud`: every path begins with `/v1`, a deletion has no job that is told, there is no health."""
     accepts_with: str = "202"
     """The status code of an accepted DELETE."""
     job_seconds: float = 1.0
