@@ -41,7 +41,7 @@ def _followed(uid: str, job_seconds: float, *, progress: bool) -> Computed:
     attempt = Attempt(1, "attempt-1", BEGUN)
     status = Status(phase=Phase.RUNNING, attempt=attempt)
     request = Request("default", "long", uid, "1", 1, BEGUN, Spec("long"), status)
-    facts, ticks, polls = Facts(), 0.0, 0
+    facts, ticks, polls = Facts(0.0), 0.0, 0
     while True:
         sent = next_poll(request, facts, Now(BEGUN + timedelta(seconds=ticks), ticks))
         ticks, polls = sent + ROUND_TRIP, polls + 1

@@ -129,7 +129,7 @@ SENDING = [
                 ),
             ),
             (
-                "sent = await self._send(attempt_id, replace(built_on, status=status), now, look)",
+                "sent = await self._send(attempt_id, claimed, now, look)",
                 "sent = early",
             ),
         ),
@@ -175,8 +175,8 @@ SENDING = [
         "3",
         "target and slots are held before the look",
         "lifecycle/pending.py",
-        "held = facts.held_since is not None and look.started >= facts.held_since",
-        "held = facts.held_since is not None",
+        "held = facts.holding.since is not None and look.started >= facts.holding.since",
+        "held = facts.holding.since is not None",
     ),
     one(
         "3",
@@ -334,9 +334,9 @@ ANSWERS = [
         "no verdict before the attempt is settled",
         "lifecycle/submitting.py",
         "    if now.ticks < settled_at:\n        return Wait(settled_at, status)\n"
-        "    looks = tuple(look for look in facts.looks if look.started >= settled_at)\n"
+        "    looks = tuple(look for look in facts.seen.looks if look.started >= settled_at)\n"
         "    verdict = agreed(looks, request.status.target, settled_at, LOOK_GAP)\n",
-        "    looks = facts.looks\n    verdict = agreed(looks, request.status.target, 0.0, LOOK_GAP)\n",
+        "    looks = facts.seen.looks\n    verdict = agreed(looks, request.status.target, 0.0, LOOK_GAP)\n",
     ),
     one(
         "5",
@@ -363,12 +363,12 @@ ANSWERS = [
 ]
 
 FURTHER = [
-    one("6", "three times unknown", "lifecycle/polling.py", "facts.unknown_count >= LOST_POLLS and ", ""),
+    one("6", "three times unknown", "lifecycle/polling.py", "polls.unknown_count >= LOST_POLLS and ", ""),
     one(
         "6",
         "unknown for fifteen seconds",
         "lifecycle/polling.py",
-        " and facts.polled.answered - facts.unknown_since >= LOST_SECONDS",
+        " and polls.last.answered - polls.unknown_since >= LOST_SECONDS",
         "",
     ),
     one(
@@ -424,8 +424,8 @@ FURTHER = [
         "6",
         "two looks of this very end of a job",
         "lifecycle/retrying.py",
-        "verdict = agreed(facts.looks, target, facts.first_seen, LOOK_GAP)",
-        "verdict = agreed(facts.looks, target, facts.first_seen, 0.0)",
+        "verdict = agreed(facts.seen.looks, target, facts.first_seen, LOOK_GAP)",
+        "verdict = agreed(facts.seen.looks, target, facts.first_seen, 0.0)",
     ),
     one(
         "6",
@@ -476,7 +476,7 @@ INCARNATION = [
         "7",
         "a wait writes what it is bound to",
         "lifecycle/statuses.py",
-        "if facts.looks and not is_dated(target):",
+        "if seen.looks and not is_dated(target):",
         "if False:",
     ),
     one(
@@ -518,21 +518,21 @@ INCARNATION = [
         "8",
         "no tolerance behind another request",
         "lifecycle/guards.py",
-        "grace = -CLOCK_ERROR if _another_ended_meanwhile(request, facts) else TOLERANCE",
+        "grace = -CLOCK_ERROR if _another_ended_meanwhile(request, rivals) else TOLERANCE",
         "grace = TOLERANCE",
     ),
     one(
         "8",
         "strict where another was seen to end",
         "lifecycle/guards.py",
-        "return seen or facts.queued or",
-        "return facts.queued or",
+        "return seen or rivals.queued or",
+        "return rivals.queued or",
     ),
     one(
         "8",
         "strict where it stood behind another",
         "lifecycle/guards.py",
-        "return seen or facts.queued or",
+        "return seen or rivals.queued or",
         "return seen or",
     ),
     one(
@@ -546,7 +546,7 @@ INCARNATION = [
         "8",
         "having waited is not forgotten",
         "controller/task.py",
-        "queued=self.facts.queued or blocked,",
+        "queued=facts.rivals.queued or blocked,",
         "queued=blocked,",
     ),
     one(
@@ -560,14 +560,14 @@ INCARNATION = [
         "8",
         "ends of others are noted",
         "controller/task.py",
-        "rival_end=targets.last_end(request),",
-        "rival_end=None,",
+        "last_end=targets.last_end(request),",
+        "last_end=None,",
     ),
     one(
         "8",
         "nothing undated behind another request",
         "lifecycle/guards.py",
-        "    if not _another_ended_meanwhile(request, facts):\n        return None\n",
+        "    if not _another_ended_meanwhile(request, rivals):\n        return None\n",
         "    if True:\n        return None\n",
     ),
     one(
@@ -645,15 +645,15 @@ TARGET = [
         "10",
         "the target is held",
         "lifecycle/pending.py",
-        "    if facts.owner is not None:\n        return behind(",
+        "    if facts.rivals.owner is not None:\n        return behind(",
         "    if False:\n        return behind(",
     ),
     one(
         "10",
         "an open attempt keeps the target",
         "lifecycle/ownership.py",
-        "    if facts.claiming or follows_job(request, facts):\n        return IN_WORK\n",
-        "    if facts.claiming:\n        return 0\n",
+        "    if facts.holding.claiming or follows_job(request, facts.polls):\n        return IN_WORK\n",
+        "    if facts.holding.claiming:\n        return 0\n",
     ),
     one(
         "10",
@@ -666,7 +666,7 @@ TARGET = [
         "10",
         "a job past the deadline keeps the target",
         "lifecycle/ownership.py",
-        "return cut_short and status.job is not None and _unfinished(status.job.state, facts)",
+        "return cut_short and status.job is not None and _unfinished(status.job.state, polls)",
         "return False",
     ),
     one(
@@ -680,15 +680,15 @@ TARGET = [
         "10",
         "the job of a deleted object keeps the target",
         "lifecycle/ended.py",
-        "            if job_over(facts):\n                return Forget()\n",
+        "            if job_over(facts.polls):\n                return Forget()\n",
         "            if True:\n                return Forget()\n",
     ),
     one(
         "10",
         "no claim before the first complete list",
         "controller/task.py",
-        "may_claim=self._shared.listed,",
-        "may_claim=True,",
+        "replace(facts.admission, listed=self._shared.listed)",
+        "replace(facts.admission, listed=True)",
     ),
     one(
         "10",
@@ -701,15 +701,15 @@ TARGET = [
         "10",
         "what was seen while another had the target decides nothing",
         "controller/task.py",
-        "            self.facts = replace(self.facts, looks=())\n        self.facts =",
-        "        self.facts =",
+        "            facts = replace(facts, seen=replace(facts.seen, looks=()))\n",
+        "",
     ),
     one(
         "12",
         "no deadline while a DELETE may be in flight",
         "lifecycle/submitting.py",
-        "    sent = own_send(request, facts)\n    if sent is None:\n",
-        "    sent = own_send(request, facts)\n"
+        "    sent = own_send(request, facts.sending)\n    if sent is None:\n",
+        "    sent = own_send(request, facts.sending)\n"
         "    if deadline_passed(request, now):\n"
         "        return Record(deadline_exceeded(request, now, None))\n"
         "    if sent is None:\n",
@@ -858,35 +858,35 @@ SERVERS = [
         "S",
         "one that may not claims nothing",
         "lifecycle/pending.py",
-        "    if not isinstance(facts.access, Open):\n        return shut_out(",
+        "    if not isinstance(facts.admission.access, Open):\n        return shut_out(",
         "    if False:\n        return shut_out(",
     ),
     one(
         "S",
         "one that may not keeps nobody waiting",
         "lifecycle/ownership.py",
-        "if request.doubtful or not isinstance(facts.access, Open):",
+        "if request.doubtful or not isinstance(facts.admission.access, Open):",
         "if request.doubtful:",
     ),
     one(
         "S",
         "a refusal stands for a minute before it is final",
         "lifecycle/waits.py",
-        "final = max(facts.access_since, facts.first_seen) + REFUSAL_SECONDS",
+        "final = max(facts.admission.access_since, facts.first_seen) + REFUSAL_SECONDS",
         "final = 0.0",
     ),
     one(
         "S",
         "the minute of a refusal begins anew with whoever leads",
         "controller/task.py",
-        "looks=(), outage=None, access_since=self._clock.ticks()",
-        "looks=(), outage=None",
+        "admission = replace(self.facts.admission, access_since=self._clock.ticks())",
+        "admission = self.facts.admission",
     ),
     one(
         "S",
         "an attempt is followed where it is",
         "lifecycle/placement.py",
-        "    if recorded is not None and follows_job(request, facts):\n        return recorded\n",
+        "    if recorded is not None and follows_job(request, polls):\n        return recorded\n",
         "",
     ),
     one(
@@ -928,7 +928,7 @@ SERVERS = [
         "S",
         "a target is held where the claim may land",
         "controller/targets.py",
-        "if member.facts.claiming and known is not None:",
+        "if member.facts.holding.claiming and known is not None:",
         "if False:",
     ),
     one(
@@ -1092,8 +1092,8 @@ DOUBTS = [
         "16",
         "one that may ask for something else owns no target",
         "lifecycle/ownership.py",
-        "if request.doubtful or not isinstance(facts.access, Open):",
-        "if not isinstance(facts.access, Open):",
+        "if request.doubtful or not isinstance(facts.admission.access, Open):",
+        "if not isinstance(facts.admission.access, Open):",
     ),
     one(
         "16",
@@ -1302,7 +1302,7 @@ TENANTS = [
         "3",
         "a stop leaves no request of which a DELETE may be under way",
         "controller/task.py",
-        "return not self.facts.claiming and self.request.status.phase not in OPEN_ATTEMPT",
+        "return not self.facts.holding.claiming and self.request.status.phase not in OPEN_ATTEMPT",
         "return True",
     ),
 ]
@@ -1398,14 +1398,14 @@ LEADING = [
         "14",
         "one that does not lead records nothing but what it has sent itself",
         "controller/task.py",
-        "return isinstance(step, Record) and own_send(self.request, self.facts) is not None",
+        "return isinstance(step, Record) and own_send(self.request, self.facts.sending) is not None",
         "return isinstance(step, Record)",
     ),
     one(
         "14",
         "one that does not lead records what it has sent itself",
         "controller/task.py",
-        "return isinstance(step, Record) and own_send(self.request, self.facts) is not None",
+        "return isinstance(step, Record) and own_send(self.request, self.facts.sending) is not None",
         "return False",
     ),
 ]
@@ -1486,15 +1486,15 @@ NAMESPACES = [
         "15",
         "the Kubernetes namespace is asked about before a claim",
         "lifecycle/pending.py",
-        "return Claim() if active_since(facts.namespace, look.answered) else CheckNamespace()",
+        "return Claim() if active_since(facts.admission.namespace, look.answered) else CheckNamespace()",
         "return Claim()",
     ),
     one(
         "15",
         "it is asked about after the look",
         "lifecycle/pending.py",
-        "active_since(facts.namespace, look.answered)",
-        "active_since(facts.namespace, 0.0)",
+        "active_since(facts.admission.namespace, look.answered)",
+        "active_since(facts.admission.namespace, 0.0)",
     ),
     one(
         "15",
@@ -1716,7 +1716,7 @@ HISTORY = [
         "18",
         "what came back is not carried out again",
         "lifecycle/next_step.py",
-        "case _ if facts.lost is not None:",
+        "case _ if facts.admission.lost is not None:",
         "case _ if False:",
     ),
     one(
@@ -1765,8 +1765,8 @@ HISTORY = [
         "8",
         "what was known before the history was lost gets no tolerance",
         "lifecycle/guards.py",
-        "return seen or facts.queued or facts.rewound or",
-        "return seen or facts.queued or",
+        "return seen or rivals.queued or rivals.rewound or",
+        "return seen or rivals.queued or",
     ),
 ]
 
@@ -1782,7 +1782,7 @@ LATE = [
         "18",
         "what was known before two restores counts",
         "controller/reconciler.py",
-        " if task.facts.lost is None}",
+        " if task.facts.admission.lost is None}",
         "}",
     ),
     one(
@@ -1796,7 +1796,7 @@ LATE = [
         "15",
         "an answer that came too late is waited out, and told",
         "lifecycle/pending.py",
-        "if too_slow(facts.namespace, look.answered, LOOK_FRESH) and now.ticks < again:",
+        "if too_slow(facts.admission.namespace, look.answered, LOOK_FRESH) and now.ticks < again:",
         "if False:",
     ),
     Mutation(

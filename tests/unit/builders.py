@@ -12,14 +12,27 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from msgspec.structs import fields
+from msgspec.structs import fields, replace
 
 from moorcheh_operator.api.conditions import with_conditions
 from moorcheh_operator.api.request import Request
 from moorcheh_operator.api.spec import DEFAULT_SERVER, IfAbsent, Preconditions, ServerRef, Spec
 from moorcheh_operator.api.status import Attempt, Job, Phase, Reason, Status, Target
 from moorcheh_operator.clock import Now
-from moorcheh_operator.lifecycle.facts import Facts, Look, Sent, Trouble
+from moorcheh_operator.lifecycle.access import Open
+from moorcheh_operator.lifecycle.facts import (
+    Admission,
+    Facts,
+    Holding,
+    Look,
+    Polls,
+    Rivals,
+    Seen,
+    Sending,
+    Sent,
+    Trouble,
+)
+from moorcheh_operator.lifecycle.kubernetes_namespace import Active
 from moorcheh_operator.lifecycle.next_step import next_step
 from moorcheh_operator.lifecycle.steps import Limits, Record, Step, Wait
 from moorcheh_operator.moorcheh.answers import Entry
@@ -187,10 +200,45 @@ def sent(
     return Sent(attempt, answer, ago(answered), before or a_status(Phase.PENDING, target=TARGET))
 
 
+ALWAYS_ACTIVE = Active(math.inf)
+TOPICS = (Admission, Rivals, Holding, Seen, Sending, Polls)
+IN_FULL = {
+    (Rivals, "last_end"): "rival_end",
+    (Holding, "since"): "held_since",
+    (Sending, "last"): "sent",
+    (Polls, "last"): "polled",
+    (Polls, "trouble"): "poll_trouble",
+}
+MAY_BEGIN = {"access": Open(), "namespace": ALWAYS_ACTIVE, "listed": True}
+
+
+def known(*, first_seen: float = 0.0, written: float = 0.0, **facts: Any) -> Facts:
+    """Facts with each at its topic, for a process that has just seen the request, and may act but for them.
+    What is called alike in two topics has a name of its own here.
+    """
+    values = MAY_BEGIN | facts
+    topics: dict[str, Any] = {topic.__name__.lower(): topic(**_of(topic, values)) for topic in TOPICS}
+    assert not values, f"no such fact: {sorted(values)}"
+    return Facts(first_seen, written=written, **topics)
+
+
+def _of(topic: Any, values: dict[str, Any]) -> dict[str, Any]:
+    names = {each.name: IN_FULL.get((topic, each.name), each.name) for each in fields(topic)}
+    return {name: values.pop(full) for name, full in names.items() if full in values}
+
+
+def but(facts: Facts, **changed: Any) -> Facts:
+    """The same facts with these changed."""
+    for topic in TOPICS:
+        field = topic.__name__.lower()
+        facts = replace(facts, **{field: replace(getattr(facts, field), **_of(topic, changed))})
+    return replace(facts, **changed)
+
+
 def ready(entry: Entry | None = THERE, *, answered: float = 0.5, **facts: Any) -> Facts:
     """Target, job slot and HTTP slot are held, and the look-up since then showed `entry`."""
     skew = facts.pop("skew", 0.0)
-    return Facts(
+    return known(
         first_seen=ago(4), held_since=ago(3), looks=(a_look(entry, answered=answered, skew=skew),), **facts
     )
 

@@ -11,12 +11,12 @@ from moorcheh_operator.api.request import Request
 from moorcheh_operator.api.status import Phase, Reason, Target
 from moorcheh_operator.controller.targets import Targets
 from moorcheh_operator.lifecycle.access import Access, NotFound, Open, Refusal, Undecided, access
-from moorcheh_operator.lifecycle.facts import Facts, after_look, elsewhere
+from moorcheh_operator.lifecycle.facts import after_look, elsewhere
 from moorcheh_operator.lifecycle.ownership import claim_rank
 from moorcheh_operator.lifecycle.submitting import claim
 from moorcheh_operator.moorcheh.answers import Entry, Listing
 from moorcheh_operator.servers.definitions import Allowed, Definition, From, Operator, Selector, Term
-from tests.unit.builders import BORN, NOW, TARGET, a_request, a_spec, ago, ready
+from tests.unit.builders import BORN, NOW, TARGET, a_request, a_spec, ago, known, ready
 
 HERE, ELSEWHERE = "http://here", "http://elsewhere"
 TEAM_A = Selector({"team": "a"})
@@ -176,7 +176,7 @@ REFUSED = Refusal(Reason.NOT_ALLOWED, "no")
     "verdict", [REFUSED, NotFound("no"), Undecided("no")], ids=["refused", "unknown", "untold"]
 )
 def test_one_that_may_not_holds_no_target(verdict: Access) -> None:
-    assert claim_rank(a_request(), Facts(access=verdict)) is None
+    assert claim_rank(a_request(), known(access=verdict)) is None
 
 
 DOUBTFUL = [
@@ -187,12 +187,12 @@ DOUBTFUL = [
 
 @pytest.mark.parametrize("request_", DOUBTFUL)
 def test_one_that_nobody_may_have_meant_holds_no_target(request_: Request) -> None:
-    assert claim_rank(request_, Facts()) is None
+    assert claim_rank(request_, known()) is None
 
 
 @pytest.mark.parametrize("phase", [Phase.SUBMITTING, Phase.RUNNING])
 def test_rule_10_one_that_is_under_way_keeps_its_target(phase: Phase) -> None:
-    assert claim_rank(a_request(phase), Facts(access=REFUSED)) == 0
+    assert claim_rank(a_request(phase), known(access=REFUSED)) == 0
 
 
 SENT_NOTHING = {
@@ -224,18 +224,18 @@ def test_rule_18_one_of_a_lost_history_may_have_sent_something() -> None:
 
 
 def test_a_look_is_about_the_server_that_was_asked() -> None:
-    facts = after_look(Facts(), "documents", Listing({"documents": Entry(1, BORN)}), ago(2), ago(1), HERE)
+    facts = after_look(known(), "documents", Listing({"documents": Entry(1, BORN)}), ago(2), ago(1), HERE)
 
-    assert facts.bound == Target(True, 1, BORN, server=HERE)
+    assert facts.seen.bound == Target(True, 1, BORN, server=HERE)
     assert claim(a_request(), facts, NOW, "attempt-1").target == Target(True, 1, BORN, NOW.time, HERE)
 
 
 def test_what_was_seen_elsewhere_counts_for_nothing() -> None:
     facts = elsewhere(ready(slots_full=True), NOW.ticks)
 
-    assert (facts.looks, facts.bound, facts.polled, facts.outage) == ((), None, None, None)
+    assert (facts.seen.looks, facts.seen.bound, facts.polls.last, facts.seen.outage) == ((), None, None, None)
     assert facts.first_seen == NOW.ticks
-    assert not facts.slots_full
+    assert not facts.holding.slots_full
 
 
 def test_the_same_name_on_two_servers_is_two_targets() -> None:
@@ -244,7 +244,7 @@ def test_the_same_name_on_two_servers_is_two_targets() -> None:
     class Member:
         def __init__(self, uid: str, on: str) -> None:
             self.request = a_request(uid=uid, spec=a_spec(server=on))
-            self.facts = Facts()
+            self.facts = known()
 
     one, other = Member("uid-1", "one"), Member("uid-2", "other")
     targets.update(one)
@@ -262,7 +262,7 @@ def test_a_request_whose_server_moves_takes_its_place_along() -> None:
 
     class Member:
         request = a_request()
-        facts = Facts()
+        facts = known()
 
     targets.update(Member())
     urls["default"] = ELSEWHERE
@@ -281,11 +281,11 @@ def test_rule_10_a_claim_under_way_stays_where_it_may_land() -> None:
 
     class Member:
         request = a_request()
-        facts = Facts()
+        facts = known()
 
     member = Member()
     targets.update(member)
-    member.facts = Facts(claiming=True)
+    member.facts = known(claiming=True)
     urls["default"] = ELSEWHERE
     targets.update(member)
 

@@ -75,6 +75,8 @@ from tests.unit.builders import (
     a_status,
     ago,
     ahead,
+    but,
+    known,
     looks,
     ready,
     records,
@@ -98,11 +100,11 @@ RUNNING, SUCCEEDED, FAILED = Phase.RUNNING, Phase.SUCCEEDED, Phase.FAILED
 
 def seen(seconds: float = 1.0, **facts: Any) -> Facts:
     """This process first saw the attempt, phase or job's end so many seconds ago."""
-    return Facts(first_seen=ago(seconds), **facts)
+    return known(first_seen=ago(seconds), **facts)
 
 
 def polled(answer: PollAnswer, *, answered: float = 0.0, first_seen: float = 100.0, **facts: Any) -> Facts:
-    return Facts(first_seen=ago(first_seen), polled=Polled(answer, ago(answered)), **facts)
+    return known(first_seen=ago(first_seen), polled=Polled(answer, ago(answered)), **facts)
 
 
 def unknown(times: int, *, over: float, answered: float = 0.0) -> Facts:
@@ -142,7 +144,7 @@ COLUMNS = {
 
 FACTS = {
     "nothing": seen(),
-    "no first list": seen(may_claim=False),
+    "no first list": seen(listed=False),
     "owner, no look": seen(owner="team/older"),
     "owner, looked": seen(owner="team/older", looks=looks(THERE)),
     "owner, outage": seen(owner="team/older", outage=trouble(5)),
@@ -287,19 +289,19 @@ NEW = a_request()
 
 PENDING_CASES = [
     pytest.param(
-        Case(NEW, Facts(may_claim=False), unchanged(None, NEW)),
+        Case(NEW, known(listed=False), unchanged(None, NEW)),
         id="rule-10-nothing-before-the-first-complete-list",
     ),
     pytest.param(
-        Case(NEW, ready(THERE, may_claim=False), unchanged(None, NEW)),
+        Case(NEW, ready(THERE, listed=False), unchanged(None, NEW)),
         id="rule-10-not-even-the-claim-that-all-else-allows",
     ),
-    pytest.param(Case(NEW, Facts(), LookUp(to_claim=True)), id="a-new-request-looks"),
-    pytest.param(Case(NEW, Facts(owner="team/older"), LookUp()), id="rule-7-looks-even-behind-another"),
+    pytest.param(Case(NEW, known(), LookUp(to_claim=True)), id="a-new-request-looks"),
+    pytest.param(Case(NEW, known(owner="team/older"), LookUp()), id="rule-7-looks-even-behind-another"),
     pytest.param(
         Case(
             NEW,
-            Facts(owner="team/older", queued=True, looks=looks(THERE)),
+            known(owner="team/older", queued=True, looks=looks(THERE)),
             waits(None, PENDING, Reason.TARGET_BUSY, target=FIRST_SEEN_TARGET, says="team/older"),
         ),
         id="rule-7-what-it-saw-behind-another-binds-it",
@@ -307,7 +309,7 @@ PENDING_CASES = [
     pytest.param(
         Case(
             NEW,
-            Facts(owner="team/older", queued=True, looks=looks(ABSENT)),
+            known(owner="team/older", queued=True, looks=looks(ABSENT)),
             waits(None, PENDING, Reason.TARGET_BUSY, target=Target(False, observation_time=NOW.time)),
         ),
         id="behind-another-an-absent-target-is-no-end",
@@ -315,7 +317,7 @@ PENDING_CASES = [
     pytest.param(
         Case(
             NEW,
-            Facts(owner="team/older", queued=True, outage=trouble(5)),
+            known(owner="team/older", queued=True, outage=trouble(5)),
             waits(5, PENDING, Reason.TARGET_BUSY),
         ),
         id="behind-another-in-an-outage-it-looks-again",
@@ -323,7 +325,7 @@ PENDING_CASES = [
     pytest.param(
         Case(
             NEW,
-            Facts(looks=looks(THERE), slots_full=True),
+            known(looks=looks(THERE), slots_full=True),
             waits(None, PENDING, Reason.WAITING_FOR_SLOT, target=FIRST_SEEN_TARGET),
         ),
         id="rule-7-waiting-for-a-slot-binds-too",
@@ -331,7 +333,7 @@ PENDING_CASES = [
     pytest.param(
         Case(
             a_request(PENDING, target=TARGET),
-            Facts(looks=looks(Entry(12, BORN)), slots_full=True),
+            known(looks=looks(Entry(12, BORN)), slots_full=True),
             waits(None, PENDING, Reason.WAITING_FOR_SLOT),
         ),
         id="the-binding-look-is-written-once",
@@ -339,7 +341,7 @@ PENDING_CASES = [
     pytest.param(
         Case(
             a_request(PENDING, target=UNDATED_TARGET),
-            Facts(looks=looks(THERE), bound=Target(True, 10, BORN), slots_full=True),
+            known(looks=looks(THERE), bound=Target(True, 10, BORN), slots_full=True),
             waits(None, PENDING, Reason.WAITING_FOR_SLOT, target=FIRST_SEEN_TARGET),
         ),
         id="a-creation-time-that-comes-later-binds-then",
@@ -347,13 +349,13 @@ PENDING_CASES = [
     pytest.param(
         Case(
             NEW,
-            Facts(outage=trouble(5)),
+            known(outage=trouble(5)),
             waits(5, PENDING, Reason.SERVER_UNAVAILABLE, last_error="no route", says="no route"),
         ),
         id="an-outage-is-waited-out",
     ),
     pytest.param(
-        Case(a_request(PENDING, Reason.SERVER_UNAVAILABLE), Facts(outage=trouble(0)), LookUp(to_claim=True)),
+        Case(a_request(PENDING, Reason.SERVER_UNAVAILABLE), known(outage=trouble(0)), LookUp(to_claim=True)),
         id="after-the-outage-s-pause-it-looks-again",
     ),
     pytest.param(
@@ -367,7 +369,7 @@ PENDING_CASES = [
     pytest.param(
         Case(
             a_request(PENDING, Reason.TARGET_BUSY, target=UNDATED_TARGET),
-            Facts(outage=trouble(5)),
+            known(outage=trouble(5)),
             waits(5, PENDING, Reason.TARGET_BUSY, last_error="no route", says="no route"),
         ),
         id="rule-8-an-outage-does-not-hide-from-a-restart-that-it-stood-behind-another",
@@ -375,7 +377,7 @@ PENDING_CASES = [
     pytest.param(
         Case(
             NEW,
-            Facts(outage=trouble(5), queued=True),
+            known(outage=trouble(5), queued=True),
             waits(5, PENDING, Reason.TARGET_BUSY, last_error="no route"),
         ),
         id="rule-8-nor-where-that-was-not-written-yet",
@@ -383,7 +385,7 @@ PENDING_CASES = [
     pytest.param(
         Case(
             a_request(PENDING, Reason.SERVER_UNAVAILABLE, last_error="older"),
-            Facts(hold_off=trouble(5)),
+            known(hold_off=trouble(5)),
             waits(5, PENDING, Reason.SERVER_UNAVAILABLE, last_error="no route"),
         ),
         id="rule-4-not-sent-is-held-off",
@@ -391,7 +393,7 @@ PENDING_CASES = [
     pytest.param(
         Case(
             NEW,
-            Facts(hold_off=trouble(5, refused=True)),
+            known(hold_off=trouble(5, refused=True)),
             waits(5, PENDING, Reason.REFUSED, last_error="no route"),
         ),
         id="rule-4-refused-is-held-off",
@@ -407,7 +409,7 @@ PENDING_CASES = [
     pytest.param(
         Case(
             a_request(PENDING, deadline=595),
-            Facts(),
+            known(),
             records(FAILED, Reason.DEADLINE_EXCEEDED, says="Nothing of it is under way"),
         ),
         id="rule-12-the-deadline-ends-a-waiting-request",
@@ -417,17 +419,17 @@ PENDING_CASES = [
         id="rule-12-also-where-it-could-be-claimed",
     ),
     pytest.param(
-        Case(a_request(PENDING, deadline=596), Facts(), LookUp(to_claim=True)),
+        Case(a_request(PENDING, deadline=596), known(), LookUp(to_claim=True)),
         id="rule-12-not-a-second-early",
     ),
     pytest.param(
-        Case(a_request(deadline=1), Facts(), LookUp(to_claim=True)),
+        Case(a_request(deadline=1), known(), LookUp(to_claim=True)),
         id="rule-12-its-clock-starts-with-startTime",
     ),
     pytest.param(
         Case(
             a_request(restored=True),
-            Facts(),
+            known(),
             records(FAILED, Reason.RESTORED_FROM_BACKUP, says="Nothing was sent"),
         ),
         id="a-restored-request-without-status-sends-nothing",
@@ -435,7 +437,7 @@ PENDING_CASES = [
     pytest.param(
         Case(
             a_request(restored=True),
-            dataclasses.replace(ready(THERE), first_seen=ago(10)),
+            but(ready(THERE), first_seen=ago(10)),
             records(FAILED, Reason.RESTORED_FROM_BACKUP),
         ),
         id="a-restored-request-is-never-claimed",
@@ -443,21 +445,21 @@ PENDING_CASES = [
     pytest.param(
         Case(
             a_request(restored=True),
-            Facts(first_seen=ago(9)),
+            known(first_seen=ago(9)),
             unchanged(1, a_request(restored=True)),
         ),
         id="the-status-of-a-restored-request-may-follow",
     ),
     pytest.param(
-        Case(a_request(restored=True, suspend=True), Facts(), records(FAILED, Reason.RESTORED_FROM_BACKUP)),
+        Case(a_request(restored=True, suspend=True), known(), records(FAILED, Reason.RESTORED_FROM_BACKUP)),
         id="a-restored-request-ends-also-while-suspended",
     ),
     pytest.param(
-        Case(a_request(SUCCEEDED, restored=True), Facts(), Forget()),
+        Case(a_request(SUCCEEDED, restored=True), known(), Forget()),
         id="a-restored-end-stays-the-end",
     ),
     pytest.param(
-        Case(a_request(PENDING, restored=True, target=TARGET), Facts(), LookUp(to_claim=True)),
+        Case(a_request(PENDING, restored=True, target=TARGET), known(), LookUp(to_claim=True)),
         id="restored-with-the-incarnation-that-it-is-for-it-goes-on",
     ),
     pytest.param(
@@ -474,7 +476,7 @@ PENDING_CASES = [
     ),
     pytest.param(
         Case(
-            a_request(Phase.SUSPENDED, restored=True), Facts(), records(FAILED, Reason.RESTORED_FROM_BACKUP)
+            a_request(Phase.SUSPENDED, restored=True), known(), records(FAILED, Reason.RESTORED_FROM_BACKUP)
         ),
         id="restored-while-suspended-nothing-tells-what-an-approval-would-be-for",
     ),
@@ -488,7 +490,7 @@ TOLD = "This can't be what was meant: unknown field spec.suspended, spec.serverR
 
 DOUBTFUL_CASES = [
     pytest.param(
-        Case(a_request(**FLAWS), Facts(), records(FAILED, Reason.INVALID_SPEC, says=TOLD)),
+        Case(a_request(**FLAWS), known(), records(FAILED, Reason.INVALID_SPEC, says=TOLD)),
         id="rule-16-a-misspelled-field-ends-it-and-is-named",
     ),
     pytest.param(
@@ -498,7 +500,7 @@ DOUBTFUL_CASES = [
     pytest.param(
         Case(
             retrying(**FLAWS),
-            Facts(),
+            known(),
             records(FAILED, Reason.INVALID_SPEC, says="Nothing was sent after attempt 1."),
         ),
         id="rule-16-nor-once-more",
@@ -506,7 +508,7 @@ DOUBTFUL_CASES = [
     pytest.param(
         Case(
             a_request(suspend=True, **FLAWS),
-            Facts(),
+            known(),
             records(
                 Phase.SUSPENDED,
                 Reason.SUSPENDED,
@@ -518,13 +520,13 @@ DOUBTFUL_CASES = [
     pytest.param(
         Case(
             a_request(RUNNING, **FLAWS, **COPIED),
-            Facts(first_seen=ago(1)),
+            known(first_seen=ago(1)),
             Poll(JOB.id),
         ),
         id="what-is-under-way-is-followed-to-its-end",
     ),
     pytest.param(
-        Case(a_request(**COPIED), Facts(), records(FAILED, Reason.RESTORED_FROM_BACKUP, says="has a status")),
+        Case(a_request(**COPIED), known(), records(FAILED, Reason.RESTORED_FROM_BACKUP, says="has a status")),
         id="rule-17-a-copy-sends-nothing",
     ),
     pytest.param(
@@ -540,23 +542,23 @@ DOUBTFUL_CASES = [
         id="rule-17-whatever-its-status-says",
     ),
     pytest.param(
-        Case(a_request(suspend=True, **COPIED), Facts(), records(FAILED, Reason.RESTORED_FROM_BACKUP)),
+        Case(a_request(suspend=True, **COPIED), known(), records(FAILED, Reason.RESTORED_FROM_BACKUP)),
         id="rule-17-also-while-suspended",
     ),
     pytest.param(
         Case(
             a_request(restored=True, **COPIED),
-            Facts(first_seen=ago(9)),
+            known(first_seen=ago(9)),
             unchanged(1, a_request(restored=True, **COPIED)),
         ),
         id="of-a-restored-one-a-status-may-follow",
     ),
     pytest.param(
-        Case(a_request(restored=True, **COPIED), Facts(), records(FAILED, Reason.RESTORED_FROM_BACKUP)),
+        Case(a_request(restored=True, **COPIED), known(), records(FAILED, Reason.RESTORED_FROM_BACKUP)),
         id="rule-17-and-if-none-follows-it-is-a-copy",
     ),
     pytest.param(
-        Case(a_request(SUCCEEDED, **COPIED, **FLAWS), Facts(), Forget()),
+        Case(a_request(SUCCEEDED, **COPIED, **FLAWS), known(), Forget()),
         id="an-end-stays-the-end-whatever-it-is",
     ),
 ]
@@ -787,20 +789,20 @@ LOOK_CASES = [
         Case(NEW, ready(THERE, answered=2.01), LookUp(to_claim=True)), id="rule-3-older-than-two-seconds"
     ),
     pytest.param(
-        Case(NEW, Facts(held_since=ago(0.6), looks=(a_look(answered=0.5, took=0.1),)), Claim()),
+        Case(NEW, known(held_since=ago(0.6), looks=(a_look(answered=0.5, took=0.1),)), Claim()),
         id="rule-3-held-when-the-look-started",
     ),
     pytest.param(
         Case(
-            NEW, Facts(held_since=ago(0.55), looks=(a_look(answered=0.5, took=0.1),)), LookUp(to_claim=True)
+            NEW, known(held_since=ago(0.55), looks=(a_look(answered=0.5, took=0.1),)), LookUp(to_claim=True)
         ),
         id="rule-3-held-only-while-the-look-was-under-way",
     ),
-    pytest.param(Case(NEW, Facts(looks=looks(THERE)), LookUp(to_claim=True)), id="rule-3-nothing-held"),
+    pytest.param(Case(NEW, known(looks=looks(THERE)), LookUp(to_claim=True)), id="rule-3-nothing-held"),
     pytest.param(
         Case(
             NEW,
-            Facts(held_since=ago(3), looks=(a_look(answered=1), a_look(ABSENT, answered=0.5))),
+            known(held_since=ago(3), looks=(a_look(answered=1), a_look(ABSENT, answered=0.5))),
             records(SUCCEEDED, Reason.ALREADY_ABSENT, target=Target(False, observation_time=NOW.time)),
         ),
         id="the-newest-look-counts",
@@ -823,7 +825,7 @@ def shown_once(request: Request, facts: Facts) -> Request:
 HELD = shown_once(a_request(SUSPENDED, target=TARGET), seen(looks=looks(THERE)))
 
 SUSPENDED_CASES = [
-    pytest.param(Case(a_request(suspend=True), Facts(), LookUp()), id="a-first-look-without-any-slot"),
+    pytest.param(Case(a_request(suspend=True), known(), LookUp()), id="a-first-look-without-any-slot"),
     pytest.param(
         Case(
             a_request(suspend=True),
@@ -1214,7 +1216,7 @@ SUBMITTING_CASES = [
         Case(a_request(SUBMITTING, suspend=True), seen(SETTLE), LookUp()), id="suspend-comes-too-late"
     ),
     pytest.param(
-        Case(a_request(SUBMITTING), seen(SETTLE, may_claim=False), LookUp()),
+        Case(a_request(SUBMITTING), seen(SETTLE, listed=False), LookUp()),
         id="without-the-lead-it-still-verifies",
     ),
     pytest.param(
@@ -1446,7 +1448,7 @@ RUNNING_CASES = [
         id="suspend-does-not-hide-the-end",
     ),
     pytest.param(
-        Case(RUNNING_REQUEST, seen(1, may_claim=False), Poll("job-1")), id="without-the-lead-it-still-polls"
+        Case(RUNNING_REQUEST, seen(1, listed=False), Poll("job-1")), id="without-the-lead-it-still-polls"
     ),
 ]
 
@@ -1456,7 +1458,7 @@ RUNNING_CASES = [
 def retry_look(seconds_ago: float, entry: Entry | None = THERE, *first: Entry | None) -> Facts:
     """The last attempt's end was seen so many seconds ago; a look right then, and one just now."""
     before = tuple(a_look(each, answered=seconds_ago - 1 - i) for i, each in enumerate(first))
-    return Facts(first_seen=ago(seconds_ago), held_since=ago(1), looks=(*before, a_look(entry, answered=0.5)))
+    return known(first_seen=ago(seconds_ago), held_since=ago(1), looks=(*before, a_look(entry, answered=0.5)))
 
 
 LOST_JOB = Job("job-1", "running", 100, 40)
@@ -1499,7 +1501,7 @@ RETRY_CASES = [
     pytest.param(
         Case(
             retrying(),
-            Facts(first_seen=ago(60), held_since=ago(6), looks=(a_look(answered=5.5), a_look(answered=0.5))),
+            known(first_seen=ago(60), held_since=ago(6), looks=(a_look(answered=5.5), a_look(answered=0.5))),
             waits(4.5, PENDING, Reason.RETRYING),
         ),
         id="rule-6-two-looks-too-close-are-not-enough",
@@ -1507,7 +1509,7 @@ RETRY_CASES = [
     pytest.param(
         Case(
             retrying(),
-            Facts(first_seen=ago(11), held_since=ago(20), looks=(a_look(answered=12), a_look(answered=0.5))),
+            known(first_seen=ago(11), held_since=ago(20), looks=(a_look(answered=12), a_look(answered=0.5))),
             waits(4.5, PENDING, Reason.RETRYING),
         ),
         id="rule-6-a-look-before-the-job-s-end-does-not-count",
@@ -1517,13 +1519,13 @@ RETRY_CASES = [
         id="rule-6-gone-then-there",
     ),
     pytest.param(
-        Case(retrying(), Facts(first_seen=ago(60), looks=looks(THERE, THERE)), LookUp(to_claim=True)),
+        Case(retrying(), known(first_seen=ago(60), looks=looks(THERE, THERE)), LookUp(to_claim=True)),
         id="rule-3-another-attempt-needs-all-that-the-first-needed",
     ),
     pytest.param(
         Case(
             retrying(),
-            Facts(first_seen=ago(60), looks=looks(THERE, THERE), slots_full=True),
+            known(first_seen=ago(60), looks=looks(THERE, THERE), slots_full=True),
             waits(None, PENDING, Reason.WAITING_FOR_SLOT),
         ),
         id="another-attempt-waits-for-a-slot",
@@ -1619,7 +1621,7 @@ RETRY_CASES = [
     pytest.param(
         Case(
             retrying(target=Target(True, 10, born(2).creation_time, STARTED)),
-            dataclasses.replace(retry_look(10, born(2), born(2)), rival_end=NOON),
+            but(retry_look(10, born(2), born(2)), rival_end=NOON),
             records(FAILED, Reason.TARGET_NEWER_THAN_REQUEST),
         ),
         id="rule-8-holds-again",
@@ -1627,7 +1629,7 @@ RETRY_CASES = [
     pytest.param(
         Case(
             retrying(),
-            dataclasses.replace(retry_look(60, THERE, THERE), hold_off=trouble(5, refused=True)),
+            but(retry_look(60, THERE, THERE), hold_off=trouble(5, refused=True)),
             waits(5, PENDING, Reason.REFUSED, last_error="no route"),
         ),
         id="rule-4-a-refused-second-attempt-is-held-off",
@@ -1647,7 +1649,7 @@ RETRY_CASES = [
     pytest.param(
         Case(
             retrying(),
-            dataclasses.replace(retry_look(60, THERE, THERE), owner="team/older"),
+            but(retry_look(60, THERE, THERE), owner="team/older"),
             waits(None, PENDING, Reason.TARGET_BUSY, says="team/older"),
         ),
         id="rule-10-another-took-the-target-between-two-attempts",
@@ -1673,26 +1675,26 @@ OVER_CASES = [
     *(
         pytest.param(Case(a_request(phase), facts, Forget()), id=f"{phase}-is-final-{name}")
         for phase in (SUCCEEDED, FAILED)
-        for name, facts in (("idle", Facts()), ("with-all-it-takes-to-claim", ready(THERE)))
+        for name, facts in (("idle", known()), ("with-all-it-takes-to-claim", ready(THERE)))
     ),
     pytest.param(
         Case(
             a_request(SUCCEEDED, generation=2),
-            Facts(),
+            known(),
             records(SUCCEEDED, Reason.DELETION_COMPLETED),
         ),
         id="after-the-end-the-generation-is-followed",
     ),
     pytest.param(
-        Case(a_request(FAILED, generation=2), Facts(), records(FAILED, Reason.REJECTED)),
+        Case(a_request(FAILED, generation=2), known(), records(FAILED, Reason.REJECTED)),
         id="after-a-bad-end-too",
     ),
     pytest.param(
-        Case(a_request(SUCCEEDED, generation=2, gone=True), Facts(), Forget()),
+        Case(a_request(SUCCEEDED, generation=2, gone=True), known(), Forget()),
         id="but-not-once-it-is-gone",
     ),
     pytest.param(
-        Case(a_request(SUCCEEDED, suspend=True), Facts(), Forget()), id="suspend-after-the-end-means-nothing"
+        Case(a_request(SUCCEEDED, suspend=True), known(), Forget()), id="suspend-after-the-end-means-nothing"
     ),
     pytest.param(Case(OVERTIME, seen(1), Poll("job-1")), id="rule-10-a-job-past-its-deadline-is-followed"),
     pytest.param(Case(OVERTIME, report("completed"), Forget()), id="rule-10-to-its-end"),
@@ -1763,7 +1765,7 @@ NO_SERVER = NotFound("There is no such server.")
 
 def shut_out(access: Access, seconds: float = 10.0, **facts: Any) -> Facts:
     """Since so many seconds."""
-    return Facts(access=access, access_since=ago(seconds), first_seen=ago(500), **facts)
+    return known(access=access, access_since=ago(seconds), first_seen=ago(500), **facts)
 
 
 ACCESS_CASES = [
@@ -1787,7 +1789,7 @@ ACCESS_CASES = [
     pytest.param(
         Case(
             resumed(),
-            dataclasses.replace(shut_out(NOT_HERE, 9999), first_seen=ago(1)),
+            but(shut_out(NOT_HERE, 9999), first_seen=ago(1)),
             waits(5, PENDING, Reason.NOT_ALLOWED, start_time=NOW.time),
         ),
         id="the-minute-counts-from-the-approval",
@@ -1805,7 +1807,7 @@ ACCESS_CASES = [
     pytest.param(
         Case(
             NEW,
-            dataclasses.replace(ready(THERE), access=NOT_HERE, access_since=ago(1)),
+            but(ready(THERE), access=NOT_HERE, access_since=ago(1)),
             waits(5, PENDING, Reason.NOT_ALLOWED, start_time=NOW.time, target=FIRST_SEEN_TARGET),
         ),
         id="not-even-the-claim-that-all-else-allows",
@@ -1987,51 +1989,51 @@ COMPLETED = report("completed")
 
 HOLDERS = [
     pytest.param([], None, id="nobody"),
-    pytest.param([(YOUNGER, Facts()), (OLDER, Facts())], OLDER, id="the-oldest"),
+    pytest.param([(YOUNGER, known()), (OLDER, known())], OLDER, id="the-oldest"),
     pytest.param(
         [
-            (dataclasses.replace(OLDER, uid="uid-b"), Facts()),
-            (dataclasses.replace(OLDER, uid="uid-a"), Facts()),
+            (dataclasses.replace(OLDER, uid="uid-b"), known()),
+            (dataclasses.replace(OLDER, uid="uid-a"), known()),
         ],
         dataclasses.replace(OLDER, uid="uid-a"),
         id="of-the-same-age-the-lower-uid",
     ),
     *(
-        pytest.param([(OLDER, Facts()), (like(YOUNGER, other), facts)], keeper, id=f"{name}")
+        pytest.param([(OLDER, known()), (like(YOUNGER, other), facts)], keeper, id=f"{name}")
         for name, other, facts, keeper in (
             (
                 "an-open-attempt-keeps-it",
                 a_request(SUBMITTING),
-                Facts(),
+                known(),
                 like(YOUNGER, a_request(SUBMITTING)),
             ),
-            ("a-claim-under-way-keeps-it", a_request(), Facts(claiming=True), like(YOUNGER, a_request())),
-            ("a-running-job-keeps-it", a_request(RUNNING), Facts(), like(YOUNGER, a_request(RUNNING))),
+            ("a-claim-under-way-keeps-it", a_request(), known(claiming=True), like(YOUNGER, a_request())),
+            ("a-running-job-keeps-it", a_request(RUNNING), known(), like(YOUNGER, a_request(RUNNING))),
             (
                 "a-withdrawn-attempt-keeps-it",
                 COLUMNS["gone while submitting"],
-                Facts(),
+                known(),
                 like(YOUNGER, COLUMNS["gone while submitting"]),
             ),
             (
                 "a-withdrawn-job-keeps-it",
                 COLUMNS["gone while running"],
-                Facts(),
+                known(),
                 like(YOUNGER, COLUMNS["gone while running"]),
             ),
-            ("a-job-past-its-deadline-keeps-it", OVERTIME, Facts(), like(YOUNGER, OVERTIME)),
+            ("a-job-past-its-deadline-keeps-it", OVERTIME, known(), like(YOUNGER, OVERTIME)),
             ("until-its-end-was-seen", OVERTIME, COMPLETED, OLDER),
             ("or-the-server-forgot-it", OVERTIME, unknown(3, over=15), OLDER),
             (
                 "an-attempt-keeps-it-while-suspended",
                 a_request(RUNNING, suspend=True),
-                Facts(),
+                known(),
                 like(YOUNGER, a_request(RUNNING, suspend=True)),
             ),
         )
     ),
     *(
-        pytest.param([(like(OLDER, other), Facts()), (YOUNGER, Facts())], YOUNGER, id=f"{name}-holds-nothing")
+        pytest.param([(like(OLDER, other), known()), (YOUNGER, known())], YOUNGER, id=f"{name}-holds-nothing")
         for name, other in (
             ("suspended", HELD),
             ("suspended-but-not-written-yet", a_request(PENDING, suspend=True)),
@@ -2042,7 +2044,7 @@ HOLDERS = [
         )
     ),
     pytest.param(
-        [(like(OLDER, resumed()), Facts()), (YOUNGER, Facts())], like(OLDER, resumed()), id="resumed"
+        [(like(OLDER, resumed()), known()), (YOUNGER, known())], like(OLDER, resumed()), id="resumed"
     ),
 ]
 
@@ -2068,18 +2070,18 @@ def test_rule_10_one_request_has_the_target(
 @pytest.mark.parametrize(
     ("request_", "facts", "expected"),
     [
-        pytest.param(NEW, Facts(), False, id="new"),
+        pytest.param(NEW, known(), False, id="new"),
         pytest.param(BOUND, ready(THERE), False, id="pending"),
-        pytest.param(HELD, Facts(), False, id="suspended"),
-        pytest.param(VERIFYING, Facts(), True, id="submitting"),
-        pytest.param(RUNNING_REQUEST, Facts(), True, id="running"),
-        pytest.param(COLUMNS["gone while running"], Facts(), True, id="withdrawn-with-a-job"),
-        pytest.param(a_request(RUNNING, deadline=595), Facts(), False, id="past-its-deadline"),
-        pytest.param(a_request(SUCCEEDED), Facts(), False, id="succeeded"),
+        pytest.param(HELD, known(), False, id="suspended"),
+        pytest.param(VERIFYING, known(), True, id="submitting"),
+        pytest.param(RUNNING_REQUEST, known(), True, id="running"),
+        pytest.param(COLUMNS["gone while running"], known(), True, id="withdrawn-with-a-job"),
+        pytest.param(a_request(RUNNING, deadline=595), known(), False, id="past-its-deadline"),
+        pytest.param(a_request(SUCCEEDED), known(), False, id="succeeded"),
     ],
 )
 def test_a_job_that_may_run_uses_a_slot(request_: Request, facts: Facts, *, expected: bool) -> None:
-    assert uses_slot(request_, facts, NOW) is expected
+    assert uses_slot(request_, facts.polls, NOW) is expected
 
 
 # When a wait is over, and when it is worth a write
@@ -2124,7 +2126,7 @@ def test_a_wait_wakes(request_: Request, until: float | None, expected: float | 
     ],
 )
 def test_a_wait_is_worth_a_write(request_: Request, shown: Any, expected: float) -> None:
-    assert write_due(request_, shown, ago(2), Facts(written=ago(3))) == expected
+    assert write_due(request_, shown, ago(2), known(written=ago(3))) == expected
 
 
 @pytest.mark.parametrize(

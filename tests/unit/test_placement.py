@@ -9,7 +9,7 @@ import pytest
 
 from moorcheh_operator.api.request import Request
 from moorcheh_operator.api.status import Phase
-from moorcheh_operator.lifecycle.facts import Facts
+from moorcheh_operator.lifecycle.facts import Polls
 from moorcheh_operator.lifecycle.placement import needs_labels, place, working_at
 from moorcheh_operator.servers.definitions import Allowed, Definition, From, Selector, Servers
 from tests.unit.builders import TARGET, a_request
@@ -48,7 +48,7 @@ def test_where_the_target_is_and_which_server_is_worked_with(
     _: str, request_: Request, servers: Servers, where: str, worked_at: str | None
 ) -> None:
     assert place(request_, servers) == (where, "documents")
-    assert working_at(request_, Facts(), servers) == worked_at
+    assert working_at(request_, Polls(), servers) == worked_at
 
 
 LABELS: list[tuple[str, Request, From, bool]] = [

@@ -11,10 +11,10 @@ from msgspec.structs import replace
 from moorcheh_operator.api.request import Request
 from moorcheh_operator.api.status import Attempt, Job, Phase
 from moorcheh_operator.clock import Now
-from moorcheh_operator.lifecycle.facts import Facts, Polled, after_poll
+from moorcheh_operator.lifecycle.facts import Facts, Polled, Polls, after_poll
 from moorcheh_operator.lifecycle.polling import job_lost, job_over, next_poll, reported
 from moorcheh_operator.moorcheh.answers import JobReport, JobUnknown, PollAnswer, Unavailable
-from tests.unit.builders import FAILED_JOB, JOB, MADE, NOW, a_request, ago
+from tests.unit.builders import FAILED_JOB, JOB, MADE, NOW, a_request, ago, known
 
 START = 1000.0  # tick at which the job starts and this process sees it
 ROUND_TRIP = 0.02  # seconds
@@ -55,7 +55,7 @@ def all_at_once(done: float) -> tuple[int, int]:
 
 def run(seconds: float, progress: Progress, request: Request) -> tuple[int, float]:
     """Polls that a job of so many seconds costs, and how late its end is noticed."""
-    ticks, facts, polls = START, Facts(first_seen=START), 0
+    ticks, facts, polls = START, known(first_seen=START), 0
     while True:
         now = Now(MADE + timedelta(seconds=ticks - START), ticks)
         due = next_poll(request, facts, now)
@@ -116,7 +116,7 @@ def test_other_progress_is_noticed_soon_too(seconds: float, progress: Progress, 
 
 def test_progress_that_lies_does_not_delay_the_next_poll_for_long() -> None:
     """One of ten million at the first poll says that it takes weeks."""
-    first = Facts(first_seen=ago(0.3), polled=Polled(JobReport(Job("job-1", "running", 10**7, 1)), ago(0)))
+    first = known(first_seen=ago(0.3), polled=Polled(JobReport(Job("job-1", "running", 10**7, 1)), ago(0)))
 
     assert next_poll(a_running(), first, Now(MADE, NOW.ticks)) <= NOW.ticks + 0.3 / 2 + 0.5 * 1.05
 
@@ -131,21 +131,21 @@ def test_progress_that_lies_does_not_delay_the_next_poll_for_long() -> None:
     ],
 )
 def test_odd_counts_make_no_odd_polls(report: Job) -> None:
-    facts = Facts(first_seen=ago(20), polled=Polled(JobReport(report), ago(0)))
+    facts = known(first_seen=ago(20), polled=Polled(JobReport(report), ago(0)))
 
     assert NOW.ticks < next_poll(a_running(), facts, NOW) <= NOW.ticks + 10
 
 
 def test_after_a_restart_a_long_job_is_not_polled_like_a_new_one() -> None:
     """What is recorded of the attempt's start survives, so the first answer already tells the pace."""
-    facts = Facts(first_seen=ago(0.3), polled=Polled(JobReport(Job("job-1", "running")), ago(0)))
+    facts = known(first_seen=ago(0.3), polled=Polled(JobReport(Job("job-1", "running")), ago(0)))
     hour_old = a_request(Phase.RUNNING, attempt=Attempt(1, "attempt-1", NOW.time - timedelta(hours=1)))
 
     assert next_poll(hour_old, facts, NOW) > NOW.ticks + 9
 
 
 def test_polls_of_many_requests_spread() -> None:
-    facts = Facts(first_seen=ago(1000), polled=Polled(JobReport(Job("job-1", "running")), ago(0)))
+    facts = known(first_seen=ago(1000), polled=Polled(JobReport(Job("job-1", "running")), ago(0)))
     times = {round(next_poll(a_running(uid), facts, NOW), 3) for uid in UIDS}
 
     assert len(times) > 15
@@ -170,7 +170,7 @@ REPORT, UNKNOWN, FAILING = JobReport(JOB), JobUnknown("HTTP 404"), Unavailable("
     ],
 )
 def test_no_poll_is_due_at_once_whatever_came_before(answers: list[PollAnswer]) -> None:
-    facts = Facts(first_seen=ago(60))
+    facts = known(first_seen=ago(60))
     ticks = NOW.ticks
     for answer in answers:
         facts = after_poll(facts, answer, ticks)
@@ -181,11 +181,11 @@ def test_no_poll_is_due_at_once_whatever_came_before(answers: list[PollAnswer]) 
 
 def lost_after(*answers: tuple[PollAnswer, float]) -> bool:
     """Each answer comes so many seconds after the one before."""
-    facts, ticks = Facts(), NOW.ticks
+    facts, ticks = known(), NOW.ticks
     for answer, seconds in answers:
         ticks += seconds
         facts = after_poll(facts, answer, ticks)
-    return job_lost(facts)
+    return job_lost(facts.polls)
 
 
 @pytest.mark.parametrize(
@@ -215,8 +215,8 @@ def test_rule_6_a_job_is_lost_by_the_server_s_own_word_alone(
 
 
 def test_left_to_the_polls_own_times_a_forgotten_job_is_lost_soon() -> None:
-    facts, ticks, polls = Facts(first_seen=NOW.ticks), NOW.ticks, 0
-    while not job_lost(facts):
+    facts, ticks, polls = known(first_seen=NOW.ticks), NOW.ticks, 0
+    while not job_lost(facts.polls):
         ticks = next_poll(a_running(), facts, Now(NOW.time, ticks)) + ROUND_TRIP
         facts = after_poll(facts, UNKNOWN, ticks)
         polls += 1
@@ -228,16 +228,16 @@ def test_left_to_the_polls_own_times_a_forgotten_job_is_lost_soon() -> None:
 @pytest.mark.parametrize(
     ("facts", "expected"),
     [
-        pytest.param(Facts(), False, id="not-polled"),
-        pytest.param(after_poll(Facts(), REPORT, 1), False, id="running"),
-        pytest.param(after_poll(Facts(), JobReport(FAILED_JOB), 1), True, id="failed"),
-        pytest.param(after_poll(Facts(), JobReport(Job("job-1", "Completed")), 1), True, id="completed"),
-        pytest.param(after_poll(Facts(), JobReport(Job("job-1", "odd")), 1), False, id="any-other-word"),
-        pytest.param(after_poll(Facts(), FAILING, 1), False, id="failing"),
+        pytest.param(known(), False, id="not-polled"),
+        pytest.param(after_poll(known(), REPORT, 1), False, id="running"),
+        pytest.param(after_poll(known(), JobReport(FAILED_JOB), 1), True, id="failed"),
+        pytest.param(after_poll(known(), JobReport(Job("job-1", "Completed")), 1), True, id="completed"),
+        pytest.param(after_poll(known(), JobReport(Job("job-1", "odd")), 1), False, id="any-other-word"),
+        pytest.param(after_poll(known(), FAILING, 1), False, id="failing"),
     ],
 )
 def test_a_job_that_is_only_followed_is_over(facts: Facts, *, expected: bool) -> None:
-    assert job_over(facts) is expected
+    assert job_over(facts.polls) is expected
 
 
 @pytest.mark.parametrize(
@@ -256,4 +256,4 @@ def test_a_job_that_is_only_followed_is_over(facts: Facts, *, expected: bool) ->
     ],
 )
 def test_what_is_shown_of_a_job(answer: PollAnswer | None, expected: Job) -> None:
-    assert reported(JOB, Facts(polled=Polled(answer, 1.0) if answer else None)) == expected
+    assert reported(JOB, Polls(Polled(answer, 1.0) if answer else None)) == expected

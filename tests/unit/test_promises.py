@@ -77,6 +77,8 @@ from tests.unit.builders import (
     a_spec,
     a_status,
     ago,
+    but,
+    known,
     trouble,
 )
 
@@ -157,7 +159,7 @@ def drawn_facts(chance: Chance) -> Facts:
         chance.seconds_ago(100),
         a_status(Phase.PENDING),
     )
-    return Facts(
+    return known(
         namespace=chance.mostly(
             Active(ago(answered_last)),
             None,
@@ -167,7 +169,7 @@ def drawn_facts(chance: Chance) -> Facts:
         access=chance.mostly(Open(), NamespaceEnds("It is being deleted.")),
         rewound=chance.mostly(False, True),
         lost=chance.mostly(None, "it had ended"),
-        may_claim=chance.mostly(True, False),
+        listed=chance.mostly(True, False),
         owner=chance.mostly(None, "team/older"),
         queued=chance.mostly(False, True),
         rival_end=chance.mostly(None, MADE, MADE - timedelta(seconds=1)),
@@ -210,29 +212,38 @@ def may_act(request: Request) -> bool:
 def may_be_deleted(request: Request, facts: Facts, now: Now) -> bool:
     """Rules 3 and 6 to 12, told once more, as one plain condition on a DELETE."""
     status, spec = request.status, request.spec
-    if not may_act(request) or facts.lost is not None or not isinstance(facts.access, Open):
+    if (
+        not may_act(request)
+        or facts.admission.lost is not None
+        or not isinstance(facts.admission.access, Open)
+    ):
         return False  # rules 18 and 15
-    if not facts.may_claim or facts.owner is not None or facts.held_since is None or not facts.looks:
+    if (
+        not facts.admission.listed
+        or facts.rivals.owner is not None
+        or facts.holding.since is None
+        or not facts.seen.looks
+    ):
         return False  # rule 10, and what has to be held
-    if facts.outage or (facts.hold_off and facts.hold_off.until > now.ticks):
+    if facts.seen.outage or (facts.sending.hold_off and facts.sending.hold_off.until > now.ticks):
         return False  # rules 13 and 4
     if status.start_time and (now.time - status.start_time).total_seconds() >= spec.active_deadline_seconds:
         return False  # rule 12
-    look = facts.looks[-1]
-    if look.entry is None or look.started < facts.held_since or now.ticks - look.answered > 2:
+    look = facts.seen.looks[-1]
+    if look.entry is None or look.started < facts.holding.since or now.ticks - look.answered > 2:
         return False  # rule 3
     if not told_since(facts, look.answered):
         return False  # rule 15
     created = read(look.entry.creation_time)
     bound = read(status.target.creation_time) if status.target else None
-    bound = bound or (read(facts.bound.creation_time) if facts.bound else None)
+    bound = bound or (read(facts.seen.bound.creation_time) if facts.seen.bound else None)
     if bound is not None and created != bound:
         return False  # rule 7
     behind = (
-        facts.queued
-        or facts.rewound
+        facts.rivals.queued
+        or facts.rivals.rewound
         or status.reason == "TargetBusy"
-        or (facts.rival_end or MADE - timedelta(1)) >= MADE
+        or (facts.rivals.last_end or MADE - timedelta(1)) >= MADE
     )
     if created is None:
         if behind or status.attempt is not None:
@@ -246,7 +257,7 @@ def may_be_deleted(request: Request, facts: Facts, now: Now) -> bool:
 
 def told_since(facts: Facts, ticks: float) -> bool:
     """That the Kubernetes namespace is not being deleted."""
-    return isinstance(facts.namespace, Active) and facts.namespace.asked >= ticks
+    return isinstance(facts.admission.namespace, Active) and facts.admission.namespace.asked >= ticks
 
 
 def preconditions_hold(
@@ -262,7 +273,7 @@ def another_attempt_is_allowed(
     attempt: Attempt, bound: datetime | None, request: Request, facts: Facts, now: Now
 ) -> bool:
     """Rule 6."""
-    since = [look for look in facts.looks if look.started >= facts.first_seen]
+    since = [look for look in facts.seen.looks if look.started >= facts.first_seen]
     same = 0
     for look in reversed(since):
         if look.entry is None or bound is None or read(look.entry.creation_time) != bound:
@@ -279,7 +290,7 @@ def test_what_is_claimed_is_what_may_be_deleted(seed: int) -> None:
     """And nothing else is refused; only LATE is left to the clocks' own error."""
     for request, facts in drawn(seed):
         claimed = next_step(request, facts, NOW, LIMITS) == Claim()
-        if not claimed and facts.looks and facts.looks[-1].entry == LATE:
+        if not claimed and facts.seen.looks and facts.seen.looks[-1].entry == LATE:
             continue
         assert claimed == may_be_deleted(request, facts, NOW), (request, facts)
 
@@ -336,7 +347,7 @@ class World:
         self.job: tuple[str, float, str] | None = None  # id, when it ends, how
         self.lost = False
         self.late_effect: float | None = None
-        self.facts = Facts(first_seen=self.ticks)
+        self.facts = known(first_seen=self.ticks)
         self.request = Request(
             "team",
             "wipe",
@@ -419,7 +430,7 @@ class World:
         if (before.phase, before.attempt) != (after.phase, after.attempt):
             self.facts = new_chapter(self.facts, self.ticks)
         if self.often() and self.chance.random() < 0.3:
-            self.facts = Facts(first_seen=self.ticks)  # killed, and started again
+            self.facts = known(first_seen=self.ticks)  # killed, and started again
 
     def live(self) -> int:
         """Until nothing is left to do; returns the number of steps."""
@@ -429,7 +440,7 @@ class World:
             if isinstance(step, Forget):
                 return steps
             if not isinstance(step, Claim):
-                self.facts = dataclasses.replace(self.facts, held_since=None)
+                self.facts = but(self.facts, held_since=None)
             self.do(step)
         raise AssertionError(f"still at it: {self.request.status}, {self.facts}")
 
@@ -443,7 +454,7 @@ class World:
                     self.adopt(status)
             case LookUp(to_claim):
                 if to_claim:
-                    self.facts = dataclasses.replace(self.facts, held_since=self.ticks)
+                    self.facts = but(self.facts, held_since=self.ticks)
                 started, answer = self.ticks, self.list()
                 self.ticks += 0.01
                 self.facts = after_look(self.facts, "documents", answer, started, self.ticks)
@@ -475,7 +486,7 @@ class World:
         self.sent.append(answer)
         self.ticks += 0.01
         if self.often() and self.chance.random() < 0.3:
-            self.facts = Facts(first_seen=self.ticks)  # killed before the answer could be recorded
+            self.facts = known(first_seen=self.ticks)  # killed before the answer could be recorded
             self.sent[-1] = Unclear("killed")
         else:
             self.facts = after_send(self.facts, Sent(attempt, answer, self.ticks, before))

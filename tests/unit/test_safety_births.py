@@ -8,11 +8,11 @@ import pytest
 
 from moorcheh_operator.api.status import Phase, Reason, Target
 from moorcheh_operator.clock import Clock, RemoteClock
-from moorcheh_operator.lifecycle.facts import Facts, Look
+from moorcheh_operator.lifecycle.facts import Look
 from moorcheh_operator.lifecycle.guards import judge
 from moorcheh_operator.lifecycle.incarnation import Incarnation, incarnation, is_dated
 from moorcheh_operator.moorcheh.answers import Entry
-from tests.unit.builders import NOW, a_request, ago
+from tests.unit.builders import NOW, a_request, ago, known
 
 PLACEHOLDERS = (
     pytest.param("0001-01-01T00:00:00Z", id="a-zero-time"),
@@ -44,7 +44,7 @@ def test_a_creation_time_to_the_second_names_an_incarnation(text: str) -> None:
 @pytest.mark.parametrize("skew", [timedelta(), timedelta(days=-400), timedelta(days=400)])
 def test_a_request_that_waited_does_not_trust_such_a_time(text: str, skew: timedelta) -> None:
     look = Look(Entry(10, text), ago(1), ago(1), skew)
-    verdict = judge(a_request(Phase.PENDING), Facts(queued=True), look, NOW)
+    verdict = judge(a_request(Phase.PENDING), known(queued=True), look, NOW)
 
     assert verdict is not None
     assert verdict.reason == Reason.PRECONDITION_UNVERIFIABLE

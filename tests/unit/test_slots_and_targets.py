@@ -12,7 +12,7 @@ from moorcheh_operator.api.status import Phase
 from moorcheh_operator.controller.slots import Slots
 from moorcheh_operator.controller.targets import Targets
 from moorcheh_operator.lifecycle.facts import Facts
-from tests.unit.builders import MADE, NOW, a_request
+from tests.unit.builders import MADE, NOW, a_request, but, known
 
 NAMESPACE = "team"
 
@@ -133,7 +133,7 @@ def test_more_slots_wake_so_many_more() -> None:
     assert woken[2:] == ["uid-8", "uid-7", "uid-6", "uid-5"]
 
 
-NOTHING_KNOWN = Facts()
+NOTHING_KNOWN = known()
 
 
 @dataclass
@@ -171,7 +171,7 @@ def test_an_older_one_that_comes_later_does_not_take_it_from_a_claim_under_way()
     targets = Targets(Woken(), lambda: NOW.time)
     claiming, older = member(1), member(9)
     targets.update(claiming)
-    claiming.facts = replace(claiming.facts, claiming=True)
+    claiming.facts = but(claiming.facts, claiming=True)
     targets.update(claiming)
     targets.update(older)
     assert targets.owner(older.request) == claiming.request

@@ -42,6 +42,8 @@ from tests.unit.builders import (
     a_spec,
     ago,
     ahead,
+    but,
+    known,
     looks,
     ready,
     records,
@@ -101,7 +103,7 @@ NAMESPACE_CASES = [
     pytest.param(
         Case(
             a_request(),
-            Facts(looks=looks(THERE), namespace=UNSURE),
+            known(looks=looks(THERE), namespace=UNSURE),
             waits(
                 0.6, PENDING, Reason.NAMESPACE_UNVERIFIED, target=FIRST_SEEN, start_time=NOW.time, says="team"
             ),
@@ -222,11 +224,11 @@ WAITING: dict[str, tuple[Request, dict[str, Any]]] = {
 def step_of(waiting: str, state: NamespaceState | None, now: Now = NOW) -> Step:
     """Of one whose status shows already what it waits for."""
     request, facts = WAITING[waiting]
-    known = Facts(namespace=state, **facts)
-    first = next_step(request, replace(known, namespace=Active(now.ticks)), now, LIMITS)
+    told = known(namespace=state, **facts)
+    first = next_step(request, but(told, namespace=Active(now.ticks)), now, LIMITS)
     if isinstance(first, Wait | Record):
         request = replace(request, status=first.status)
-    return next_step(request, known, now, LIMITS)
+    return next_step(request, told, now, LIMITS)
 
 
 @pytest.mark.parametrize("waiting", WAITING)
@@ -256,21 +258,21 @@ def test_and_wakes_for_it(waiting: str) -> None:
 
 
 def test_one_that_may_not_claim_yet_does_not_ask() -> None:
-    step = next_step(a_request(), Facts(may_claim=False, namespace=None), NOW, LIMITS)
+    step = next_step(a_request(), known(listed=False, namespace=None), NOW, LIMITS)
 
     assert step == Wait(None, a_request().status)
 
 
 def test_that_it_is_being_deleted_is_asked_again() -> None:
     """An API server that was set back may have it alive, and there may be another one of its name."""
-    facts = Facts(access=ENDS, namespace=Terminating(ago(10)))
+    facts = known(access=ENDS, namespace=Terminating(ago(10)))
 
     assert next_step(a_request(), facts, NOW, LIMITS) == CheckNamespace()
 
 
 def test_rule_10_it_keeps_nobody_s_target() -> None:
-    assert claim_rank(a_request(), Facts(access=ENDS)) is None
-    assert claim_rank(a_request(RUNNING), Facts(access=ENDS)) == 0
+    assert claim_rank(a_request(), known(access=ENDS)) is None
+    assert claim_rank(a_request(RUNNING), known(access=ENDS)) == 0
 
 
 # Rule 11: deleted, and kept by a finalizer
@@ -295,29 +297,29 @@ WITHDRAWN_CASES = [
         id="while-pending",
     ),
     pytest.param(
-        Case(a_request(PENDING, withdrawn=True), Facts(may_claim=False), withdrawn_end("Nothing was sent.")),
+        Case(a_request(PENDING, withdrawn=True), known(listed=False), withdrawn_end("Nothing was sent.")),
         id="before-the-first-complete-list",
     ),
     pytest.param(
         Case(
             a_request(SUSPENDED, withdrawn=True),
-            Facts(),
+            known(),
             withdrawn_end("Nothing was sent.", start_time=NOW.time),
         ),
         id="while-suspended",
     ),
     pytest.param(
-        Case(retrying(withdrawn=True), Facts(), withdrawn_end("Nothing more is sent after attempt 1.")),
+        Case(retrying(withdrawn=True), known(), withdrawn_end("Nothing more is sent after attempt 1.")),
         id="after-a-failed-job",
     ),
     pytest.param(
-        Case(replace(LOST_JOB, withdrawn=True), Facts(first_seen=ago(60)), LookUp()),
+        Case(replace(LOST_JOB, withdrawn=True), known(first_seen=ago(60)), LookUp()),
         id="after-a-lost-job-looks-tell",
     ),
     pytest.param(
         Case(
             replace(LOST_JOB, withdrawn=True),
-            Facts(first_seen=ago(60), looks=looks(ABSENT, ABSENT)),
+            known(first_seen=ago(60), looks=looks(ABSENT, ABSENT)),
             records(SUCCEEDED, Reason.VERIFIED_ABSENT),
         ),
         id="after-a-lost-job-it-is-gone",
@@ -325,7 +327,7 @@ WITHDRAWN_CASES = [
     pytest.param(
         Case(
             replace(LOST_JOB, withdrawn=True),
-            Facts(first_seen=ago(60), looks=looks(NEWER, NEWER)),
+            known(first_seen=ago(60), looks=looks(NEWER, NEWER)),
             records(SUCCEEDED, Reason.TARGET_REPLACED),
         ),
         id="after-a-lost-job-it-is-another",
@@ -333,7 +335,7 @@ WITHDRAWN_CASES = [
     pytest.param(
         Case(
             replace(LOST_JOB, withdrawn=True),
-            Facts(first_seen=ago(60), looks=looks(THERE, THERE)),
+            known(first_seen=ago(60), looks=looks(THERE, THERE)),
             withdrawn_end("Nothing more is sent after attempt 1."),
         ),
         id="after-a-lost-job-it-is-there",
@@ -341,7 +343,7 @@ WITHDRAWN_CASES = [
     pytest.param(
         Case(
             replace(LOST_JOB, withdrawn=True, spec=a_spec(active_deadline_seconds=590)),
-            Facts(first_seen=ago(60), outage=trouble(5)),
+            known(first_seen=ago(60), outage=trouble(5)),
             withdrawn_end("Nothing more is sent after attempt 1."),
         ),
         id="rule-12-not-for-longer-than-its-deadline",
@@ -349,7 +351,7 @@ WITHDRAWN_CASES = [
     pytest.param(
         Case(
             a_request(SUBMITTING, withdrawn=True),
-            Facts(first_seen=ago(1), sent=sent(Accepted("job-9"))),
+            known(first_seen=ago(1), sent=sent(Accepted("job-9"))),
             records(RUNNING, Reason.JOB_RUNNING, job=Job("job-9")),
         ),
         id="its-job-is-recorded",
@@ -357,7 +359,7 @@ WITHDRAWN_CASES = [
     pytest.param(
         Case(
             a_request(SUBMITTING, withdrawn=True),
-            Facts(first_seen=ago(1), sent=sent(Refused("HTTP 429", None))),
+            known(first_seen=ago(1), sent=sent(Refused("HTTP 429", None))),
             records(PENDING, Reason.REFUSED, attempt=None, last_error="HTTP 429"),
         ),
         id="a-refusal-takes-the-attempt-back-and-then-it-ends",
@@ -365,7 +367,7 @@ WITHDRAWN_CASES = [
     pytest.param(
         Case(
             a_request(SUBMITTING, withdrawn=True),
-            Facts(first_seen=ago(SETTLE + 60), looks=looks(ABSENT, ABSENT)),
+            known(first_seen=ago(SETTLE + 60), looks=looks(ABSENT, ABSENT)),
             records(SUCCEEDED, Reason.VERIFIED_ABSENT),
         ),
         id="an-unclear-attempt-is-verified",
@@ -373,7 +375,7 @@ WITHDRAWN_CASES = [
     pytest.param(
         Case(
             a_request(RUNNING, job=FAILED_JOB, withdrawn=True),
-            Facts(first_seen=ago(1)),
+            known(first_seen=ago(1)),
             records(PENDING, Reason.RETRYING, last_error="disk full"),
         ),
         id="a-failed-job-is-recorded-and-then-it-ends",
@@ -381,7 +383,7 @@ WITHDRAWN_CASES = [
     pytest.param(
         Case(
             a_request(SUCCEEDED, generation=2, withdrawn=True),
-            Facts(),
+            known(),
             records(SUCCEEDED, Reason.DELETION_COMPLETED),
         ),
         id="after-the-end-the-generation-is-followed",

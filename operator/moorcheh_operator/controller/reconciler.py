@@ -22,9 +22,6 @@ from moorcheh_operator.cluster.history import is_newer
 from moorcheh_operator.cluster.labels import Labels
 from moorcheh_operator.lifecycle.access import seen_at
 from moorcheh_operator.lifecycle.announcements import log_names
-from moorcheh_operator.lifecycle.facts import (
-    Facts,
-)
 from moorcheh_operator.lifecycle.ownership import follows_job
 from moorcheh_operator.lifecycle.placement import place, url_of
 from moorcheh_operator.lifecycle.rewound import Past, goes_back, was_over
@@ -245,7 +242,7 @@ class Reconciler:
             return None
         known = {uid: left for uid, (left, _) in self._left.items()}
         # One that came back shows an earlier state: what was known of it before still counts.
-        known |= {uid: task.request for uid, task in self._tasks.items() if task.facts.lost is None}
+        known |= {uid: task.request for uid, task in self._tasks.items() if task.facts.admission.lost is None}
         return Past(listed, {**(before.known if before else {}), **known})
 
     async def _check_history(self) -> None:
@@ -320,6 +317,6 @@ class Reconciler:
 
 def _worth_a_task(request: Request) -> bool:
     if request.status.phase not in ENDED:
-        return not request.gone or follows_job(request, Facts())
+        return not request.gone or follows_job(request)
     behind = request.status.observed_generation != request.generation
-    return (behind and not request.gone) or follows_job(request, Facts())
+    return (behind and not request.gone) or follows_job(request)

@@ -54,7 +54,7 @@ class Targets:
         place, uid = self._place(member.request), member.request.uid
         rank = claim_rank(member.request, member.facts)
         known = self._ranks.get(uid)
-        if member.facts.claiming and known is not None:
+        if member.facts.holding.claiming and known is not None:
             place = known[0]  # where its claim may land, whatever the servers file says by now
         if known == (place, rank):
             return

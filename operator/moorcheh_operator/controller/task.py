@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import dataclasses
 import logging
 import uuid
-from dataclasses import replace
 from typing import assert_never
+
+from msgspec.structs import replace
 
 from moorcheh_operator.api.request import Request
 from moorcheh_operator.api.status import ENDED, OPEN_ATTEMPT, Phase, Status
@@ -19,8 +21,11 @@ from moorcheh_operator.cluster.client import Conflict, Invalid, Unanswered, Writ
 from moorcheh_operator.lifecycle.access import same_refusal, seen_at
 from moorcheh_operator.lifecycle.announcements import log_names
 from moorcheh_operator.lifecycle.facts import (
+    Admission,
     Facts,
     Look,
+    Rivals,
+    Seen,
     Sent,
     after_look,
     after_poll,
@@ -68,11 +73,13 @@ class RequestTask:
         ticks = self._clock.ticks()
         # One that may not must not for a moment keep those waiting who may.
         self.facts = Facts(
-            first_seen=ticks,
-            access=shared.access(request, None),
-            access_since=ticks,
-            rewound=shared.past is not None and request.uid in shared.past.known,
-            lost=shared.past.lost(request) if shared.past else None,
+            ticks,
+            Admission(
+                access=shared.access(request, None),
+                access_since=ticks,
+                lost=shared.past.lost(request) if shared.past else None,
+            ),
+            Rivals(rewound=shared.past is not None and request.uid in shared.past.known),
         )
         self._stored = StoredRequest(request, shared.cluster, self._changed, shared.reporter.written)
         self._holdings = Holdings(request, self._clock)
@@ -97,7 +104,7 @@ class RequestTask:
     @property
     def may_be_left(self) -> bool:
         """No DELETE of it is under way, or may be."""
-        return not self.facts.claiming and self.request.status.phase not in OPEN_ATTEMPT
+        return not self.facts.holding.claiming and self.request.status.phase not in OPEN_ATTEMPT
 
     def adopt(self, request: Request) -> None:
         """A newer version, that somebody has seen."""
@@ -122,7 +129,8 @@ class RequestTask:
 
     def leadership_changed(self) -> None:
         # A refusal must stand for a minute with the one that leads: a standby may have an older file.
-        self.facts = replace(self.facts, looks=(), outage=None, access_since=self._clock.ticks())
+        admission = replace(self.facts.admission, access_since=self._clock.ticks())
+        self.facts = replace(self.facts, admission=admission, seen=Seen(self.facts.seen.bound))
         self.wake()
 
     async def run(self) -> None:
@@ -177,15 +185,15 @@ class RequestTask:
     def _give_back(self, step: Step, now: Now) -> None:
         """What it does not need for this step. What is held for a claim is held until it is made."""
         self._holdings.let_go()
-        if uses_slot(self.request, self.facts, now):
+        if uses_slot(self.request, self.facts.polls, now):
             self._holdings.occupy_slot()
-        elif not self.facts.slots_full and step != LookUp(to_claim=True):
+        elif not self.facts.holding.slots_full and step != LookUp(to_claim=True):
             self._holdings.release_slot()
 
     async def _stand_by(self, now: Now) -> bool:
         """False: it is over, as this process is."""
         self._holdings.let_go()
-        if not uses_slot(self.request, self.facts, now):
+        if not uses_slot(self.request, self.facts.polls, now):
             self._holdings.release_slot()
         if self._shared.closing:
             return False
@@ -198,12 +206,13 @@ class RequestTask:
         """
         if not self._shared.closing and (self._shared.leads() or self.request.gone):
             return True
-        return isinstance(step, Record) and own_send(self.request, self.facts) is not None
+        return isinstance(step, Record) and own_send(self.request, self.facts.sending) is not None
 
     def _decide(self) -> tuple[Step, Now]:
         now = self._clock.now()
         request, targets, held = self.request, self._shared.targets, self._holdings.held
         self._place_anew(now.ticks)
+        facts = self.facts
         owner = targets.owner(request)
         blocked = owner is not None and owner.uid != request.uid
         if blocked:
@@ -211,16 +220,19 @@ class RequestTask:
         elif self._target_since is None:
             # What was seen of the target while another request had it decides nothing.
             self._target_since = now.ticks
-            self.facts = replace(self.facts, looks=())
-        self.facts = replace(
-            self.facts,
-            may_claim=self._shared.listed,
+            facts = replace(facts, seen=replace(facts.seen, looks=()))
+        rivals = replace(
+            facts.rivals,
             owner=_named(owner) if owner is not None and blocked else None,
-            queued=self.facts.queued or blocked,
-            rival_end=targets.last_end(request),
-            held_since=None
-            if held is None or self._target_since is None
-            else max(held.since, self._target_since),
+            queued=facts.rivals.queued or blocked,
+            last_end=targets.last_end(request),
+        )
+        both = None if held is None or self._target_since is None else max(held.since, self._target_since)
+        self.facts = replace(
+            facts,
+            admission=replace(facts.admission, listed=self._shared.listed),
+            rivals=rivals,
+            holding=replace(facts.holding, since=both),
         )
         limits = self.server.limits if self.server else self._shared.servers.default_limits
         return next_step(request, self.facts, now, limits), now
@@ -228,21 +240,22 @@ class RequestTask:
     def _place_anew(self, ticks: float) -> None:
         """By what the servers file says now. What was seen at another server counts for nothing."""
         servers = self._shared.servers
-        url = working_at(self.request, self.facts, servers.defined)
+        url = working_at(self.request, self.facts.polls, servers.defined)
         if self._holdings.move(None if url is None else servers.at(url)):
             # Its place in the old one's queue is gone, and nobody would wake it for a free slot.
-            self.facts = replace(self.facts, slots_full=False)
+            self._slots_full(full=False)
         there = self._shared.place(self.request)
         if self._place not in (None, there):
             self.facts = elsewhere(self.facts, ticks)
         self._place = there
         namespace = self._shared.namespaces.of(self.request.namespace, self.facts.first_seen)
-        if namespace is not self.facts.namespace:
-            self.facts = replace(self.facts, namespace=namespace)
+        if namespace is not self.facts.admission.namespace:
+            self.facts = replace(self.facts, admission=replace(self.facts.admission, namespace=namespace))
         verdict = self._shared.access(self.request, namespace)
-        if verdict != self.facts.access:
-            since = self.facts.access_since if same_refusal(verdict, self.facts.access) else ticks
-            self.facts = replace(self.facts, access=verdict, access_since=since)
+        known = self.facts.admission
+        if verdict != known.access:
+            since = known.access_since if same_refusal(verdict, known.access) else ticks
+            self.facts = replace(self.facts, admission=replace(known, access=verdict, access_since=since))
         self._shared.targets.update(self)
 
     # The steps
@@ -279,14 +292,17 @@ class RequestTask:
         moorcheh = server.moorcheh
         if to_claim:
             taken = await self._holdings.take(self._slot_free)
-            self.facts = replace(self.facts, slots_full=not taken)
+            self._slots_full(full=not taken)
         started, answer, answered = await moorcheh.look_up()
         if self._shared.place(self.request)[0] == server.url:  # else it tells of one that is not meant now
             self.facts = after_look(self.facts, name, answer, started, answered, server.url)
 
     def _slot_free(self) -> None:
-        self.facts = replace(self.facts, slots_full=False)
+        self._slots_full(full=False)
         self.wake()
+
+    def _slots_full(self, *, full: bool) -> None:
+        self.facts = replace(self.facts, holding=replace(self.facts.holding, slots_full=full))
 
     async def _poll(self, job_id: str) -> None:
         chapter, server = _chapter(self.request), self.server
@@ -300,7 +316,7 @@ class RequestTask:
 
     async def _claim_and_send(self, now: Now) -> None:
         """Rule 3: only the coroutine that won the claim sends, once, at once."""
-        built_on, look = self.request, self.facts.looks[-1]  # the claim forgets all looks
+        built_on, look = self.request, self.facts.seen.looks[-1]  # the claim forgets all looks
         attempt_id = str(uuid.uuid4())
         status = claim(self.request, self.facts, now, attempt_id)
         # From here on nobody else may come to hold the target, older or not: the claim may land any moment.
@@ -315,7 +331,8 @@ class RequestTask:
             return
         sent: SendAnswer
         if landed:
-            sent = await self._send(attempt_id, replace(built_on, status=status), now, look)
+            claimed = dataclasses.replace(built_on, status=status)
+            sent = await self._send(attempt_id, claimed, now, look)
         else:
             # It may still land. This process knows that nothing was sent for it, and will take it back.
             words = (
@@ -341,7 +358,7 @@ class RequestTask:
         return await self._send_delete(held.connection, attempt_id, now)
 
     def _set_claiming(self, *, claiming: bool) -> None:
-        self.facts = replace(self.facts, claiming=claiming)
+        self.facts = replace(self.facts, holding=replace(self.facts.holding, claiming=claiming))
         self._shared.targets.update(self)
 
     async def _send_delete(self, connection: Connection, attempt_id: str, claimed: Now) -> SendAnswer:

@@ -20,12 +20,12 @@ def step(request: Request, facts: Facts, now: Now, limits: Limits) -> Step:
     status = request.status
     if not request.gone and status.observed_generation != request.generation:
         return Record(observed(request, now))
-    if not follows_job(request, facts):
+    if not follows_job(request, facts.polls):
         return Forget()
-    sent = own_send(request, facts)
+    sent = own_send(request, facts.sending)
     match (status.job, sent.answer if sent else None):
         case (Job(id=job_id), _) | (None, Accepted(job_id)):
-            if job_over(facts):
+            if job_over(facts.polls):
                 return Forget()
             due = next_poll(request, facts, now)
             return Poll(job_id) if now.ticks >= due else Wait(due, status)

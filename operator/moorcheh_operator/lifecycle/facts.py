@@ -1,4 +1,5 @@
-"""What this process knows of a request beyond the object itself. Values only; `lifecycle` decides from them.
+"""What this process knows of a request beyond the object itself, by topic. Values only; `lifecycle` decides
+from them, and a function that needs one topic takes that one.
 
 All of it may be lost in a crash: what must survive is in the object's status. Ticks are seconds on this
 process' monotonic clock (`clock.Now.ticks`).
@@ -9,6 +10,9 @@ from __future__ import annotations
 import dataclasses
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from moorcheh_operator.api.status import Status, Target
 from moorcheh_operator.api.times import parse_birth
@@ -26,8 +30,8 @@ from moorcheh_operator.moorcheh.answers import (
     Unavailable,
 )
 
-from .access import Access, Open
-from .kubernetes_namespace import ALWAYS_ACTIVE, NamespaceState
+from .access import Access, Undecided
+from .kubernetes_namespace import NamespaceState
 
 LOOKS_KEPT = 32  # a verdict needs the first and the last of a run that agrees
 
@@ -69,32 +73,65 @@ class Polled:
     answered: float  # ticks
 
 
-@dataclass(frozen=True, slots=True)
-class Facts:
-    """See the fields. The default is a process that has just seen the request and may act."""
+class Admission(Struct, frozen=True):
+    """Whether it may begin. The default is that it may not."""
 
-    access: Access = Open()  # noqa: RUF009 - a frozen value
+    access: Access = Undecided("not asked yet")
     access_since: float = 0.0  # ticks: since when it is what it is
-    namespace: NamespaceState | None = ALWAYS_ACTIVE  # its Kubernetes namespace; None: not asked yet
-    rewound: bool = False  # it was known in a history of the API server that is lost …
-    lost: str | None = None  # … with this, which it no longer shows
-    may_claim: bool = True  # the first complete list since the start is in (rule 10)
+    namespace: NamespaceState | None = None  # its Kubernetes namespace; None: not asked yet
+    listed: bool = False  # the first complete list since the start is in (rule 10)
+    lost: str | None = None  # what had become of it in a history of the API server that is lost (rule 18)
+
+
+class Rivals(Struct, frozen=True):
+    """Who else wants the target, or may have deleted it before."""
+
     owner: str | None = None  # the request that has the target instead of this one
     queued: bool = False  # stood behind another request for the same target
-    rival_end: datetime | None = None  # when another request for the target last ended (cluster time)
-    held_since: float | None = None  # ticks: target, job slot and HTTP slot are all held
+    last_end: datetime | None = None  # when another request for the target last ended (cluster time)
+    rewound: bool = False  # this one was known in a history of the API server that is lost
+
+
+class Holding(Struct, frozen=True):
+    """What it holds for a claim."""
+
+    since: float | None = None  # ticks: target, job slot and connection are all held
     claiming: bool = False  # its claim is under way: it may have landed already
     slots_full: bool = False  # no job slot was free at the last try
-    bound: Target | None = None  # the first look that found the target, until the status has it
+
+
+class Seen(Struct, frozen=True):
+    """What the server's listing showed of the target."""
+
+    bound: Target | None = None  # the first look that found it, until the status has it
     looks: tuple[Look, ...] = ()  # since the last reset, oldest first
     outage: Trouble | None = None  # the look-up fails
-    hold_off: Trouble | None = None  # the last DELETE was refused or surely not sent
-    sent: Sent | None = None
-    first_seen: float = 0.0  # ticks: when this process first saw the current attempt, phase or job's end
-    polled: Polled | None = None
-    unknown_since: float | None = None  # ticks: first of the 404s in a row to polls
+
+
+class Sending(Struct, frozen=True):
+    """What became of a DELETE of this process."""
+
+    last: Sent | None = None
+    hold_off: Trouble | None = None  # the last one was refused, or surely not sent
+
+
+class Polls(Struct, frozen=True):
+    """What the server said of the job."""
+
+    last: Polled | None = None
+    unknown_since: float | None = None  # ticks: first of the 404s in a row
     unknown_count: int = 0
-    poll_trouble: Trouble | None = None
+    trouble: Trouble | None = None
+
+
+class Facts(Struct, frozen=True):
+    first_seen: float  # ticks: when this process first saw the current attempt, phase or job's end
+    admission: Admission = Admission()
+    rivals: Rivals = Rivals()
+    holding: Holding = Holding()
+    seen: Seen = Seen()
+    sending: Sending = Sending()
+    polls: Polls = Polls()
     written: float = 0.0  # ticks of the last status write
 
 
@@ -106,65 +143,59 @@ def after_look(
     answered: float,
     server: str | None = None,
 ) -> Facts:
+    seen = facts.seen
     match answer:
         case Unavailable(error):
-            count = facts.outage.count + 1 if facts.outage else 1
-            return dataclasses.replace(facts, outage=Trouble(error, count, until=answered + backoff(count)))
+            return replace(facts, seen=replace(seen, outage=_again(seen.outage, error, answered)))
         case Listing(entries, skew):
             look = Look(entries.get(name), started, answered, skew, server)
-            bound = facts.bound
+            bound = seen.bound
             if look.entry is not None and (bound is None or parse_birth(bound.creation_time) is None):
                 bound = Target(True, look.entry.item_count, look.entry.creation_time, server=server)
-            return dataclasses.replace(
-                facts, outage=None, looks=(*facts.looks[-LOOKS_KEPT:], look), bound=bound
-            )
+            return replace(facts, seen=Seen(bound, (*seen.looks[-LOOKS_KEPT:], look)))
+
+
+def _again(before: Trouble | None, error: str, answered: float) -> Trouble:
+    count = before.count + 1 if before else 1
+    return Trouble(error, count, until=answered + backoff(count))
 
 
 def after_send(facts: Facts, sent: Sent) -> Facts:
-    count = facts.hold_off.count + 1 if facts.hold_off else 1
     hold_off = None
     match sent.answer:
         case NotSent(error):
-            hold_off = Trouble(error, count, until=sent.answered + backoff(count))
+            hold_off = _again(facts.sending.hold_off, error, sent.answered)
         case Refused(error, retry_after):
-            wait = max(backoff(count), retry_after or 0.0)
-            hold_off = Trouble(error, count, until=sent.answered + wait, refused=True)
+            trouble = _again(facts.sending.hold_off, error, sent.answered)
+            until = max(trouble.until, sent.answered + (retry_after or 0.0))
+            hold_off = dataclasses.replace(trouble, until=until, refused=True)
         case _:
             pass
-    return dataclasses.replace(facts, sent=sent, hold_off=hold_off, looks=())
+    return replace(facts, sending=Sending(sent, hold_off), seen=replace(facts.seen, looks=()))
 
 
 def after_poll(facts: Facts, answer: PollAnswer, answered: float) -> Facts:
-    changed = dataclasses.replace(facts, polled=Polled(answer, answered))
+    polls, last = facts.polls, Polled(answer, answered)
     match answer:
         case JobReport():
-            return dataclasses.replace(changed, unknown_since=None, unknown_count=0, poll_trouble=None)
+            return replace(facts, polls=Polls(last))
         case JobUnknown():
-            first = answered if facts.unknown_since is None else facts.unknown_since
-            return dataclasses.replace(
-                changed, unknown_since=first, unknown_count=facts.unknown_count + 1, poll_trouble=None
-            )
+            first = answered if polls.unknown_since is None else polls.unknown_since
+            return replace(facts, polls=Polls(last, first, polls.unknown_count + 1))
         case Unavailable(error):
-            count = facts.poll_trouble.count + 1 if facts.poll_trouble else 1
-            trouble = Trouble(error, count, until=answered + backoff(count))
-            return dataclasses.replace(changed, unknown_since=None, unknown_count=0, poll_trouble=trouble)
+            return replace(facts, polls=Polls(last, trouble=_again(polls.trouble, error, answered)))
 
 
 def elsewhere(facts: Facts, ticks: float) -> Facts:
     """The request's server is another one: what was seen of the old one counts for nothing."""
-    return dataclasses.replace(
-        new_chapter(facts, ticks), bound=None, outage=None, hold_off=None, slots_full=False
+    return replace(
+        new_chapter(facts, ticks),
+        seen=Seen(),
+        sending=replace(facts.sending, hold_off=None),
+        holding=replace(facts.holding, slots_full=False),
     )
 
 
 def new_chapter(facts: Facts, ticks: float) -> Facts:
     """The phase, attempt or job is another one: what was seen of the old one counts no more."""
-    return dataclasses.replace(
-        facts,
-        looks=(),
-        first_seen=ticks,
-        polled=None,
-        unknown_since=None,
-        unknown_count=0,
-        poll_trouble=None,
-    )
+    return replace(facts, first_seen=ticks, seen=replace(facts.seen, looks=()), polls=Polls())

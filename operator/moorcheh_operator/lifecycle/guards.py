@@ -16,7 +16,7 @@ from moorcheh_operator.api.times import parse_birth, render_time
 from moorcheh_operator.clock import Now
 from moorcheh_operator.moorcheh.answers import Entry
 
-from .facts import Facts, Look
+from .facts import Facts, Look, Rivals
 from .incarnation import Incarnation, incarnation, is_dated
 from .statuses import bound_target, ended, replaced, seen_target
 
@@ -27,11 +27,11 @@ CLOCK_ERROR = timedelta(seconds=2)  # how far two clocks read from `Date` header
 def judge(request: Request, facts: Facts, look: Look, now: Now) -> Status | None:
     """How the request ends at this look, or None: the target may be deleted."""
     verdict = _verdict(request, facts, look, now)
-    return verdict and replace(verdict, target=seen_target(request, facts, look, now))
+    return verdict and replace(verdict, target=seen_target(request, facts.seen, look, now))
 
 
 def _verdict(request: Request, facts: Facts, look: Look, now: Now) -> Status | None:
-    bound = bound_target(request, facts)
+    bound = bound_target(request, facts.seen)
     if look.entry is None:
         return _absent(request, bound, now)
     seen = incarnation(look, bound)
@@ -44,7 +44,9 @@ def _verdict(request: Request, facts: Facts, look: Look, now: Now) -> Status | N
         )
         return _unverifiable(request, now, message)
     created = parse_birth(look.entry.creation_time)
-    newer = _dated(request, facts, look, created, now) if created else _undated(request, facts, now)
+    newer = (
+        _dated(request, facts.rivals, look, created, now) if created else _undated(request, facts.rivals, now)
+    )
     return newer or _preconditions(request, look.entry, created, look.skew, now)
 
 
@@ -60,8 +62,8 @@ def _absent(request: Request, bound: Target | None, now: Now) -> Status:
     return ended(request, now, Phase.FAILED, Reason.TARGET_ABSENT, message)
 
 
-def _undated(request: Request, facts: Facts, now: Now) -> Status | None:
-    if not _another_ended_meanwhile(request, facts):
+def _undated(request: Request, rivals: Rivals, now: Now) -> Status | None:
+    if not _another_ended_meanwhile(request, rivals):
         return None
     message = (
         "Another request for this target may have come before, and the server shows no creation time that "
@@ -70,9 +72,9 @@ def _undated(request: Request, facts: Facts, now: Now) -> Status | None:
     return _unverifiable(request, now, message)
 
 
-def _dated(request: Request, facts: Facts, look: Look, created: datetime, now: Now) -> Status | None:
+def _dated(request: Request, rivals: Rivals, look: Look, created: datetime, now: Now) -> Status | None:
     """Behind another request there is no tolerance, and not even the clocks' error is given away."""
-    grace = -CLOCK_ERROR if _another_ended_meanwhile(request, facts) else TOLERANCE
+    grace = -CLOCK_ERROR if _another_ended_meanwhile(request, rivals) else TOLERANCE
     if created + look.skew <= request.creation_time + grace:
         return None
     shown = look.entry.creation_time if look.entry else None
@@ -84,10 +86,10 @@ def _dated(request: Request, facts: Facts, look: Look, created: datetime, now: N
     return ended(request, now, Phase.FAILED, Reason.TARGET_NEWER_THAN_REQUEST, message)
 
 
-def _another_ended_meanwhile(request: Request, facts: Facts) -> bool:
+def _another_ended_meanwhile(request: Request, rivals: Rivals) -> bool:
     """Whether another request, or this one in a history that is lost, may have deleted the target since."""
-    seen = facts.rival_end is not None and facts.rival_end >= request.creation_time
-    return seen or facts.queued or facts.rewound or request.status.reason == Reason.TARGET_BUSY
+    seen = rivals.last_end is not None and rivals.last_end >= request.creation_time
+    return seen or rivals.queued or rivals.rewound or request.status.reason == Reason.TARGET_BUSY
 
 
 def _preconditions(

@@ -39,7 +39,6 @@ class Untold:
 
 
 NamespaceState = Active | Terminating | Untold
-ALWAYS_ACTIVE = Active(math.inf)
 
 
 def ask_due(state: NamespaceState | None) -> float:

@@ -29,10 +29,10 @@ def next_step(request: Request, facts: Facts, now: Now, limits: Limits) -> Step:
             return running.step(request, facts, now)
         case _ if request.withdrawn:
             return withdrawn.step(request, facts, now)
-        case _ if not facts.may_claim:
+        case _ if not facts.admission.listed:
             return Wait(None, request.status)
-        case _ if facts.lost is not None:
-            return Record(_came_back(request, facts.lost, now))
+        case _ if facts.admission.lost is not None:
+            return Record(_came_back(request, facts.admission.lost, now))
         case _ if (step := doubtful.step(request, facts, now)) is not None:
             return step
         case _ if request.spec.suspend:
@@ -45,7 +45,7 @@ def _or_ask(step: Step, facts: Facts, now: Now) -> Step:
     """One that waits asks now and then whether its Kubernetes namespace is being deleted (rule 15)."""
     if not isinstance(step, Wait):
         return step
-    due = ask_due(facts.namespace)
+    due = ask_due(facts.admission.namespace)
     if now.ticks >= due:
         return CheckNamespace()
     return step if step.until is not None and step.until <= due else dataclasses.replace(step, until=due)

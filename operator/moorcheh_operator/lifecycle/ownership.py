@@ -7,9 +7,10 @@ from moorcheh_operator.api.status import ENDED, OPEN_ATTEMPT, JobStatus, Reason
 from moorcheh_operator.clock import Now
 
 from .access import Open
-from .facts import Facts
+from .facts import Facts, Polls
 from .polling import job_over
 
+NO_POLLS = Polls()
 IN_WORK = 0  # the rank of a claim under way, and of an attempt that may still do something at the server
 
 
@@ -17,10 +18,10 @@ def claim_rank(request: Request, facts: Facts) -> int | None:
     """Of the requests for one target the one with the lowest rank has it, the oldest of several. One with an
     open attempt comes before all others. None: it can't have it.
     """
-    if facts.claiming or follows_job(request, facts):
+    if facts.holding.claiming or follows_job(request, facts.polls):
         return IN_WORK
     status = request.status
-    if request.doubtful or not isinstance(facts.access, Open):
+    if request.doubtful or not isinstance(facts.admission.access, Open):
         return None  # or whoever may not delete a target could keep those waiting who may
     return None if request.withdrawn or request.spec.suspend or status.phase in ENDED else 1
 
@@ -32,22 +33,22 @@ def was_shut_out(request: Request) -> bool:
     return (copied or request.status.reason in shut_out) and request.status.attempt is None
 
 
-def follows_job(request: Request, facts: Facts) -> bool:
+def follows_job(request: Request, polls: Polls = NO_POLLS) -> bool:
     """An attempt of it may still do something at the server, whatever became of the object."""
     status = request.status
     if status.phase in ENDED:
         cut_short = status.reason == Reason.DEADLINE_EXCEEDED and status.job is not None
-        return cut_short and status.job is not None and _unfinished(status.job.state, facts)
+        return cut_short and status.job is not None and _unfinished(status.job.state, polls)
     return status.phase in OPEN_ATTEMPT
 
 
-def _unfinished(state: JobStatus, facts: Facts) -> bool:
-    return state is JobStatus.RUNNING and not job_over(facts)
+def _unfinished(state: JobStatus, polls: Polls) -> bool:
+    return state is JobStatus.RUNNING and not job_over(polls)
 
 
-def uses_slot(request: Request, facts: Facts, now: Now) -> bool:
+def uses_slot(request: Request, polls: Polls, now: Now) -> bool:
     """A job of it may be running. After its deadline it gives the slot up, or a stuck job would keep it."""
-    return follows_job(request, facts) and not deadline_passed(request, now)
+    return follows_job(request, polls) and not deadline_passed(request, now)
 
 
 def deadline_left(request: Request, now: Now) -> float | None:

@@ -23,22 +23,22 @@ SLOW_SECONDS = 10.0  # after an answer that came too late for its look-up
 def step(request: Request, facts: Facts, now: Now) -> Step:
     if deadline_passed(request, now):
         return Record(deadline_exceeded(request, now, request.status.job))
-    if not isinstance(facts.access, Open):
-        return shut_out(request, facts, facts.access, now)
-    if facts.owner is not None:
+    if not isinstance(facts.admission.access, Open):
+        return shut_out(request, facts, facts.admission.access, now)
+    if facts.rivals.owner is not None:
         return behind(request, facts, now)
     if request.status.attempt is not None:
         step = before_retry(request, request.status.attempt, facts, now)
         if step is not None:
             return step
-    if (trouble := facts.hold_off) is not None and now.ticks < trouble.until:
-        reason, message = not_taken(request, facts, trouble.error, refused=trouble.refused)
-        return Wait(trouble.until, waiting(request, facts, now, reason, message, trouble.error))
-    if facts.outage is not None:
-        return outage_wait(request, facts, facts.outage, now)
-    if not facts.looks:
+    if (trouble := facts.sending.hold_off) is not None and now.ticks < trouble.until:
+        reason, message = not_taken(request, facts.admission, trouble.error, refused=trouble.refused)
+        return Wait(trouble.until, waiting(request, facts.seen, now, reason, message, trouble.error))
+    if facts.seen.outage is not None:
+        return outage_wait(request, facts, facts.seen.outage, now)
+    if not facts.seen.looks:
         return LookUp(to_claim=True)
-    look = facts.looks[-1]
+    look = facts.seen.looks[-1]
     fresh = now.ticks - look.answered <= LOOK_FRESH  # an outage may lie between the look and what comes of it
     if (verdict := judge(request, facts, look, now)) is not None:
         return Record(verdict) if fresh else LookUp(to_claim=True)
@@ -49,18 +49,18 @@ def _unless_held_up(request: Request, facts: Facts, look: Look, now: Now, *, fre
     """The target may be deleted. What the claim waits for: a job slot, and word of its Kubernetes namespace
     from after the look.
     """
-    held = facts.held_since is not None and look.started >= facts.held_since
-    if not held and facts.slots_full:
+    held = facts.holding.since is not None and look.started >= facts.holding.since
+    if not held and facts.holding.slots_full:
         message = "Waiting for a job slot: as many jobs run as the operator allows."
-        return Wait(None, waiting(request, facts, now, Reason.WAITING_FOR_SLOT, message))
-    if isinstance(facts.namespace, Untold) and now.ticks < facts.namespace.until:
-        reason, message = namespace_untold(request, facts.namespace)
-        return Wait(facts.namespace.until, waiting(request, facts, now, reason, message))
+        return Wait(None, waiting(request, facts.seen, now, Reason.WAITING_FOR_SLOT, message))
+    if isinstance(facts.admission.namespace, Untold) and now.ticks < facts.admission.namespace.until:
+        reason, message = namespace_untold(request, facts.admission.namespace)
+        return Wait(facts.admission.namespace.until, waiting(request, facts.seen, now, reason, message))
     again = look.answered + LOOK_FRESH + SLOW_SECONDS
-    if too_slow(facts.namespace, look.answered, LOOK_FRESH) and now.ticks < again:
+    if too_slow(facts.admission.namespace, look.answered, LOOK_FRESH) and now.ticks < again:
         # Without a wait it would look and ask for ever, and keep its job slot.
         reason, message = namespace_slow(request)
-        return Wait(again, waiting(request, facts, now, reason, message))
+        return Wait(again, waiting(request, facts.seen, now, reason, message))
     if not (held and fresh):
         return LookUp(to_claim=True)
-    return Claim() if active_since(facts.namespace, look.answered) else CheckNamespace()
+    return Claim() if active_since(facts.admission.namespace, look.answered) else CheckNamespace()

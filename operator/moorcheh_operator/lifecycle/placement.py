@@ -11,7 +11,7 @@ from moorcheh_operator.api.status import ENDED
 from moorcheh_operator.servers.definitions import From, Servers
 
 from .access import seen_at
-from .facts import Facts
+from .facts import Polls
 from .ownership import follows_job
 
 Place = tuple[str, str]
@@ -28,12 +28,12 @@ def url_of(server: str, servers: Servers) -> str:
     return server if named is None else named.url
 
 
-def working_at(request: Request, facts: Facts, servers: Servers) -> str | None:
+def working_at(request: Request, polls: Polls, servers: Servers) -> str | None:
     """The URL that its attempt is at, also where the file no longer has it; else that of its server's name.
     None: there is none for it, or another one than the target was seen at.
     """
     recorded = seen_at(request)
-    if recorded is not None and follows_job(request, facts):
+    if recorded is not None and follows_job(request, polls):
         return recorded
     named = servers.get(request.spec.server)
     return named.url if named is not None and recorded in (None, named.url) else None
@@ -42,5 +42,5 @@ def working_at(request: Request, facts: Facts, servers: Servers) -> str | None:
 def needs_labels(request: Request, servers: Servers) -> bool:
     """Whether it may is told by the labels of its Kubernetes namespace, and is still to be asked."""
     named = servers.get(request.spec.server)
-    over = request.withdrawn or request.status.phase in ENDED or follows_job(request, Facts())
+    over = request.withdrawn or request.status.phase in ENDED or follows_job(request)
     return named is not None and named.allowed_namespaces.from_ is From.SELECTOR and not over

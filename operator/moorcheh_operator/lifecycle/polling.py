@@ -11,7 +11,7 @@ from moorcheh_operator.api.status import Job, JobStatus
 from moorcheh_operator.clock import Now
 from moorcheh_operator.moorcheh.answers import JobReport
 
-from .facts import Facts
+from .facts import Facts, Polls
 
 POLL_FIRST = 0.5  # seconds from the start of a job to its first poll
 POLL_MOST = 10.0
@@ -25,16 +25,17 @@ def next_poll(request: Request, facts: Facts, now: Now) -> float:
     Without progress after a tenth of the elapsed time; with it at most half of the elapsed time ahead, as a
     job that starts slowly seems to need far longer than it does.
     """
-    if facts.polled is None:
+    polls = facts.polls
+    if polls.last is None:
         return facts.first_seen + POLL_FIRST
-    at = facts.polled.answered
-    if facts.poll_trouble is not None:
-        return min(facts.poll_trouble.until, at + POLL_MOST)
-    if facts.unknown_count:
+    at = polls.last.answered
+    if polls.trouble is not None:
+        return min(polls.trouble.until, at + POLL_MOST)
+    if polls.unknown_count:
         return at + LOST_SECONDS / (LOST_POLLS - 1)
     elapsed = _elapsed(request, facts, now, at)
     wait = max(elapsed / 10, POLL_FIRST / 2)
-    job = facts.polled.answer.job if isinstance(facts.polled.answer, JobReport) else None
+    job = polls.last.answer.job if isinstance(polls.last.answer, JobReport) else None
     if job and job.total_items and job.deleted_items:
         done = min(job.deleted_items / job.total_items, 1.0)
         remaining = elapsed * (1 - done) / done
@@ -49,7 +50,7 @@ def _elapsed(request: Request, facts: Facts, now: Now, at: float) -> float:
     What this process saw itself is exact: a claim may wait for seconds on a busy machine, and a job that is
     taken for older than it is would be polled too late. What is recorded survives a restart.
     """
-    attempt, sent = request.status.attempt, facts.sent
+    attempt, sent = request.status.attempt, facts.sending.last
     seen = at - facts.first_seen
     if attempt is None:
         return max(seen, 0.0)
@@ -59,24 +60,24 @@ def _elapsed(request: Request, facts: Facts, now: Now, at: float) -> float:
     return max(seen, recorded, 0.0)
 
 
-def reported(recorded: Job, facts: Facts) -> Job:
+def reported(recorded: Job, polls: Polls) -> Job:
     """The job with this process' newest report; a count that falls is the server's slip, so it stays."""
-    report = facts.polled.answer.job if facts.polled and isinstance(facts.polled.answer, JobReport) else None
+    report = polls.last.answer.job if polls.last and isinstance(polls.last.answer, JobReport) else None
     if report is None or report.id != recorded.id:
         return recorded
     counts = [count for count in (recorded.deleted_items, report.deleted_items) if count is not None]
     return replace(report, deleted_items=max(counts, default=None))
 
 
-def job_lost(facts: Facts) -> bool:
+def job_lost(polls: Polls) -> bool:
     """The server itself said often and long enough that it knows no such job."""
-    if facts.unknown_since is None or facts.polled is None:
+    if polls.unknown_since is None or polls.last is None:
         return False
-    return facts.unknown_count >= LOST_POLLS and facts.polled.answered - facts.unknown_since >= LOST_SECONDS
+    return polls.unknown_count >= LOST_POLLS and polls.last.answered - polls.unknown_since >= LOST_SECONDS
 
 
-def job_over(facts: Facts) -> bool:
+def job_over(polls: Polls) -> bool:
     """What this process' polls say of a job that it only follows."""
-    if facts.polled is not None and isinstance(facts.polled.answer, JobReport):
-        return facts.polled.answer.job.state is not JobStatus.RUNNING
-    return job_lost(facts)
+    if polls.last is not None and isinstance(polls.last.answer, JobReport):
+        return polls.last.answer.job.state is not JobStatus.RUNNING
+    return job_lost(polls)

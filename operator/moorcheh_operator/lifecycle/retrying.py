@@ -20,24 +20,24 @@ RETRY_MOST = 360.0  # … up to this
 
 def before_retry(request: Request, attempt: Attempt, facts: Facts, now: Now) -> Step | None:
     """The server ended the last attempt (rule 6). None: the way is free for another one."""
-    target = bound_target(request, facts)
-    verdict = agreed(facts.looks, target, facts.first_seen, LOOK_GAP)
+    target = bound_target(request, facts.seen)
+    verdict = agreed(facts.seen.looks, target, facts.first_seen, LOOK_GAP)
     if verdict is not None and (end := _retry_verdict(request, attempt, verdict, now)) is not None:
         return Record(end)
     retry_at = facts.first_seen + retry_delay(attempt.number)
     if verdict is Incarnation.SAME and now.ticks >= retry_at:
         return None
-    if facts.outage is not None:
-        return outage_wait(request, facts, facts.outage, now)
-    if not facts.looks:
+    if facts.seen.outage is not None:
+        return outage_wait(request, facts, facts.seen.outage, now)
+    if not facts.seen.looks:
         return LookUp()
     # The look that claims, made once the wait is over, is the second one.
-    same = incarnation(facts.looks[-1], target) is Incarnation.SAME
-    next_look = max(retry_at if same else 0.0, facts.looks[-1].answered + LOOK_GAP)
+    same = incarnation(facts.seen.looks[-1], target) is Incarnation.SAME
+    next_look = max(retry_at if same else 0.0, facts.seen.looks[-1].answered + LOOK_GAP)
     if now.ticks >= next_look:
         return LookUp(to_claim=True)
     message = retry_message(request, attempt, request.status.last_error)
-    return Wait(next_look, waiting(request, facts, now, Reason.RETRYING, message))
+    return Wait(next_look, waiting(request, facts.seen, now, Reason.RETRYING, message))
 
 
 def retry_message(request: Request, attempt: Attempt, error: str | None) -> str:

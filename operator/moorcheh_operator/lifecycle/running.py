@@ -9,7 +9,7 @@ from moorcheh_operator.api.status import Attempt, Job, JobStatus, Phase, Reason,
 from moorcheh_operator.clock import Now
 from moorcheh_operator.moorcheh.answers import JobReport, JobUnknown, Unavailable
 
-from .facts import Facts
+from .facts import Facts, Polls
 from .ownership import deadline_passed
 from .polling import job_lost, next_poll, reported
 from .retrying import retry_message
@@ -22,7 +22,7 @@ def step(request: Request, facts: Facts, now: Now) -> Step:
     if request.status.job is None or attempt is None:
         message = "The status names no job, so it can't be followed. Create a new request."
         return Record(ended(request, now, Phase.FAILED, Reason.OUTCOME_UNKNOWN, message))
-    job = reported(request.status.job, facts)
+    job = reported(request.status.job, facts.polls)
     match job.state:
         case JobStatus.COMPLETED:
             by = f" by attempt {attempt.number}" if attempt.number > 1 else ""
@@ -43,7 +43,7 @@ def step(request: Request, facts: Facts, now: Now) -> Step:
             pass
         case _:
             assert_never(job.state)
-    if job_lost(facts):
+    if job_lost(facts.polls):
         error = f"job {job.id} is unknown to the server"
         message = retry_message(request, attempt, error)
         return Record(
@@ -60,7 +60,7 @@ def step(request: Request, facts: Facts, now: Now) -> Step:
     if deadline_passed(request, now):
         return Record(deadline_exceeded(request, now, job))
     due = next_poll(request, facts, now)
-    return Poll(job.id) if now.ticks >= due else Wait(due, _still_running(request, facts, now, job))
+    return Poll(job.id) if now.ticks >= due else Wait(due, _still_running(request, facts.polls, now, job))
 
 
 def _job_failed(request: Request, attempt: Attempt, job: Job, now: Now) -> Status:
@@ -73,10 +73,10 @@ def _job_failed(request: Request, attempt: Attempt, job: Job, now: Now) -> Statu
     )
 
 
-def _still_running(request: Request, facts: Facts, now: Now, job: Job) -> Status:
+def _still_running(request: Request, polls: Polls, now: Now, job: Job) -> Status:
     reason, message = Reason.JOB_RUNNING, f"The server deletes it; its job is {job.id}."
     last_error = request.status.last_error
-    match facts.polled.answer if facts.polled else None:
+    match polls.last.answer if polls.last else None:
         case Unavailable(error) | JobUnknown(error):
             reason, message = Reason.POLL_FAILING, f"The server does not tell about job {job.id}: {error}"
             last_error = error

@@ -12,7 +12,7 @@ from moorcheh_operator.api.status import Job, Phase, Reason, Status, Target
 from moorcheh_operator.api.texts import plain_text
 from moorcheh_operator.clock import Now
 
-from .facts import Facts, Look
+from .facts import Look, Seen
 from .incarnation import Incarnation, incarnation, is_dated
 
 
@@ -38,12 +38,12 @@ def observed(request: Request, now: Now) -> Status:
 
 
 def waiting(
-    request: Request, facts: Facts, now: Now, reason: Reason, message: str, error: str | None = None
+    request: Request, seen: Seen, now: Now, reason: Reason, message: str, error: str | None = None
 ) -> Status:
     """Pending. The first look that found the target is written with it: it binds (rule 7)."""
     target = request.status.target
-    if facts.looks and not is_dated(target):
-        target = seen_target(request, facts, facts.looks[-1], now)
+    if seen.looks and not is_dated(target):
+        target = seen_target(request, seen, seen.looks[-1], now)
     return next_status(
         request,
         now,
@@ -105,7 +105,7 @@ def progress(job: Job) -> str | None:
     return f"{job.deleted_items}/{total} ({percent}%)"
 
 
-def bound_target(request: Request, facts: Facts) -> Target | None:
+def bound_target(request: Request, seen: Seen) -> Target | None:
     """The incarnation that this request is for; None before it was ever found (rule 7).
 
     What is recorded counts before what this process saw: the first look binds, later ones don't. From the
@@ -114,12 +114,12 @@ def bound_target(request: Request, facts: Facts) -> Target | None:
     recorded = request.status.target
     if is_dated(recorded) or request.status.attempt is not None:
         return recorded
-    if is_dated(facts.bound):
-        return facts.bound
-    return recorded if recorded is not None and recorded.found else facts.bound
+    if is_dated(seen.bound):
+        return seen.bound
+    return recorded if recorded is not None and recorded.found else seen.bound
 
 
-def seen_target(request: Request, facts: Facts, look: Look, now: Now) -> Target:
+def seen_target(request: Request, seen: Seen, look: Look, now: Now) -> Target:
     """What a look shows of the target, with the time of the first look that showed just that.
 
     Frozen from the first claim on: it stays the incarnation that this request is for.
@@ -127,15 +127,15 @@ def seen_target(request: Request, facts: Facts, look: Look, now: Now) -> Target:
     recorded = request.status.target
     if recorded is not None and request.status.attempt is not None:
         return recorded
-    bound = bound_target(request, facts)
+    bound = bound_target(request, seen)
     named = bound.creation_time if bound else None
     if look.entry is None or incarnation(look, bound) is Incarnation.REPLACED:
-        seen = Target(found=False, creation_time=named, server=look.server)
+        shown = Target(found=False, creation_time=named, server=look.server)
     else:
-        seen = Target(True, look.entry.item_count, named or look.entry.creation_time, server=look.server)
-    if recorded is not None and replace(recorded, observation_time=None) == seen:
+        shown = Target(True, look.entry.item_count, named or look.entry.creation_time, server=look.server)
+    if recorded is not None and replace(recorded, observation_time=None) == shown:
         return recorded
-    return replace(seen, observation_time=whole_seconds(now.time))
+    return replace(shown, observation_time=whole_seconds(now.time))
 
 
 def whole_seconds(time: datetime) -> datetime:

@@ -9,7 +9,7 @@ from moorcheh_operator.api.status import Attempt, Job, Phase, Reason, Status
 from moorcheh_operator.clock import Now
 from moorcheh_operator.moorcheh.answers import Accepted, NotSent, Refused, Rejected, Unclear
 
-from .facts import Facts, Look, Sent
+from .facts import Facts, Look, Sending, Sent
 from .incarnation import LOOK_GAP, Incarnation, agreed, is_dated
 from .statuses import ended, next_status, replaced, seen_target, whole_seconds
 from .steps import Limits, LookUp, Record, Step, Wait
@@ -30,19 +30,19 @@ def claim(request: Request, facts: Facts, now: Now, attempt_id: str) -> Status:
         attempt=Attempt(number, attempt_id, whole_seconds(now.time)),
         job=None,
         progress=None,
-        target=seen_target(request, facts, facts.looks[-1], now),
+        target=seen_target(request, facts.seen, facts.seen.looks[-1], now),
         start_time=request.status.start_time or whole_seconds(now.time),
     )
 
 
-def own_send(request: Request, facts: Facts) -> Sent | None:
+def own_send(request: Request, sending: Sending) -> Sent | None:
     """What this process knows of the current attempt's DELETE; None: another process claimed it."""
-    attempt, sent = request.status.attempt, facts.sent
+    attempt, sent = request.status.attempt, sending.last
     return sent if attempt is not None and sent is not None and sent.attempt_id == attempt.id else None
 
 
 def step(request: Request, facts: Facts, now: Now, limits: Limits) -> Step:
-    sent = own_send(request, facts)
+    sent = own_send(request, facts.sending)
     if sent is None:
         return _verifying(request, facts, now, limits, facts.first_seen + limits.settle, None)
     match sent.answer:
@@ -67,7 +67,7 @@ def step(request: Request, facts: Facts, now: Now, limits: Limits) -> Step:
 
 def _back_to_pending(request: Request, facts: Facts, sent: Sent, error: str, now: Now) -> Status:
     """Counted neither as an attempt nor against backoffLimit (rule 4)."""
-    reason, message = not_taken(request, facts, error, refused=isinstance(sent.answer, Refused))
+    reason, message = not_taken(request, facts.admission, error, refused=isinstance(sent.answer, Refused))
     before = sent.before
     return next_status(
         request,
@@ -98,7 +98,7 @@ def _verifying(
 ) -> Step:
     """Sends nothing, ever: only looks, and only once the attempt is settled (rule 5)."""
     why = f" ({error})" if error else ""
-    last_error = (facts.outage.error if facts.outage else error) or request.status.last_error
+    last_error = (facts.seen.outage.error if facts.seen.outage else error) or request.status.last_error
     status = next_status(
         request,
         now,
@@ -109,7 +109,7 @@ def _verifying(
     )
     if now.ticks < settled_at:
         return Wait(settled_at, status)
-    looks = tuple(look for look in facts.looks if look.started >= settled_at)
+    looks = tuple(look for look in facts.seen.looks if look.started >= settled_at)
     verdict = agreed(looks, request.status.target, settled_at, LOOK_GAP)
     if verdict is Incarnation.ABSENT:
         message = "The target is gone; no job was seen to end."
@@ -125,8 +125,8 @@ def _verifying(
             ended(request, now, Phase.FAILED, Reason.OUTCOME_UNKNOWN, message, last_error=last_error)
         )
     due = looks[-1].answered + LOOK_GAP if looks else settled_at
-    if facts.outage is not None:
-        due = facts.outage.until
+    if facts.seen.outage is not None:
+        due = facts.seen.outage.until
     return LookUp() if now.ticks >= due else Wait(due, status)
 
 
@@ -147,5 +147,5 @@ def _no_way_to_tell(
         return True
     if verdict is not None:
         return (now.time - attempt.start_time).total_seconds() >= limits.verify_seconds
-    tried = facts.outage is not None or len(looks) > 1
+    tried = facts.seen.outage is not None or len(looks) > 1
     return tried and now.ticks - facts.first_seen >= limits.verify_seconds

@@ -21,12 +21,12 @@ def step(request: Request, facts: Facts, now: Now) -> Step:
     """A live preview: a look a minute, written when what it shows has changed."""
     if request.flaws:
         return _refused(request, Reason.INVALID_SPEC, flawed(request), now)
-    if not isinstance(facts.access, Open):
-        return _refused(request, why_shut_out(facts.access), facts.access.message, now)
-    look = facts.looks[-1] if facts.looks else None
+    if not isinstance(facts.admission.access, Open):
+        return _refused(request, why_shut_out(facts.admission.access), facts.admission.access.message, now)
+    look = facts.seen.looks[-1] if facts.seen.looks else None
     due = look.answered + PREVIEW_SECONDS if look else 0.0
-    if facts.outage is not None:
-        due = facts.outage.until
+    if facts.seen.outage is not None:
+        due = facts.seen.outage.until
     if now.ticks >= due:
         return LookUp()
     status = _preview(request, facts, look, now)
@@ -36,10 +36,10 @@ def step(request: Request, facts: Facts, now: Now) -> Step:
 def _preview(request: Request, facts: Facts, look: Look | None, now: Now) -> Status:
     target, last_error = request.status.target, request.status.last_error
     if look is None:
-        last_error = facts.outage.error if facts.outage else last_error
+        last_error = facts.seen.outage.error if facts.seen.outage else last_error
         message = f"Suspended. The server gave no usable listing yet: {last_error}"
     else:
-        target = seen_target(request, facts, look, now)
+        target = seen_target(request, facts.seen, look, now)
         verdict = judge(request, facts, look, now)
         if verdict is None:
             message = f"Suspended. To approve the deletion of {_contents(target)}, set spec.suspend to false."

@@ -9,7 +9,7 @@ from moorcheh_operator.api.status import Phase, Reason
 from moorcheh_operator.clock import Now
 
 from .access import NamespaceEnds, NotFound, Refusal, Undecided
-from .facts import Facts, Trouble
+from .facts import Admission, Facts, Rivals, Trouble
 from .kubernetes_namespace import Untold
 from .statuses import ended, waiting
 from .steps import LookUp, Record, Step, Wait
@@ -30,7 +30,7 @@ def shut_out(request: Request, facts: Facts, access: ShutOut, now: Now) -> Step:
         case Undecided():
             until = now.ticks + ACCESS_SECONDS
         case Refusal():
-            final = max(facts.access_since, facts.first_seen) + REFUSAL_SECONDS
+            final = max(facts.admission.access_since, facts.first_seen) + REFUSAL_SECONDS
             if now.ticks >= final:
                 return Record(
                     ended(request, now, Phase.FAILED, reason, f"{message} Nothing was sent{_since(request)}.")
@@ -41,8 +41,8 @@ def shut_out(request: Request, facts: Facts, access: ShutOut, now: Now) -> Step:
             message += f" Nothing is sent{_since(request)}."
         case _:
             assert_never(access)
-    reason, message = still_queued(request, facts, reason, message)
-    return Wait(until, waiting(request, facts, now, reason, message))
+    reason, message = still_queued(request, facts.rivals, reason, message)
+    return Wait(until, waiting(request, facts.seen, now, reason, message))
 
 
 def why_shut_out(access: ShutOut) -> Reason:
@@ -63,9 +63,9 @@ def _since(request: Request) -> str:
     return f" after attempt {request.status.attempt.number}" if request.status.attempt else ""
 
 
-def still_queued(request: Request, facts: Facts, reason: Reason, message: str) -> tuple[Reason, str]:
+def still_queued(request: Request, rivals: Rivals, reason: Reason, message: str) -> tuple[Reason, str]:
     """Rule 8 is stricter with one that stood behind another, and after a restart nothing else tells it."""
-    queued = facts.queued or request.status.reason == Reason.TARGET_BUSY
+    queued = rivals.queued or request.status.reason == Reason.TARGET_BUSY
     if queued and request.status.attempt is None:
         return Reason.TARGET_BUSY, f"Another request had the target. {message}"
     return reason, message
@@ -73,19 +73,19 @@ def still_queued(request: Request, facts: Facts, reason: Reason, message: str) -
 
 def behind(request: Request, facts: Facts, now: Now) -> Step:
     """Another request has the target. One look all the same: it binds this one to its incarnation."""
-    until = facts.outage.until if facts.outage and not facts.looks else None
-    if not facts.looks and (until is None or now.ticks >= until):
+    until = facts.seen.outage.until if facts.seen.outage and not facts.seen.looks else None
+    if not facts.seen.looks and (until is None or now.ticks >= until):
         return LookUp()
-    message = f"Waiting for {facts.owner}, which has the same target."
-    return Wait(until, waiting(request, facts, now, Reason.TARGET_BUSY, message))
+    message = f"Waiting for {facts.rivals.owner}, which has the same target."
+    return Wait(until, waiting(request, facts.seen, now, Reason.TARGET_BUSY, message))
 
 
 def outage_wait(request: Request, facts: Facts, trouble: Trouble, now: Now) -> Step:
     if now.ticks >= trouble.until:
         return LookUp(to_claim=True)
     message = f"The server gave no usable listing: {trouble.error}"
-    reason, message = still_queued(request, facts, Reason.SERVER_UNAVAILABLE, message)
-    return Wait(trouble.until, waiting(request, facts, now, reason, message, trouble.error))
+    reason, message = still_queued(request, facts.rivals, Reason.SERVER_UNAVAILABLE, message)
+    return Wait(trouble.until, waiting(request, facts.seen, now, reason, message, trouble.error))
 
 
 def namespace_untold(request: Request, state: Untold) -> tuple[Reason, str]:
@@ -104,11 +104,11 @@ def namespace_slow(request: Request) -> tuple[Reason, str]:
     return Reason.NAMESPACE_UNVERIFIED, message
 
 
-def not_taken(request: Request, facts: Facts, error: str, *, refused: bool) -> tuple[Reason, str]:
-    if isinstance(facts.access, NamespaceEnds):
-        return Reason.NAMESPACE_TERMINATING, f"{facts.access.message} The DELETE was not sent."
-    if isinstance(facts.namespace, Untold):
-        return namespace_untold(request, facts.namespace)
+def not_taken(request: Request, admission: Admission, error: str, *, refused: bool) -> tuple[Reason, str]:
+    if isinstance(admission.access, NamespaceEnds):
+        return Reason.NAMESPACE_TERMINATING, f"{admission.access.message} The DELETE was not sent."
+    if isinstance(admission.namespace, Untold):
+        return namespace_untold(request, admission.namespace)
     if refused:
         return Reason.REFUSED, f"The server refused the DELETE: {error}"
     return Reason.SERVER_UNAVAILABLE, f"The DELETE could not be sent: {error}"
