@@ -63,6 +63,8 @@ lock: $(VENV)/.installed  ## pin what pyproject.toml asks for, with hashes
 	$(COMPILE) pyproject.toml --group dev --output-file requirements-dev.txt
 	@# What builds the wheel in the image: the same version, without everything else that developing takes.
 	sed -n 's/^requires = \["\(.*\)"\]$$/\1/p' pyproject.toml | $(COMPILE) - --constraints requirements-dev.txt --no-annotate --output-file requirements-build.txt
+	@# For machines without Go (dev/gotoolchain.py).
+	$(COMPILE) --group go --no-annotate --output-file requirements-go.txt
 
 clean:  ## remove what was made here (the control plane's cache stays)
 	rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis

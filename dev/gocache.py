@@ -8,7 +8,7 @@ import os
 import shutil
 from typing import TYPE_CHECKING
 
-from dev.controlplane.assets import cache_folder
+from dev.cache import home
 from dev.controlplane.progress import Progress
 from dev.processes import scratch_folder
 
@@ -32,7 +32,7 @@ def cached(
 
     `kind` is the cache's folder; `sources` are those of our own that it is built from.
     """
-    cache = cache_folder(environment).parents[1] / kind
+    cache = home(environment) / kind
     built = cache / f"{name}-{_fingerprint(module, sources)}"
     if built.exists():
         return built

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
-import shutil
 import subprocess
 import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from dev import gotoolchain
+from dev.gotoolchain import GoError, NoGoError
 from dev.processes import Process
 
 if TYPE_CHECKING:
@@ -17,15 +18,9 @@ if TYPE_CHECKING:
 
     from dev.controlplane.progress import Progress
 
+__all__ = ["GoError", "GoModule", "NoGoError"]
+
 _LOOK_SECONDS = 0.2
-
-
-class GoError(Exception):
-    """The build failed; the message ends with its last lines."""
-
-
-class NoGoError(GoError):
-    """There is no Go on this machine."""
 
 
 @dataclass(frozen=True)
@@ -41,16 +36,16 @@ class GoModule:
 
     def build(self, scratch: Path, environment: Mapping[str, str], progress: Progress) -> Path:
         """The folder with the programs, inside `scratch`. Raises `GoError`."""
-        if (go := shutil.which("go", path=environment.get("PATH"))) is None:
-            msg = "no `go` in PATH"
-            raise NoGoError(msg)
+        found = gotoolchain.find(environment, progress)
+        go = str(found.program)
         (scratch / "tmp").mkdir()
         # GOTMPDIR: what an interrupted build leaves goes with the scratch folder.
         # GOWORK, GOFLAGS: the user's own must not get in.
         variables = {
             **environment,
+            **found.variables,
             "CGO_ENABLED": "0",
-            "GOFLAGS": "-mod=readonly",
+            "GOFLAGS": f"-mod=readonly {found.flags}",
             "GOWORK": "off",
             "GOTMPDIR": str(scratch / "tmp"),
         }
@@ -93,16 +88,16 @@ class GoModule:
         if go.returncode != 0:
             told = [line for line in lines if not line.startswith("go: downloading ")][-8:]
             msg = f"`go {command[1]}` failed (exit {go.returncode}):\n" + _without_hosts(
-                "\n".join(told), environment
+                "\n".join(told), command[0], environment
             )
             raise GoError(msg)
         return lines
 
 
-def _without_hosts(text: str, environment: Mapping[str, str]) -> str:
+def _without_hosts(text: str, go: str, environment: Mapping[str, str]) -> str:
     """A module proxy's address may be private, with a password in it; logs of tests get about."""
     asked = subprocess.run(
-        ["go", "env", "GOPROXY", "GOSUMDB"], env=environment, capture_output=True, text=True, check=False
+        [go, "env", "GOPROXY", "GOSUMDB"], env=environment, capture_output=True, text=True, check=False
     )
     for host in re.findall(r"(?:https?://)?([^\s,|/]+\.[^\s,|/]+)", asked.stdout):
         text = text.replace(host, "<module proxy>")

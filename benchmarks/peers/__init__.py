@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dev.controlplane.assets import cache_folder
+from dev.cache import home
 from dev.golang import GoModule
 from dev.processes import scratch_folder
 
@@ -71,7 +71,7 @@ PEERS: Mapping[str, Callable[[Progress], Peer]] = {OURS: ours, KOPF: kopf_handle
 def _built(progress: Progress) -> Path:
     """From the pinned go.mod, or the cache. Raises `dev.golang.GoError`."""
     module = HERE / "controller_runtime"
-    cache = cache_folder(os.environ).parents[1] / "benchmarks"
+    cache = home(os.environ) / "benchmarks"
     digest = hashlib.sha256()
     for file in (module / "go.mod", module / "go.sum", *sorted(module.glob("*.go"))):
         digest.update(file.read_bytes())

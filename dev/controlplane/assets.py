@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from dev.cache import home
 from dev.controlplane.building import CONTROLLER_MANAGER, SERVERS, build
 from dev.controlplane.downloading import RELEASES, Release, download
 from dev.controlplane.errors import AssetsError, UnusableError
@@ -66,8 +67,7 @@ def target() -> str:
 
 
 def cache_folder(environment: Mapping[str, str]) -> Path:
-    base = environment.get("CACHE") or environment.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
-    return Path(base).absolute() / "moorcheh-operator" / "control-plane" / f"{VERSION}-{target()}"
+    return home(environment) / "control-plane" / f"{VERSION}-{target()}"
 
 
 def prepare(
@@ -122,7 +122,7 @@ def prepare_controller_manager(
             except UnusableError as error:
                 msg = (
                     f"No {name}, which can only be built: {error}. "
-                    f"Put one into {assets.folder}, or install Go 1.26 or newer."
+                    f"Put one into {assets.folder}, or see to access to Go modules, and to PyPI or Go 1.26."
                 )
                 raise AssetsError(msg) from error
             _move(made, cache)
@@ -192,7 +192,7 @@ def _no_way(cache: Path, tried: list[str]) -> str:
             "  1. set KUBEBUILDER_ASSETS to a folder that has the three programs (setup-envtest makes one)",
             f"  2. put the three programs into {cache}",
             f"  3. {download_way}",
-            "  4. install Go 1.26 or newer, with access to Go modules; they are then built here",
+            "  4. see to access to Go modules, and to PyPI or Go 1.26 or newer; they are then built here",
         ]
     )
 

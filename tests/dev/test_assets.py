@@ -35,6 +35,7 @@ PROGRAMS = ("kube-apiserver", "etcd", "kubectl")
 # Builds programs that tell a version, and writes a line with their names to `builds` each time.
 GO = f"""#!/bin/sh
 case $1 in
+version) echo go version go1.26.0 linux/amd64;;
 list) echo one; echo two;;
 build)
     while [ "$1" != -o ]; do shift; done
@@ -92,10 +93,16 @@ def served(content: bytes) -> Iterator[str]:
 
 @pytest.fixture
 def environment(tmp_path: Path) -> dict[str, str]:
-    """A machine without Go, whose cache is empty."""
+    """A machine without Go and without PyPI, whose cache is empty."""
     bare = tmp_path / "bin"
     bare.mkdir()
-    return {"PATH": str(bare), "HOME": str(tmp_path), "XDG_CACHE_HOME": str(tmp_path / "cache")}
+    return {
+        "PATH": str(bare),
+        "HOME": str(tmp_path),
+        "XDG_CACHE_HOME": str(tmp_path / "cache"),
+        "PIP_CONFIG_FILE": os.devnull,
+        "PIP_NO_INDEX": "1",
+    }
 
 
 @pytest.fixture
@@ -222,6 +229,7 @@ def test_a_failed_build_tells_its_last_lines_without_the_module_proxy(environmen
         Path(environment["PATH"]) / "go",
         """#!/bin/sh
         case $1 in
+        version) echo go version go1.27.1 linux/amd64;;
         env) echo https://me:secret@modules.example.test:8443/go,direct; echo sum.golang.org;;
         *) echo 'https://me:secret@modules.example.test:8443/go/x: no route to modules.example.test'; exit 1
         esac""",
@@ -260,7 +268,13 @@ def test_an_interrupted_build_leaves_nothing_half_done(
     number: signal.Signals, environment: dict[str, str]
 ) -> None:
     home = Path(environment["HOME"])
-    program(Path(environment["PATH"]) / "go", "#!/bin/sh\necho $$ >$HOME/pid\nexec /bin/sleep 300\n")
+    program(
+        Path(environment["PATH"]) / "go",
+        """#!/bin/sh
+        [ $1 = version ] && echo go version go1.26.0 && exit
+        echo $$ >$HOME/pid
+        exec /bin/sleep 300""",
+    )
     command = "from dev.controlplane import prepare; prepare(releases={})"
     with subprocess.Popen(
         [sys.executable, "-c", command], cwd=ROOT, env=environment, stderr=subprocess.DEVNULL
@@ -330,7 +344,7 @@ def test_kubebuilder_assets_may_bring_it(with_go: dict[str, str], tmp_path: Path
 @pytest.mark.parametrize(
     ("version", "script", "words"),
     [
-        pytest.param(VERSION, None, "No kube-controller-manager.* no `go` in PATH.* install Go", id="no Go"),
+        pytest.param(VERSION, None, "(?s)No kube-controller-manager.* no `go` in PATH.* Go 1.26", id="no Go"),
         pytest.param(VERSION, "#!/bin/sh\nexit 3\n", r"KUBEBUILDER_ASSETS.*\(exit 3\)", id="does not run"),
         pytest.param("v1.33.1", None, f"No kube-controller-manager v1.33.1 .* {VERSION}", id="other version"),
     ],

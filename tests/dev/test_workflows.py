@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 import subprocess
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+
+from dev import gotoolchain
+from dev.controlplane.progress import Progress
 
 ROOT = Path(__file__).parents[2]
 WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
@@ -28,12 +30,14 @@ def steps(path: Path) -> list[Json]:
 
 
 def actionlint(*files: Path) -> str:
-    if (go := shutil.which("go")) is None:
-        pytest.skip("no `go` in PATH, which builds actionlint")
-    environment = {**os.environ, "GOWORK": "off", "GOFLAGS": "-mod=readonly"}
+    try:
+        go = gotoolchain.find(os.environ, Progress())
+    except gotoolchain.NoGoError as error:
+        pytest.skip(f"actionlint is built: {error}")
+    environment = {**os.environ, **go.variables, "GOWORK": "off", "GOFLAGS": f"-mod=readonly {go.flags}"}
     # Neither shellcheck nor pyflakes: whether they are installed must not matter.
     command: list[str | Path] = [
-        go,
+        go.program,
         "-C",
         ACTIONLINT,
         "tool",

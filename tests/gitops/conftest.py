@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import shutil
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from typing import TYPE_CHECKING
 
 import pytest
 
 from dev.gitops import ARGOCD, EXPRESSIONS, KSTATUS, prepare
+from dev.golang import NoGoError
 from tests.integration.conftest import install
 
 if TYPE_CHECKING:
@@ -22,17 +22,17 @@ PROGRAMS = {"kstatus": KSTATUS, "expressions": EXPRESSIONS, "argocd": ARGOCD}
 
 def pytest_collection_finish(session: pytest.Session) -> None:
     wanted = {name for item in session.items for name in getattr(item, "fixturenames", ())}
-    if shutil.which("go"):
-        capture = session.config.pluginmanager.getplugin("capturemanager")
-        with capture.global_and_fixture_disabled() if capture else nullcontext():
-            for name in sorted(wanted & PROGRAMS.keys()):
-                prepare(PROGRAMS[name])
+    capture = session.config.pluginmanager.getplugin("capturemanager")
+    with capture.global_and_fixture_disabled() if capture else nullcontext(), suppress(NoGoError):
+        for name in sorted(wanted & PROGRAMS.keys()):
+            prepare(PROGRAMS[name])
 
 
 def _prepared(program: Program) -> Path:
-    if shutil.which("go") is None:
-        pytest.skip(f"{program.what} is built with Go 1.26 or newer, which is not here")
-    return prepare(program)
+    try:
+        return prepare(program)
+    except NoGoError as error:
+        pytest.skip(f"{program.what} is built: {error}")
 
 
 @pytest.fixture(scope="session")
