@@ -20,7 +20,7 @@ from moorcheh_operator.process import cli, logs
 
 ROOT = Path(__file__).parents[1]
 OUTPUT = ROOT / "docs" / "reference.md"
-CRD: dict[str, Any] = yaml.safe_load((ROOT / "crds" / "namespacedeletions.yaml").read_text())
+REQUEST, POLICY = ("crds/namespacedeletions.yaml", "crds/namespacecleanuppolicies.yaml")
 
 REASONS: dict[Phase, dict[Reason, str]] = {
     Phase.PENDING: {
@@ -108,7 +108,7 @@ What to do about a reason is in [troubleshooting.md](troubleshooting.md).
 
 
 def rendered() -> str:
-    sections = [HEAD, *_fields(), *_life(), *_output(), *_options(), *_plugin()]
+    sections = [HEAD, *_kind(REQUEST), *_life(), *_kind(POLICY), *_output(), *_options(), *_plugin()]
     return "\n".join(section.rstrip("\n") + "\n" for section in sections)
 
 
@@ -117,13 +117,14 @@ def _table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     return "\n".join(f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in line)} |" for line in lines)
 
 
-# NamespaceDeletion
+# The two kinds
 
 
-def _fields() -> Iterator[str]:
-    names, version = CRD["spec"]["names"], CRD["spec"]["versions"][0]
+def _kind(file: str) -> Iterator[str]:
+    crd: dict[str, Any] = yaml.safe_load((ROOT / file).read_text())["spec"]
+    names, version = crd["names"], crd["versions"][0]
     schema = version["schema"]["openAPIV3Schema"]
-    api = f"{CRD['spec']['group']}/{version['name']}"
+    api = f"{crd['group']}/{version['name']}"
     yield (
         f"## {names['kind']}\n\n`{api}`, plural `{names['plural']}`, short "
         f"`{'`, `'.join(names['shortNames'])}`, category `{'`, `'.join(names['categories'])}`. "
@@ -133,8 +134,7 @@ def _fields() -> Iterator[str]:
         body = schema["properties"][part]
         yield f"### {part}\n\n{body['description']}\n"
         yield _table(("Field", "Type", "Default", "Meaning"), _rows(part, body))
-    rules = [rule["message"] for rule in _rules(schema)]
-    yield "### Rules of the API server\n\n" + "\n".join(f"- {message}." for message in rules)
+    yield "### Rules of the API server\n\n" + "\n".join(f"- {rule}." for rule in _rules(schema))
     columns = version["additionalPrinterColumns"]
     yield "### Columns\n"
     yield _table(
@@ -144,8 +144,9 @@ def _fields() -> Iterator[str]:
             for column in columns
         ),
     )
-    fields = "`, `".join(field["jsonPath"].lstrip(".") for field in version["selectableFields"])
-    yield f"Field selectors: `{fields}`."
+    if "selectableFields" in version:
+        fields = "`, `".join(field["jsonPath"].lstrip(".") for field in version["selectableFields"])
+        yield f"Field selectors: `{fields}`."
 
 
 def _rows(path: str, schema: dict[str, Any]) -> Iterator[tuple[str, str, str, str]]:
@@ -172,10 +173,15 @@ def _type(field: dict[str, Any]) -> str:
     return ", ".join([kind, *bounds])
 
 
-def _rules(schema: dict[str, Any]) -> Iterator[dict[str, str]]:
-    yield from schema.get("x-kubernetes-validations", ())
-    for field in schema.get("properties", {}).values():
-        yield from _rules(field)
+def _rules(schema: dict[str, Any], path: str = "") -> Iterator[str]:
+    for rule in schema.get("x-kubernetes-validations", ()):
+        where = f"{path}{rule.get('fieldPath', '')}".lstrip(".")
+        named = rule["message"].startswith(("spec.", "status.", "metadata."))
+        yield rule["message"] if named else f"`{where}`: {rule['message']}"
+    for name, field in schema.get("properties", {}).items():
+        yield from _rules(field, f"{path}.{name}")
+    if "items" in schema:
+        yield from _rules(schema["items"], f"{path}[]")
 
 
 def _life() -> Iterator[str]:

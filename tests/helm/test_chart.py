@@ -125,6 +125,12 @@ SAME: dict[str, tuple[Values, str, list[str]]] = {
         "overlays/single-namespace",
         ["components/ttl-single-namespace"],
     ),
+    "cleanup-policies": ({"cleanupPolicies": {"enabled": True}}, "base", ["components/cleanup-policies"]),
+    "cleanup-policies-in-a-single-namespace": (
+        {"cleanupPolicies": {"enabled": True}, "watchNamespaces": [SYSTEM]},
+        "overlays/single-namespace",
+        ["components/cleanup-policies-single-namespace"],
+    ),
     "servers": ({"servers": SERVERS}, "base", ["components/servers"]),
     "rights-by-target": ({"rightsByTarget": {"enabled": True}}, "base", ["components/rights-by-target"]),
     "monitoring": (
@@ -133,9 +139,15 @@ SAME: dict[str, tuple[Values, str, list[str]]] = {
         ["monitoring"],
     ),
     "all-at-once": (
-        {"replicas": 2, "servers": SERVERS, "ttl": {"enabled": True}, "rightsByTarget": {"enabled": True}},
+        {
+            "replicas": 2,
+            "servers": SERVERS,
+            "ttl": {"enabled": True},
+            "cleanupPolicies": {"enabled": True},
+            "rightsByTarget": {"enabled": True},
+        },
         "overlays/high-availability",
-        ["components/servers", "components/ttl", "components/rights-by-target"],
+        [f"components/{each}" for each in ("servers", "ttl", "cleanup-policies", "rights-by-target")],
     ),
 }
 
@@ -273,6 +285,7 @@ EVERYTHING: Values = {
     "logFormat": "text",
     "watchNamespaces": ["team-a", "team-b"],
     "ttl": {"enabled": True},
+    "cleanupPolicies": {"enabled": True},
     "rightsByTarget": {"enabled": True},
     "serviceAccount": {"name": "deleter", "annotations": {"a": "b"}},
     "networkPolicy": {"apiServerPorts": [16443]},
@@ -322,7 +335,7 @@ def test_each_value_counts(helm: Helm, tmp_path: Path) -> None:
         ("moorcheh-operator-leader-election", SYSTEM),
         *(
             (f"moorcheh-operator-{right}", team)
-            for right in ("requests", "ttl")
+            for right in ("requests", "ttl", "cleanup-policies")
             for team in ("team-a", "team-b")
         ),
     }
@@ -523,8 +536,9 @@ def test_a_package_holds_the_files_that_are_links_here(helm: Helm, tmp_path: Pat
     [package] = tmp_path.glob("*.tgz")
 
     assert rendered(helm, tmp_path, EVERYTHING, chart=package) == rendered(helm, tmp_path, EVERYTHING)
-    [crd] = documents(helm("show", "crds", package))
-    assert crd == yaml.safe_load((ROOT / "crds" / "namespacedeletions.yaml").read_text())
+    shown = documents(helm("show", "crds", package))
+    names = ("namespacecleanuppolicies", "namespacedeletions")
+    assert shown == [yaml.safe_load((ROOT / "crds" / f"{name}.yaml").read_text()) for name in names]
 
 
 def test_the_package_of_a_release_is_what_helm_makes(helm: Helm, tmp_path: Path) -> None:
@@ -546,5 +560,5 @@ def test_the_only_copies_are_links() -> None:
         path.name: path.resolve() for folder in ("crds", "files") for path in (CHART / folder).iterdir()
     }
 
-    assert len(linked) == 7
+    assert len(linked) == 8
     assert all(path.is_relative_to(ROOT) and not path.is_relative_to(CHART) for path in linked.values())

@@ -34,7 +34,7 @@ SYSTEM = "moorcheh-system"
 OPERATOR = f"system:serviceaccount:{SYSTEM}:moorcheh-operator"
 GROUPS = ["system:serviceaccounts", f"system:serviceaccounts:{SYSTEM}", "system:authenticated"]
 
-REQUESTER = "moorcheh-namespacedeletion-requester"  # a role for people, who may withdraw a request
+FOR_PEOPLE = {"moorcheh-namespacedeletion-requester", "moorcheh-namespacecleanuppolicy-author"}
 
 Json = dict[str, Any]
 
@@ -306,6 +306,9 @@ ALLOWED = [
     ("list", "namespacedeletions.moorcheh.ai", "", ""),
     ("watch", "namespacedeletions.moorcheh.ai", "", ""),
     ("patch", "namespacedeletions.moorcheh.ai/status", "anywhere", ""),
+    ("list", "namespacecleanuppolicies.moorcheh.ai", "", ""),
+    ("watch", "namespacecleanuppolicies.moorcheh.ai", "", ""),
+    ("patch", "namespacecleanuppolicies.moorcheh.ai/status", "anywhere", ""),
     ("create", "events", "anywhere", ""),
     ("patch", "events", "anywhere", ""),
     ("create", "leases.coordination.k8s.io", SYSTEM, ""),
@@ -314,7 +317,8 @@ ALLOWED = [
 ]
 FORBIDDEN = [
     *[
-        (verb, "namespacedeletions.moorcheh.ai", "anywhere", "")
+        (verb, f"{kind}.moorcheh.ai", "anywhere", "")
+        for kind in ("namespacedeletions", "namespacecleanuppolicies")
         for verb in ("create", "update", "patch", "delete", "deletecollection")
     ],
     ("update", "namespacedeletions.moorcheh.ai/status", "anywhere", ""),
@@ -372,10 +376,13 @@ def rules(objects: list[Json], kind: str, name: str = "moorcheh-operator") -> se
 
 
 RIGHTS = {
-    ("get", "namespacedeletions.moorcheh.ai"),
-    ("list", "namespacedeletions.moorcheh.ai"),
-    ("watch", "namespacedeletions.moorcheh.ai"),
+    *[
+        (verb, f"{kind}.moorcheh.ai")
+        for kind in ("namespacedeletions", "namespacecleanuppolicies")
+        for verb in ("get", "list", "watch")
+    ],
     ("patch", "namespacedeletions/status.moorcheh.ai"),
+    ("patch", "namespacecleanuppolicies/status.moorcheh.ai"),
     ("create", "events"),
     ("patch", "events"),
 }
@@ -446,23 +453,28 @@ def test_nobody_can_ask_for_deletions_by_aggregation(control_plane: ControlPlane
         if label.startswith(aggregation) and value == "true"
     }
 
-    assert aggregated == {("moorcheh-namespacedeletion-viewer", "view")}
+    assert aggregated == {
+        ("moorcheh-namespacedeletion-viewer", "view"),
+        ("moorcheh-namespacecleanuppolicy-viewer", "view"),
+    }
+
+
+READ, WRITE = {"get", "list", "watch"}, {"create", "update", "patch", "delete"}
 
 
 @pytest.mark.parametrize(
-    ("role", "verbs"),
+    ("role", "kind", "verbs"),
     [
-        ("moorcheh-namespacedeletion-viewer", {"get", "list", "watch"}),
-        (
-            "moorcheh-namespacedeletion-requester",
-            {"get", "list", "watch", "create", "update", "patch", "delete"},
-        ),
+        ("moorcheh-namespacedeletion-viewer", "namespacedeletions", READ),
+        ("moorcheh-namespacedeletion-requester", "namespacedeletions", READ | WRITE),
+        ("moorcheh-namespacecleanuppolicy-viewer", "namespacecleanuppolicies", READ),
+        ("moorcheh-namespacecleanuppolicy-author", "namespacecleanuppolicies", READ | WRITE),
     ],
 )
 def test_people_get_these_rights_and_never_the_status(
-    installed: ControlPlane, http: httpx.Client, namespace: str, role: str, verbs: set[str]
+    installed: ControlPlane, http: httpx.Client, namespace: str, role: str, kind: str, verbs: set[str]
 ) -> None:
-    """Who could write a status could forge an end, or an attempt."""
+    """Who could write a status could forge an end, an attempt, or a run. No role gives the other kind's."""
     user = f"user-{uuid.uuid4()}"
     installed.kubectl(
         "create", "rolebinding", user, "-n", namespace, f"--clusterrole={role}", f"--user={user}"
@@ -472,10 +484,12 @@ def test_people_get_these_rights_and_never_the_status(
         groups = ["system:authenticated"]
         return may(http, verb, resource, namespace=namespace, user=user, groups=groups)
 
-    every = ["get", "list", "watch", "create", "update", "patch", "delete", "deletecollection"]
-    eventually(lambda: allowed("get", "namespacedeletions.moorcheh.ai"))
-    assert {verb for verb in every if allowed(verb, "namespacedeletions.moorcheh.ai")} == verbs
-    assert not any(allowed(verb, "namespacedeletions.moorcheh.ai/status") for verb in every)
+    every = [*READ, *WRITE, "deletecollection"]
+    eventually(lambda: allowed("get", f"{kind}.moorcheh.ai"))
+    for each in ("namespacedeletions", "namespacecleanuppolicies"):
+        given = {verb for verb in every if allowed(verb, f"{each}.moorcheh.ai")}
+        assert given == (verbs if each == kind else set())
+        assert not any(allowed(verb, f"{each}.moorcheh.ai/status") for verb in every)
     assert not any(allowed(verb, resource) for verb in every for resource in ("secrets", "events"))
 
 
@@ -519,7 +533,7 @@ def test_high_availability_never_stops_both(control_plane: ControlPlane) -> None
     assert one(objects, "PodDisruptionBudget")["spec"]["maxUnavailable"] == 1
 
 
-# The right to delete, for spec.ttlSecondsAfterFinished
+# The rights that components add: to delete, for spec.ttlSecondsAfterFinished; to create, for policies
 
 
 def kustomization(folder: Path, text: str) -> Path:
@@ -535,7 +549,8 @@ def gives_delete(objects: list[Json]) -> set[tuple[str, str]]:
         (each["kind"], each["metadata"]["name"])
         for each in objects
         for rule in each.get("rules", ())
-        if {"delete", "deletecollection", "*"} & set(rule["verbs"]) and each["metadata"]["name"] != REQUESTER
+        if {"delete", "deletecollection", "*"} & set(rule["verbs"])
+        and each["metadata"]["name"] not in FOR_PEOPLE
     }
 
 
@@ -593,6 +608,40 @@ def test_in_a_watched_namespace_the_ttl_component_gives_it_there_alone(
     watched.write_text(text.replace("# components:", "components:").replace("#   - ../", "  - ../"))
 
     assert gives_delete_in(installed, overlay) == {"default"}
+
+
+CREATING = {
+    ("create", "namespacedeletions.moorcheh.ai"),
+    ("approve", "namespacedeletions.moorcheh.ai"),
+    ("delete", "moorchehnamespaces.moorcheh.ai"),
+}
+
+
+@pytest.mark.parametrize(
+    ("base", "component", "kind"),
+    [
+        ("base", "cleanup-policies", "ClusterRole"),
+        ("overlays/high-availability", "cleanup-policies", "ClusterRole"),
+        ("overlays/single-namespace", "cleanup-policies-single-namespace", "Role"),
+    ],
+)
+def test_the_cleanup_policies_component_adds_the_right_to_create_requests(
+    installed: ControlPlane, copied: Path, base: str, component: str, kind: str
+) -> None:
+    text = f"resources: [../manifests/{base}]\ncomponents: [../manifests/components/{component}]\n"
+    own = kustomization(copied, text)
+    objects, name = rendered(installed, own), "moorcheh-operator-cleanup-policies"
+
+    assert rules(objects, kind, name) == CREATING
+    [binding] = [each for each in objects if each.get("roleRef", {}).get("name") == name]
+    assert binding["kind"] == f"{kind}Binding"
+    assert binding["metadata"].get("namespace", SYSTEM) == SYSTEM
+    assert binding["subjects"] == [
+        {"kind": "ServiceAccount", "name": "moorcheh-operator", "namespace": SYSTEM}
+    ]
+    others = [each for each in objects if each["metadata"]["name"] != name]
+    assert others == rendered(installed, MANIFESTS / base)
+    installed.kubectl("apply", "--server-side", "--force-conflicts", "--dry-run=server", "-k", own)
 
 
 @pytest.fixture

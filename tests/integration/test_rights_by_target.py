@@ -26,6 +26,8 @@ PEOPLE = {
     "asker": ("system:authenticated",),  # may ask, for docs
     "approver": ("system:authenticated",),  # may ask and approve, for docs
     "stranger": ("system:authenticated",),  # may ask, for nothing
+    "author": ("system:authenticated",),  # may write policies, for every name
+    "lister": ("system:authenticated",),  # the same, for the names that its role has
 }
 
 
@@ -40,6 +42,11 @@ def guarded() -> Iterator[ControlPlane]:
         for person in ("asker", "approver"):
             bind(plane, person, "--role=moorcheh-delete-docs")
         bind(plane, "approver", "--role=moorcheh-approver")
+        for person in ("author", "lister"):
+            bind(plane, person, "--clusterrole=moorcheh-namespacecleanuppolicy-author")
+        bind(plane, "author", "--role=moorcheh-delete-by-glob")
+        bind(plane, "lister", "--role=moorcheh-delete-docs")
+        bind(plane, "lister", "--role=moorcheh-approver")
         plane.kubectl("apply", "-f", str(POLICY / "policy.yaml"))
         # The policy and the rights are read from caches that follow the writes.
         assert until(lambda: "RBAC gives no right" in refused(plane, "stranger", "docs"), within=60)
@@ -47,6 +54,8 @@ def guarded() -> Iterator[ControlPlane]:
         assert until(
             lambda: asks(plane, "asker", "docs", "--dry-run=server", suspend=True) is None, within=60
         )
+        assert until(lambda: "a policy may come to match" in (writes(plane, "lister") or ""), within=60)
+        assert until(lambda: writes(plane, "author", "--dry-run=server", approval=True) is None, within=60)
         yield plane
 
 
@@ -139,5 +148,87 @@ def test_labels_may_be_changed_by_whoever_may_write_and_ends_recorded_by_the_ope
     assert recorded.status_code == 200, recorded.text
 
 
-def patch(plane: ControlPlane, name: str, change: object, person: str) -> None:
-    plane.kubectl("patch", "nsdel", name, "-n", SPACE, "--type=merge", "-p", json.dumps(change), user=person)
+def patch(plane: ControlPlane, name: str, change: object, person: str, kind: str = "nsdel") -> None:
+    plane.kubectl("patch", kind, name, "-n", SPACE, "--type=merge", "-p", json.dumps(change), user=person)
+
+
+# Policies
+
+
+def writes(
+    plane: ControlPlane,
+    person: str,
+    *options: str,
+    server: str = "default",
+    approval: bool = False,
+    name: str | None = None,
+) -> str | None:
+    """What kubectl says against this policy, of which each deletion waits for an approval or not."""
+    body = {
+        "apiVersion": "moorcheh.ai/v1alpha1",
+        "kind": "NamespaceCleanupPolicy",
+        "metadata": {"name": name} if name else {"generateName": "policy-"},
+        "spec": {
+            "serverRef": {"name": server},
+            "schedule": "@daily",
+            "suspend": True,  # it shows what it matches, and can be resumed: the same rights
+            "select": {"names": ["docs"]},
+            "template": {"suspend": True} if approval else {},
+        },
+    }
+    try:
+        plane.kubectl("create", "-n", SPACE, *options, "-f", "-", user=person, input=json.dumps(body))
+    except KubectlError as error:
+        return str(error)
+    return None
+
+
+@pytest.mark.parametrize(
+    ("person", "server", "approval", "words"),
+    [
+        pytest.param("author", "default", True, None, id="every name, with approval"),
+        pytest.param("author", "default", False, NO_APPROVAL, id="every name, but approves not"),
+        pytest.param("author", "archive", True, None, id="on another server"),
+        pytest.param("author", "staging", True, '"staging:*"', id="on a third one"),
+        pytest.param("lister", "default", True, '"*"', id="the right to the very name is not enough"),
+        pytest.param("lister", "archive", False, '"archive:*"', id="nor is the right to approve"),
+        pytest.param("asker", "default", True, "cannot create", id="who may only ask"),
+        pytest.param("admin", "staging", False, None, id="a cluster admin"),
+    ],
+)
+def test_who_may_write_a_policy(
+    guarded: ControlPlane, person: str, server: str, approval: bool, words: str | None
+) -> None:
+    said = writes(guarded, person, server=server, approval=approval)
+
+    assert (said is None) if words is None else (words in (said or "")), said
+
+
+def test_whoever_changes_a_policy_needs_the_same_rights(guarded: ControlPlane) -> None:
+    assert writes(guarded, "author", approval=True, name="changed") is None
+
+    def change(person: str, **spec: object) -> str:
+        try:
+            patch(guarded, "changed", {"spec": spec}, person, kind="nscp")
+        except KubectlError as error:
+            return str(error)
+        return ""
+
+    assert "a policy may come to match any name" in change("lister", suspend=False)
+    assert NO_APPROVAL in change("author", template={"suspend": False})
+    assert change("author", suspend=False) == ""
+    patch(guarded, "changed", {"metadata": {"labels": {"seen": "yes"}}}, "lister", kind="nscp")
+
+
+def test_the_operator_may_create_what_a_policy_says(guarded: ControlPlane) -> None:
+    """With the component; without it not even that."""
+
+    def creates() -> str | None:
+        return asks(guarded, "operator", "whatever", "--dry-run=server")
+
+    without = creates()
+    component = POLICY.parent / "cleanup-policies" / "role.yaml"
+    guarded.kubectl("apply", "-f", str(component))
+
+    assert "cannot create resource" in (without or "")
+    assert until(lambda: creates() is None, within=60), creates()
