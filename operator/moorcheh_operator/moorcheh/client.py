@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import ssl
 from collections.abc import Callable
 
 import httpx
@@ -11,7 +10,7 @@ import httpx
 from moorcheh_operator.clock import Clock
 
 from .answers import LookUpAnswer, PollAnswer
-from .connection import Connection, Observer
+from .connection import Connection, Observer, trusting
 from .credentials import Credential
 from .health import Health
 from .pool import Pool
@@ -57,14 +56,7 @@ class Moorcheh:
         usual ones. Raises what httpx and ssl raise for those that can't be used, and `ValueError`.
         """
         url = httpx.URL(base_url)
-        if authorities is not None and not authorities.strip():
-            raise ValueError("there is no CA to trust")  # ssl would take that for None
-        # One for all: reading the CAs takes a while.
-        tls = (
-            ssl.create_default_context(cadata=authorities)
-            if authorities is not None
-            else httpx.create_ssl_context(trust_env=False)
-        )
+        tls = trusting(authorities)  # one for all: reading the CAs takes a while
         health = Health(f"{name} at {base_url}".strip(), clock.ticks)
         return cls(
             lambda: Connection(url, timeout, clock, observer, tls, credential, health), clock, health=health
