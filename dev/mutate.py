@@ -65,6 +65,7 @@ NEAREST = {
     "controller/live_servers.py": ("tests/unit/test_live_servers.py",),
     "moorcheh/credentials.py": ("tests/unit/test_credentials.py",),
     "clock.py": ("tests/unit/test_clock.py",),
+    "shared_call.py": ("tests/unit/test_namespaces.py", "tests/unit/test_moorcheh.py"),
     "controller/expirations.py": ("tests/unit/test_expirations.py",),
     "api/wire.py": ("tests/unit/test_model.py", "tests/unit/test_memory.py"),
     "api/doubts.py": ("tests/unit/test_model.py",),
