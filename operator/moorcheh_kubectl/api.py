@@ -107,9 +107,11 @@ class Api:
     def get(self, namespace: str, name: str) -> Seen:
         return Seen.of(self._call("GET", _path(namespace, name)))
 
-    def requests(self, namespace: str | None) -> tuple[list[Seen], str]:
-        """All requests, and the resourceVersion to watch from. None: of all namespaces."""
+    def requests(self, namespace: str | None, target: str | None = None) -> tuple[list[Seen], str]:
+        """All, or those for `target`, and the resourceVersion to watch from. None: of all namespaces."""
         query, found = {"limit": str(PAGE)}, []
+        if target is not None:
+            query["fieldSelector"] = f"spec.namespaceName={target}"
         while True:
             page = self._call("GET", _path(namespace), query)
             found += [

@@ -34,28 +34,42 @@ Completer = Callable[[Context, click.Parameter, str], list[CompletionItem]]
 
 
 def main() -> NoReturn:
-    """Ends with the exit code. A closed terminal or a SIGTERM counts as an interruption: it tidies up."""
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, _interrupt)
+    """Ends with the exit code."""
+    _open_what_is_closed()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # a locale may not have all characters
     try:
         # A shell completes the program's own name, people call it through kubectl.
         name = "kubectl-moorcheh" if COMPLETE in os.environ else "kubectl moorcheh"
-        arguments = list(_without_values(sys.argv[1:]))
+        arguments = list(as_kubectl_reads(sys.argv[1:]))
         code = group.main(arguments, standalone_mode=False, prog_name=name, complete_var=COMPLETE)
-    except click.exceptions.Abort:
+    except (click.exceptions.Abort, KeyboardInterrupt):
         code = INTERRUPTED
     except click.ClickException as error:
         error.show()
         code = error.exit_code
-    except KeyboardInterrupt:
-        sys.stderr.write("\nInterrupted.\n")
-        code = INTERRUPTED
     except OSError as error:  # of standard output
         code = _unwritable(error)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # it ends; all is said, and the code stands
     sys.exit(code if isinstance(code, int) else 0)
+
+
+def _open_what_is_closed() -> None:
+    """By /dev/null, as in kubectl. The next file that is opened would take a closed stream's number."""
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        if getattr(sys, name) is None:
+            os.dup2(os.open(os.devnull, os.O_RDWR), number)
+            setattr(sys, name, open(number, "w" if number else "r", encoding="utf-8"))  # noqa: SIM115, PTH123
+
+
+def _interrupts_tidy_up() -> None:
+    """From here on Ctrl-C, a SIGTERM and a closed terminal are answered in order; before, there is nothing to
+    tidy up, and they end it as any program. Who ignores them (`nohup`, `&`) goes on doing so.
+    """
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) != signal.SIG_IGN:
+            signal.signal(number, _interrupt)
 
 
 def _unwritable(error: OSError) -> int:
@@ -151,19 +165,15 @@ KUBECTL_FLAGS = (
     _flag("-s", "--server"),
     _flag("-v", "--v"),
     *(_flag(f"--{name}", multiple=True) for name in ("as-group", "as-user-extra")),
-    *(_flag(f"--{name}") for name in WITH_VALUE),
-    *(_flag(f"--{name}", metavar=None, is_flag=True, flag_value=True, default=None) for name in ON_OR_OFF),
+    *(_flag(f"--{name}") for name in (*WITH_VALUE, *ON_OR_OFF)),
 )
 
 
-def _without_values(arguments: Sequence[str]) -> Iterator[str]:
-    """`--insecure-skip-tls-verify=true` as click takes it."""
+def as_kubectl_reads(arguments: Sequence[str]) -> Iterator[str]:
+    """The value of `--insecure-skip-tls-verify` stands behind a `=`, or is true."""
     for argument in arguments:
-        name, equals, value = argument.removeprefix("--").partition("=")
-        if not (equals and argument.startswith("--") and name in ON_OR_OFF):
-            yield argument
-        elif value.lower() in ("1", "t", "true"):
-            yield f"--{name}"
+        bare = argument.startswith("--") and argument[2:] in ON_OR_OFF
+        yield f"{argument}=true" if bare else argument
 
 
 OUTPUT = click.option(
@@ -218,9 +228,9 @@ def _name(_: Context, __: click.Parameter, value: str) -> str:
 
 
 def _server(_: Context, __: click.Parameter, value: str | None) -> str | None:
-    from .request_body import SERVER  # noqa: PLC0415 - nothing is imported before it is needed
+    from .request_body import LABEL  # noqa: PLC0415 - nothing is imported before it is needed
 
-    if value is not None and not SERVER.fullmatch(value):
+    if value is not None and not LABEL.fullmatch(value):
         raise click.BadParameter(
             f"{value!r} is no Moorcheh server's name: a-z, 0-9 and -, not a URL. "
             "The API server's address is given by -s, or before the command"
@@ -236,6 +246,16 @@ def _time(_: Context, __: click.Parameter, value: str | None) -> str | None:
     if value is not None and (not TIME.fullmatch(value) or parse_time(value) is None):
         raise click.BadParameter(f"{value!r} must be a time with a zone, such as 2026-11-23T00:00:00Z")
     return value
+
+
+def _request(_: Context, __: click.Parameter, value: str | None) -> str | None:
+    """A request's name, which kubectl's own output may have put behind the kind's."""
+    from .request_body import KINDS, OBJECT  # noqa: PLC0415 - nothing is imported before it is needed
+
+    kind, slash, name = (value or "").rpartition("/")
+    if value is None or (OBJECT.fullmatch(name) and (not slash or kind in KINDS)):
+        return name or None
+    raise click.BadParameter(f'{value!r} can\'t be the name of a request: a-z, 0-9, "-" and "."')
 
 
 @group.command()
@@ -295,7 +315,7 @@ def delete(
 
 
 @group.command()
-@click.argument("name", shell_complete=_requests("Failed"))
+@click.argument("name", callback=_request, shell_complete=_requests("Failed"))
 @PREVIEW
 @YES
 @WAIT
@@ -313,7 +333,7 @@ def retry(*, name: str, preview: bool, yes: bool, wait: bool, output: str | None
 
 
 @group.command()
-@click.argument("name", shell_complete=_requests("Suspended"))
+@click.argument("name", callback=_request, shell_complete=_requests("Suspended"))
 @YES
 @WAIT
 @OUTPUT
@@ -340,7 +360,7 @@ def list_(*, all_namespaces: bool, output: str | None) -> int:
 
 
 @group.command()
-@click.argument("name", shell_complete=_requests())
+@click.argument("name", callback=_request, shell_complete=_requests())
 @OUTPUT
 def describe(*, name: str, output: str | None) -> int:
     """Show all that is known of the request NAME, as a receipt."""
@@ -364,7 +384,7 @@ def receipts(*, all_namespaces: bool, output: str | None) -> int:
 
 
 @group.command()
-@click.argument("name", required=False, shell_complete=_requests())
+@click.argument("name", required=False, callback=_request, shell_complete=_requests())
 @EVERYWHERE
 @OUTPUT
 def watch(*, name: str | None, all_namespaces: bool, output: str | None) -> int:
@@ -379,6 +399,14 @@ def watch(*, name: str | None, all_namespaces: bool, output: str | None) -> int:
 
 
 # Running one
+
+
+def _checked(namespace: str) -> str:
+    from .request_body import LABEL  # noqa: PLC0415 - nothing is imported before it is needed
+
+    if namespace and not LABEL.fullmatch(namespace):
+        raise click.UsageError(f'{namespace!r} can\'t be a Kubernetes namespace: a-z, 0-9 and "-"')
+    return namespace
 
 
 def _flow(api: Api, screen: Screen, namespace: str) -> Flow:
@@ -407,6 +435,7 @@ def _run(
     from .screen import OutputGoneError, Screen  # noqa: PLC0415 - the same
 
     screen = Screen(output)
+    _interrupts_tidy_up()
     flags = dict(_flags(click.get_current_context()))
     given = flags.pop("namespace", "")
     kubectl = Kubectl(flags)
@@ -416,7 +445,7 @@ def _run(
         # Asked while the connection is made, and only if it must be: it takes a second kubectl.
         namespace = (lambda: given) if given or everywhere else kubectl.default_namespace()
         with Api(kubectl) as api:
-            code = action(api, screen, namespace())
+            code = action(api, screen, _checked(namespace()))
             screen.leave()
             return code
     except OutputGoneError as gone:

@@ -8,7 +8,7 @@ from typing import NoReturn
 
 from click.shell_completion import CompletionItem, ShellComplete
 
-from .cli import COMPLETE, group
+from .cli import COMPLETE, as_kubectl_reads, group
 
 NO_FILES, DEFAULT = 4, 0  # kubectl's (Cobra's) directives
 
@@ -28,4 +28,4 @@ def main() -> NoReturn:
 
 def completions(words: Sequence[str], incomplete: str) -> list[CompletionItem]:
     shell = ShellComplete(group, {}, "kubectl moorcheh", COMPLETE)
-    return shell.get_completions(list(words), incomplete)
+    return shell.get_completions(list(as_kubectl_reads(words)), incomplete)

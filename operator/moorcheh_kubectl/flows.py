@@ -9,20 +9,32 @@ meanwhile is never removed by mistake.
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
 from moorcheh_operator.api.request import Request
 from moorcheh_operator.api.status import ENDED, OPEN_ATTEMPT, Phase, Reason
-from moorcheh_operator.api.texts import plain_text
 from moorcheh_operator.api.times import parse_time, render_time
 
 from .api import Api, ApiError, JsonObject, Seen
 from .kubectl import SaidError
 from .request_body import APPROVED_BY, RETRY_OF, RequestBody, again
 from .screen import Following, Screen, shown_body
-from .texts import gitops_warning, gone_words, held, last_set_by, why_suspended, why_waiting, would_be_refused
+from .texts import (
+    Retrying,
+    already_asked,
+    gitops_warning,
+    gone_words,
+    held,
+    last_set_by,
+    retrying,
+    success,
+    what_is_wrong,
+    why_suspended,
+    why_waiting,
+    would_be_refused,
+)
 from .texts import preview as preview_lines
 
 GONE, FAILED, INTERRUPTED = 0, 1, 130
@@ -51,6 +63,9 @@ class Flow:
     # delete and retry
 
     def delete(self, wanted: RequestBody, *, yes: bool, preview: bool, wait: bool) -> int:
+        if not preview and (asked := self._asked_already(wanted)) is not None:
+            self.screen.say(already_asked(asked.request))
+            return self._to_the_end(asked, wait=wait)
         asker = self.api.whoami()
         if yes and not preview:
             return self._at_once(wanted.render(suspend=False, asker=asker), wait=wait)
@@ -72,13 +87,13 @@ class Flow:
             if not made:
                 raise
             self.screen.complain(str(error))
-            self._withdraw(name)
+            self._withdraw(name, _suspended)
             return FAILED
         except KeyboardInterrupt:
             self.screen.say("")
-            self._withdraw(name)
+            self._withdraw(name, _suspended)
             return INTERRUPTED
-        self._withdraw(name)
+        self._withdraw(name, _suspended)
         return FAILED
 
     def _at_once(self, body: JsonObject, *, wait: bool) -> int:
@@ -86,7 +101,7 @@ class Flow:
         try:
             made = self._create(body)
             self.screen.say(f'Asked to delete the Moorcheh namespace "{target}": request {made.request.key}')
-            return self._to_the_end(made, wait=wait)
+            return self._to_the_end(made, wait=wait, ours=True)
         except KeyboardInterrupt as interrupt:
             self._complain(interrupt)
             self._say_where_it_is(name)
@@ -98,6 +113,10 @@ class Flow:
             phase = failed.request.status.phase or "not seen by an operator yet"
             raise StopError(
                 f"{failed.request.key} has not failed, it is {phase}: only a failed one is retried"
+            )
+        if failed.request.status.reason == Reason.INVALID_SPEC:
+            raise StopError(
+                f"what {failed.request.key} asks for is not understood: {why_waiting(failed.request)}"
             )
         return self.delete(again(failed), yes=yes, preview=preview, wait=wait)
 
@@ -128,6 +147,15 @@ class Flow:
         return self._to_the_end(self.api.get(self.namespace, name), wait=True, again=False)
 
     # Steps
+
+    def _asked_already(self, wanted: RequestBody) -> Seen | None:
+        """The oldest. None also where that can't be told: who may not list may ask all the same."""
+        try:
+            found, _ = self.api.requests(self.namespace, wanted.target)
+        except ApiError:
+            return None
+        same = [seen for seen in found if wanted.is_asked_by(seen)]
+        return min(same, key=lambda seen: seen.request.seniority, default=None)
 
     def _create(self, body: JsonObject) -> Seen:
         """Where the answer is lost, a look tells whether it was created: the name is ours."""
@@ -206,7 +234,7 @@ class Flow:
 
     def _only_shown(self, seen: Seen) -> int:
         fine = not would_be_refused(seen.request)
-        removed = self._withdraw(seen.request.name, quiet=True)
+        removed = self._withdraw(seen.request.name, _suspended, quiet=True)
         if not removed:
             pass  # it has been said what remains
         elif _absent(seen):
@@ -254,8 +282,10 @@ class Flow:
 
     # The end, or what remains
 
-    def _to_the_end(self, seen: Seen, *, wait: bool, again: bool = True) -> int:
-        """`again`: it was approved, so where it is held, that is news."""
+    def _to_the_end(self, seen: Seen, *, wait: bool, again: bool = True, ours: bool = False) -> int:
+        """`again`: it was approved, so where it is held, that is news. `ours`: it was made here just now, and
+        is taken back where its server does not exist.
+        """
         if not wait:
             self.screen.say(f"Follow it with: {self._kubectl('moorcheh watch', seen.request.name)}")
             self.screen.data(shown_body(seen))
@@ -263,12 +293,15 @@ class Flow:
         left: KeyboardInterrupt | SaidError | None
         try:
             with self.screen.following() as following:
-                seen, left = self._follow(seen, following)
+                seen, left = self._follow(seen, following, 0.0 if ours else UNSEEN_SECONDS)
         except KeyboardInterrupt as interrupt:
             left = interrupt
         if left is not None:
             self._complain(left)
-            self._say_where_it_stands(seen)
+            if ours and _nowhere(seen.request):
+                self._withdraw(seen.request.name, _nowhere)
+            else:
+                self._say_where_it_stands(seen)
             return INTERRUPTED if isinstance(left, KeyboardInterrupt) else FAILED
         if seen.request.status.phase in ENDED:
             self._say_the_end(seen.request)
@@ -283,18 +316,22 @@ class Flow:
         else:
             self.screen.complain(str(left))
 
-    def _follow(self, seen: Seen, following: Following) -> tuple[Seen, KeyboardInterrupt | SaidError | None]:
-        """Until it has ended or is held again, or what kept from following it so far."""
+    def _follow(
+        self, seen: Seen, following: Following, patience: float
+    ) -> tuple[Seen, KeyboardInterrupt | SaidError | None]:
+        """Until it has ended or is held again, or what kept from following it so far. `patience`: seconds for
+        which a server that does not exist is waited for.
+        """
         ticks = self.api.clock.ticks
         began = answered = ticks()
         unanswered: str | None = None
         try:
             while not (seen.request.status.phase in ENDED or held(seen.request)):
                 request = seen.request
+                if _nowhere(request) and ticks() - began >= patience:
+                    raise StopError(what_is_wrong(request))
                 following.show(request, ticks())
                 following.note(unanswered or _trouble(request, ticks() - began))
-                if request.status.reason == Reason.SERVER_NOT_FOUND and ticks() - began > UNSEEN_SECONDS:
-                    raise StopError(f"it is not waited for any longer: {why_waiting(request)}")
                 time.sleep(LOOK_SECONDS if ticks() - began < 3 else FOLLOW_SECONDS)
                 try:
                     seen, answered, unanswered = self._again(seen), ticks(), None
@@ -310,18 +347,17 @@ class Flow:
         return seen, None
 
     def _say_the_end(self, request: Request) -> None:
-        status, job = request.status, request.status.job
-        if status.phase is Phase.SUCCEEDED:
-            removed = ""
-            if status.reason == Reason.DELETION_COMPLETED and job and job.deleted_items is not None:
-                removed = f" {job.deleted_items:,} items were removed."
-            elif status.message:
-                removed = f" {plain_text(status.message)}"
-            self.screen.say(f"Gone: {request.spec.namespace_name}.{removed}", "green")
+        if request.status.phase is Phase.SUCCEEDED:
+            self.screen.say(success(request), "green")
             return
-        self.screen.say(f"Failed: {status.reason}. {plain_text(status.message or '')}", "red")
+        self.screen.say(f"Failed: {request.status.reason}. {why_waiting(request)}", "red")
         self.screen.say(f"The whole story: {self._kubectl('moorcheh describe', request.name)}")
-        self.screen.say(f"To ask again:    {self._kubectl('moorcheh retry', request.name)}")
+        match retrying(request):
+            case Retrying.NOW:
+                self.screen.say(f"To ask again: {self._kubectl('moorcheh retry', request.name)}")
+            case Retrying.ONCE_MENDED:
+                retry = self._kubectl("moorcheh retry", request.name)
+                self.screen.say(f"To ask again, once that is mended: {retry}")
 
     def _say_it_is_held(self, seen: Seen, *, again: bool = True) -> None:
         attempted = seen.request.status.attempt is not None
@@ -391,33 +427,35 @@ class Flow:
             return
         self._say_where_it_stands(seen)
 
-    def _withdraw(self, name: str, *, quiet: bool = False) -> bool:
-        """Remove a request that was only created to be looked at, and say what remains. False: it does."""
+    def _withdraw(self, name: str, harmless: Callable[[Request], bool], *, quiet: bool = False) -> bool:
+        """Remove a request that was made here, if it is `harmless`, and say what remains. False: it does."""
         try:
-            became = self._remove_held(name)
+            became = self._remove(name, harmless)
         except (ApiError, KeyboardInterrupt) as error:
             why = f" ({error})" if str(error) else ""
+            still = "While it is suspended, nothing is deleted. " if harmless is _suspended else ""
             self.screen.say(
-                f"The request {self.namespace}/{name} could not be removed{why}. While it is suspended, "
-                f"nothing is deleted. To remove it: {self._kubectl('delete nsdel', name)}"
+                f"The request {self.namespace}/{name} could not be removed{why}. {still}"
+                f"To remove it: {self._kubectl('delete nsdel', name)}"
             )
             return False
         match became:
-            case Seen() as approved:
-                self.screen.say(f"It was approved meanwhile, by {last_set_by(approved)}.")
-                self._say_where_it_stands(approved)
+            case Seen() as changed:
+                if harmless is _suspended:
+                    self.screen.say(f"It was approved meanwhile, by {last_set_by(changed)}.")
+                self._say_where_it_stands(changed)
             case "removed" if not quiet:
                 self.screen.say("Nothing was deleted. The request was removed.")
             case "absent" if not quiet:
                 self.screen.say("Nothing was deleted.")
         return not isinstance(became, Seen)
 
-    def _remove_held(self, name: str) -> Seen | Literal["removed", "absent"]:
-        """The request, where somebody has approved it."""
+    def _remove(self, name: str, harmless: Callable[[Request], bool]) -> Seen | Literal["removed", "absent"]:
+        """The request, where it is harmless no more: somebody has approved it."""
         for _ in range(REMOVE_TRIES):
             try:
                 seen = self.api.get(self.namespace, name)
-                if not seen.request.spec.suspend:
+                if not harmless(seen.request):
                     return seen
                 self.api.remove(seen)
                 return "removed"
@@ -430,6 +468,15 @@ class Flow:
 
     def _kubectl(self, command: str, name: str) -> str:
         return self.api.kubectl.pasted(command, name, namespace=self.namespace)
+
+
+def _suspended(request: Request) -> bool:
+    return request.spec.suspend
+
+
+def _nowhere(request: Request) -> bool:
+    """Nothing of it can have begun: there is no such server."""
+    return request.status.phase is Phase.PENDING and request.status.reason == Reason.SERVER_NOT_FOUND
 
 
 def _settled(seen: Seen) -> bool:

@@ -26,7 +26,7 @@ LOG_LINE = re.compile(r"[IWEF]\d{4} \d\d:\d\d:\d\d")  # how klog begins a line
 DURATION = re.compile(r"(\d+(?:\.\d+)?)(ns|us|µs|ms|s|m|h)")
 UNITS = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
 
-Flags = Mapping[str, str | bool | Sequence[str]]
+Flags = Mapping[str, str | Sequence[str]]
 """kubectl's global flags by their long names, as they were given; all but `namespace`."""
 
 
@@ -100,8 +100,6 @@ class Kubectl:
     def _given(self) -> Iterator[tuple[str, str]]:
         for name, value in self._flags.items():
             match value:
-                case bool():
-                    yield name, str(value).lower()
                 case str():
                     yield name, value
                 case _:

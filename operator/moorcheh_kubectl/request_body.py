@@ -6,12 +6,17 @@ import re
 from dataclasses import dataclass, field
 from typing import Any
 
-from moorcheh_operator.api.request import GROUP, KIND, VERSION
+from moorcheh_operator.api.request import GROUP, KIND, PLURAL, VERSION
+from moorcheh_operator.api.spec import DEFAULT_SERVER
+from moorcheh_operator.api.status import ENDED, OPEN_ATTEMPT
 
 from .api import Seen
 
 NAME = re.compile(r"[A-Za-z0-9_-]{1,255}")
-SERVER = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
+LABEL = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
+"""A server's name, or a Kubernetes namespace's."""
+OBJECT = re.compile(r"(?=.{1,253}$)[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
+KINDS = ("nsdel", KIND.lower(), PLURAL, f"{KIND.lower()}.{GROUP}", f"{PLURAL}.{GROUP}")
 TIME = re.compile(
     r"[12][0-9]{3}-[0-9]{2}-[0-9]{2}T([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](\.[0-9]{1,9})?"
     r"(Z|[+-]([01][0-9]|2[0-3]):[0-5][0-9])"
@@ -46,6 +51,23 @@ class RequestBody:
     @property
     def target(self) -> str:
         return str(self.spec["namespaceName"])
+
+    @property
+    def server(self) -> str:
+        return str((self.spec.get("serverRef") or {}).get("name", DEFAULT_SERVER))
+
+    def is_asked_by(self, seen: Seen) -> bool:
+        """Whether that request is about to do this already. Another one would only wait behind it, to find
+        nothing in the end.
+        """
+        request, phase = seen.request, seen.request.status.phase
+        alike = (seen.body["spec"].get("preconditions") or {}) == (self.spec.get("preconditions") or {})
+        waits = alike and not request.spec.suspend and not request.flaws and phase not in ENDED
+        return (
+            (request.spec.namespace_name, request.spec.server) == (self.target, self.server)
+            and not request.withdrawn
+            and (waits or phase in OPEN_ATTEMPT)
+        )
 
     def render(self, *, suspend: bool, asker: str | None) -> dict[str, Any]:
         """A fresh object. Its name is made here, as generateName would: where the answer to the creation is

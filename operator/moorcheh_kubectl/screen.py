@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import os
+import select
+import signal
 import sys
+import threading
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Protocol, Self, TextIO
 
@@ -34,11 +38,15 @@ CODES = {"bold": 1, "dim": 2, "red": 31, "green": 32, "yellow": 33, "magenta": 3
 
 
 def _styled(words: str, style: str | None, stream: TextIO) -> str:
-    """As rich would; it is not imported for a line, and knows no other signs of a terminal than these."""
-    plain = os.environ.get("NO_COLOR") or os.environ.get("TERM") in ("dumb", "unknown")
-    if not style or not words or plain or not stream.isatty():
+    """As rich would; it is not imported for a line."""
+    if not style or not words or os.environ.get("NO_COLOR") or not _can_move(stream):
         return words
     return f"\x1b[{';'.join(str(CODES[each]) for each in style.split())}m{words}\x1b[0m"
+
+
+def _can_move(stream: TextIO) -> bool:
+    """A terminal that knows more than lines; rich knows no other signs of one that does not."""
+    return stream.isatty() and os.environ.get("TERM") not in ("dumb", "unknown")
 
 
 class Following(Protocol):
@@ -65,10 +73,11 @@ class Screen:
         self._output = output
         self._out = sys.stdout  # while something moves on the terminal, rich has its own in this place
         self._stream = sys.stderr if output else sys.stdout
-        self.terminal = self._stream.isatty()
-        self.interactive = self.terminal and sys.stdin.isatty()
+        self.terminal = _can_move(self._stream)
+        self.interactive = self._stream.isatty() and sys.stdin.isatty()
         self._console: Console | None = None
         self._gone: OutputGoneError | None = None
+        self._whole: list[str] | None = None
 
     def leave(self) -> None:
         """Says that the output was gone, if it was, once all is in order."""
@@ -104,14 +113,45 @@ class Screen:
             import rich.progress  # noqa: PLC0415 - the same
             import rich.table  # noqa: F401, PLC0415 - the same, and for the import alone
 
-    def say(self, words: str, style: str | None = None) -> None:
-        self._write(f"{_styled(words, style, self._stream)}\n", self._stream)
+    def leave_with_the_reader(self) -> None:
+        """For who may have nothing to write for hours, and would not be told that nobody reads any more."""
+        if not self._out.isatty():
+            threading.Thread(target=self._wait_for_no_reader, daemon=True).start()
 
-    def _write(self, text: str, stream: TextIO) -> None:
+    def _wait_for_no_reader(self) -> None:
+        reader = select.poll()
+        reader.register(self._out.fileno(), 0)  # what is wrong with it comes unasked
+        reader.poll()
+        self._gone = OutputGoneError(BrokenPipeError(errno.EPIPE, os.strerror(errno.EPIPE)))
+        signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
+
+    def say(self, words: str, style: str | None = None) -> None:
+        text = f"{_styled(words, style, self._stream)}\n"
+        if self._whole is None:
+            self._write(text, self._stream)
+        else:
+            self._whole.append(text)
+
+    @contextlib.contextmanager
+    def as_one(self) -> Iterator[None]:
+        """One write, as kubectl's: `| head -1` ends it in peace, unless it is more than a pipe holds."""
+        if self.terminal:
+            yield  # rich writes too, there
+            return
+        whole = self._whole = []
+        yield
+        self._whole = None
+        self._write("".join(whole), self._stream)
+
+    def say_aside(self, words: str) -> None:
+        """To standard error: in standard output a program would take it for what was asked for."""
+        self._write(f"{words}\n", sys.stderr)
+
+    def _write(self, text: str, stream: TextIO, encoding: str | None = None) -> None:
         if self._gone is not None:
             return
         try:
-            left = memoryview(text.encode(stream.encoding, stream.errors or "strict"))
+            left = memoryview(text.encode(encoding or stream.encoding, stream.errors or "strict"))
             stream.flush()
             while left:  # an unbuffered stream's own write drops what the first try leaves
                 left = left[os.write(stream.fileno(), left) :]
@@ -143,10 +183,11 @@ class Screen:
 
     def rows(self, rows: Sequence[Sequence[str]], phases: Sequence[Phase | None]) -> None:
         """A header and aligned rows; on a terminal each in its phase's colour."""
-        for cells, phase in zip(rows, (None, *phases), strict=True):
-            line = "   ".join(cells).rstrip()
-            bold = "bold" if cells is rows[0] else None
-            self.say(line, COLOURS[phase] if phase else bold)
+        with self.as_one():
+            for cells, phase in zip(rows, (None, *phases), strict=True):
+                line = "   ".join(cells).rstrip()
+                bold = "bold" if cells is rows[0] else None
+                self.say(line, COLOURS[phase] if phase else bold)
 
     def ask(self, question: str) -> bool:
         """No, unless it is answered with yes. Only where `interactive`."""
@@ -167,7 +208,7 @@ class Screen:
             from .yaml_output import dumped  # noqa: PLC0415 - slow to import
 
             text = ("---\n" if stream else "") + dumped(body)
-        self._write(text.rstrip("\n") + "\n", self._out)
+        self._write(text.rstrip("\n") + "\n", self._out, "utf-8")  # for programs: whatever the locale
 
     @contextlib.contextmanager
     def following(self) -> Iterator[Following]:
@@ -183,8 +224,12 @@ class Screen:
         if not self.terminal:
             yield
             return
-        with self.console.status(words):
+        with self.console.status(words, spinner=_spinner(self.console)):
             yield
+
+
+def _spinner(console: Console) -> str:
+    return "dots" if console.encoding.startswith("utf") else "line"
 
 
 def shown_body(seen: Seen) -> JsonObject:
@@ -228,7 +273,7 @@ class _Bar:
         from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn  # noqa: PLC0415 - the same
 
         self._progress = Progress(
-            SpinnerColumn(finished_text=" "),
+            SpinnerColumn(_spinner(console), finished_text=" "),
             TextColumn("{task.description}", markup=False),
             BarColumn(bar_width=None),
             TextColumn("{task.fields[items]}", markup=False),

@@ -27,7 +27,7 @@ class Show:
             self.screen.data({"apiVersion": "v1", "kind": "List", "metadata": metadata, "items": items})
             return DONE
         if not found:
-            self.screen.say(self._none(everywhere=everywhere))
+            self.screen.say_aside(self._none(everywhere=everywhere))
             return DONE
         requests = sorted((seen.request for seen in found), key=lambda each: each.seniority)
         now = self.api.clock.now().time
@@ -42,9 +42,11 @@ class Show:
             self.screen.data(shown_body(seen))
             return DONE
         events = self.api.events(seen.request)
-        for title, lines in receipt(seen, events, self.api.vouching(), self.api.clock.now().time):
-            self.screen.say(title, "bold")
-            self.screen.pairs(lines)
+        sections = receipt(seen, events, self.api.vouching(), self.api.clock.now().time)
+        with self.screen.as_one():
+            for title, lines in sections:
+                self.screen.say(title, "bold")
+                self.screen.pairs(lines)
         return DONE
 
     def receipts(self, *, everywhere: bool) -> int:
@@ -56,7 +58,7 @@ class Show:
             self.screen.data(records(found, vouching, cluster=self.api.cluster(), by=by, now=now))
             return DONE
         if not found:
-            self.screen.say(self._none(everywhere=everywhere))
+            self.screen.say_aside(self._none(everywhere=everywhere))
             return DONE
         header = ["NAMESPACE", *RECEIPTS] if everywhere else [*RECEIPTS]
         rows = [receipt_row(seen, vouching, with_namespace=everywhere) for seen in found]
@@ -67,6 +69,8 @@ class Show:
         return "No requests found" + ("." if everywhere else f" in the namespace {self.namespace}.")
 
     def watch(self, *, everywhere: bool) -> int:
+        self.screen.prepare()
         with contextlib.suppress(KeyboardInterrupt):
+            self.screen.leave_with_the_reader()
             Watching(self.api, self.screen, None if everywhere else self.namespace).run()
         return INTERRUPTED

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
+from enum import Enum, auto
 from typing import Any
 
 from moorcheh_operator.api.request import Request
@@ -55,6 +56,51 @@ def how_sure(request: Request) -> str:
             return "The job may go on at the server: it cannot be told to stop."
         case _:
             return "An earlier attempt of this request had been sent. Some of the items may be gone."
+
+
+# Already asked, and the end
+
+
+def already_asked(request: Request) -> str:
+    target = f'the Moorcheh namespace "{request.spec.namespace_name}"'
+    if request.status.phase in OPEN_ATTEMPT:
+        return f"T{target[1:]} is being deleted already, by the request {request.key}"
+    return f"There is a request to delete {target} already: {request.key}"
+
+
+class Retrying(Enum):
+    """Whether it is worth a try to ask for the same again, by the reason of a failure."""
+
+    NOW = auto()
+    ONCE_MENDED = auto()  # as things are, it would fail again
+    NEVER = auto()  # it is something else that has to be asked for
+
+
+RETRYING: dict[str, Retrying] = {
+    Reason.TARGET_ABSENT: Retrying.NEVER,
+    Reason.PRECONDITION_FAILED: Retrying.NEVER,
+    Reason.INVALID_SPEC: Retrying.NEVER,
+    Reason.WITHDRAWN: Retrying.NEVER,
+    Reason.PRECONDITION_UNVERIFIABLE: Retrying.ONCE_MENDED,
+    Reason.REJECTED: Retrying.ONCE_MENDED,
+    Reason.NOT_ALLOWED: Retrying.ONCE_MENDED,
+    Reason.PROTECTED: Retrying.ONCE_MENDED,
+}
+
+
+def retrying(request: Request) -> Retrying:
+    return RETRYING.get(request.status.reason or "", Retrying.NOW)
+
+
+def success(request: Request) -> str:
+    """What is so now of the name that was asked for."""
+    status, job, name = request.status, request.status.job, request.spec.namespace_name
+    if status.reason == Reason.DELETION_COMPLETED and job and job.deleted_items is not None:
+        return f"Gone: {name}. {job.deleted_items:,} items were removed."
+    words = plain_text(status.message or "")
+    if status.reason == Reason.ALREADY_ABSENT:
+        return f"Nothing to delete: {words}"
+    return f"Gone: {name}. {words}".rstrip()
 
 
 # Held, and by whom
@@ -254,10 +300,9 @@ def preview(seen: Seen, *, name_request: bool) -> Lines:
     lines += _conditions(request)
     if name_request:
         lines.append(("Request", request.key))
-    if would_be_refused(request):
-        why = why_suspended(request)
-        # What to do about a request that waits is no advice about one that is removed.
-        lines.append(("But", why if name_request else f"{why.partition('. ')[0].rstrip('.')}."))
+    absent = target is not None and not target.found
+    if would_be_refused(request) and not absent:
+        lines.append(("But", why_suspended(request) if name_request else what_is_wrong(request)))
     return lines
 
 
@@ -268,6 +313,11 @@ def why_suspended(request: Request) -> str:
 
 def why_waiting(request: Request) -> str:
     return plain_text(request.status.message or "")
+
+
+def what_is_wrong(request: Request) -> str:
+    """Without what the operator advises about a request that waits, for one that does not."""
+    return f"{why_suspended(request).partition('. ')[0].rstrip('.')}."
 
 
 def would_be_refused(request: Request) -> bool:

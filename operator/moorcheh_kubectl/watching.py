@@ -71,7 +71,8 @@ class Watching:
             return
         self._requests[seen.request.uid] = seen
         self._screen.data(shown_body(seen), stream=True)
-        if not self._screen.terminal and (before is None or _differs(before, seen)):
+        lines = not (self._screen.terminal or self._screen.has_data)
+        if lines and (before is None or _differs(before, seen)):
             self._screen.say(change_line(seen.request))
 
     def _gone(self, uid: str) -> None:

@@ -39,8 +39,8 @@ class Person:
     def runs(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         return ran([*PLUGIN, "--namespace", self.namespace, *arguments], self.env)
 
-    def sits_at(self, *arguments: str) -> Terminal:
-        return Terminal([*PLUGIN, "--namespace", self.namespace, *arguments], self.env)
+    def sits_at(self, *arguments: str, size: tuple[int, int] = (30, 100)) -> Terminal:
+        return Terminal([*PLUGIN, "--namespace", self.namespace, *arguments], self.env, size)
 
 
 @pytest.fixture(scope="session")

@@ -41,11 +41,13 @@ def ran(
 
 
 class Terminal:
-    """A process whose standard streams are a terminal of 100 by 30; a context manager."""
+    """A process whose standard streams are a terminal; a context manager. `size`: lines and columns."""
 
-    def __init__(self, command: Sequence[str], env: Mapping[str, str]) -> None:
+    def __init__(
+        self, command: Sequence[str], env: Mapping[str, str], size: tuple[int, int] = (30, 100)
+    ) -> None:
         self._screen, inside = pty.openpty()
-        fcntl.ioctl(inside, termios.TIOCSWINSZ, struct.pack("HHHH", 30, 100, 0, 0))
+        fcntl.ioctl(inside, termios.TIOCSWINSZ, struct.pack("HHHH", *size, 0, 0))
         self._process = subprocess.Popen(
             [sys.executable, "-c", _TAKE_TERMINAL, *command],
             env={
@@ -92,6 +94,12 @@ class Terminal:
 
     def sees(self, words: str, *, within: float = WITHIN) -> None:
         assert until(lambda: words in self.text, within=within), f"no {words!r} in:\n{self.text}"
+
+    def sees_in_pieces(self, words: str) -> None:
+        """Over several lines, perhaps, of a terminal that is too narrow."""
+        letters = words.replace(" ", "")
+        seen = until(lambda: letters in "".join(self.text.split()), within=WITHIN)
+        assert seen, f"no {words!r} in:\n{self.text}"
 
     def sees_match(self, pattern: str, *, within: float = WITHIN) -> None:
         assert until(lambda: re.search(pattern, self.text), within=within), f"no {pattern!r} in:\n{self.text}"

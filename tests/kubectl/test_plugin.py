@@ -4,21 +4,31 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
+import signal
+import sys
+import time
 import uuid
 from typing import TYPE_CHECKING, Any
 
 import pytest
 import yaml
 
+from tests.kubectl.terminal import PLUGIN, Terminal
+
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from tests.integration.life import Asked, World
     from tests.kubectl.conftest import Person
 
 
 @pytest.fixture
-def target(world: World) -> str:
-    """A Moorcheh namespace with 5,000 items, made yesterday."""
-    return make(world)
+def target(world: World) -> Iterator[str]:
+    """A Moorcheh namespace with 5,000 items, made yesterday. The stand-in has room for twenty."""
+    name = make(world)
+    yield name
+    world.moorcheh.remove(name)
 
 
 def make(world: World, **wanted: object) -> str:
@@ -258,7 +268,12 @@ def test_a_mistyped_namespace_is_a_failure_unless_it_may_be_absent(person: Perso
     mistyped = person.runs("delete", "no-such-namespace", "--yes")
 
     assert (mistyped.returncode, "Failed: TargetAbsent." in mistyped.stdout) == (1, True)
-    assert person.runs("delete", "no-such-namespace", "--yes", "--ignore-not-found").returncode == 0
+    assert "retry" not in mistyped.stdout
+    fine = person.runs("delete", "no-such-namespace", "--yes", "--ignore-not-found")
+    assert (fine.returncode, fine.stdout.splitlines()[-1]) == (
+        0,
+        'Nothing to delete: The server has no namespace "no-such-namespace"; nothing was sent.',
+    )
 
 
 def test_an_unknown_server_is_said_at_once_and_without_advice_about_what_is_removed(
@@ -272,16 +287,28 @@ def test_an_unknown_server_is_said_at_once_and_without_advice_about_what_is_remo
     assert requests(world, target) == []
 
 
-def test_an_unknown_server_is_not_waited_for_without_a_bound(
-    person: Person, world: World, target: str
-) -> None:
+def test_a_request_to_an_unknown_server_is_taken_back(person: Person, world: World, target: str) -> None:
+    """It would delete on the day when somebody gives a server that name."""
     asked = person.runs("delete", target, "--yes", "--server", "nope")
-    [request] = requests(world, target)
-    world.kubectl("delete", "nsdel", request["metadata"]["name"])
 
     assert asked.returncode == 1
-    assert 'There is no server "nope"' in asked.stderr
-    assert "It still waits" in asked.stdout
+    assert asked.stderr == 'Error: There is no server "nope" (spec.serverRef.name).\n'
+    assert "delete this request" not in asked.stdout
+    assert asked.stdout.endswith("Nothing was deleted. The request was removed.\n")
+    assert requests(world, target) == []
+
+
+def test_another_ones_request_to_an_unknown_server_is_left_alone_after_some_seconds(
+    person: Person, world: World, target: str
+) -> None:
+    asked = world.ask(target, serverRef={"name": "nope"})
+    followed = person.runs("watch", asked.name)
+
+    assert followed.returncode == 1
+    assert 'There is no server "nope"' in followed.stderr
+    assert "It still waits" in followed.stdout
+    assert len(requests(world, target)) == 1
+    asked.withdraw()
 
 
 def test_after_a_ctrl_c_there_is_a_way_back_to_the_bar(person: Person, world: World) -> None:
@@ -296,6 +323,34 @@ def test_after_a_ctrl_c_there_is_a_way_back_to_the_bar(person: Person, world: Wo
         terminal.sees("Running")
         assert terminal.ends() == 0
         assert f"Gone: {target}." in terminal.text
+
+
+@pytest.mark.parametrize("again", [["--yes"], [], ["--max-items", "1", "--yes"]], ids=" ".join)
+def test_delete_leads_back_to_a_deletion_that_is_under_way(
+    person: Person, world: World, again: list[str]
+) -> None:
+    """Another request would wait behind it, and then fail for there is nothing left. What is under way can't
+    be refused any more, so there is no question either.
+    """
+    target = make(world, seconds=6)
+    asked = world.ask(target)
+    asked.reaches("Running")
+    with person.sits_at("delete", target, *again) as terminal:
+        assert terminal.ends() == 0
+        assert f'The Moorcheh namespace "{target}" is being deleted already' in terminal.text
+        assert f"Gone: {target}. 5,000 items were removed." in terminal.text
+
+    assert [each["metadata"]["name"] for each in requests(world, target)] == [asked.name]
+
+
+def test_delete_leads_back_to_a_request_that_waits_only_if_it_asks_for_the_same(
+    stranger: Person, world: World
+) -> None:
+    for conditions in ([], ["--max-items", "5"], ["--server", "other"], []):
+        assert stranger.runs("delete", "docs", "--yes", "--no-wait", *conditions).returncode == 0
+    made = world.plane.kubectl("get", "nsdel", "-n", stranger.namespace, "-o", "name").splitlines()
+
+    assert len(made) == 3
 
 
 def test_no_wait_returns_at_once(person: Person, world: World) -> None:
@@ -474,8 +529,34 @@ def test_watch_tells_each_change_in_a_line(person: Person, world: World, target:
         terminal.sees_match(rf'"namespaceName": "{target}".*"phase": "Succeeded".*\n')
         terminal.presses_ctrl_c()
         assert terminal.ends() == 130
-        assert "Traceback" not in terminal.text
         assert f"{asked.name}  {target}" not in terminal.text
+
+
+BEGUN = "import moorcheh_kubectl.__main__ as program; print('begun', flush=True); program.main()"
+
+
+@pytest.mark.parametrize("moment", [step / 20 for step in range(8)], ids=str)
+def test_ctrl_c_ends_it_without_a_traceback_at_any_moment(person: Person, moment: float) -> None:
+    """While it is imported, while kubectl starts, and later. Before it can tidy up there is nothing to tidy
+    up: it ends by the signal then, as kubectl does.
+    """
+    with Terminal([sys.executable, "-c", BEGUN, "list", "-n", person.namespace], person.env) as terminal:
+        terminal.sees("begun")
+        time.sleep(moment)
+        terminal.presses_ctrl_c()
+        assert terminal.ends() in (0, 130, -signal.SIGINT)
+        assert "Traceback" not in terminal.text
+
+
+def test_who_ignores_a_closed_terminal_goes_on_doing_so(person: Person, world: World) -> None:
+    """`nohup kubectl moorcheh delete … &`."""
+    target = make(world, seconds=4)
+    program = shlex.join([*PLUGIN, "-n", person.namespace, "delete", target, "--yes"])
+    with Terminal(["/bin/sh", "-c", f"trap '' HUP; exec {program}"], person.env) as terminal:
+        terminal.sees("Running")
+        terminal.closes()
+        assert terminal.ends() == 0
+        assert f"Gone: {target}." in terminal.text
 
 
 def test_watch_at_a_terminal_is_a_table_that_follows(person: Person, world: World, target: str) -> None:
@@ -511,6 +592,27 @@ def test_wrong_use_is_found_before_any_call(person: Person, arguments: list[str]
     used = person.runs(*arguments)
 
     assert (used.returncode, "Usage:" in used.stderr) == (2, True)
+
+
+@pytest.mark.parametrize("name", ["", "..", "a/b", "größe", "x%2Fy", "a" * 254, "\udcff", "Docs"])
+@pytest.mark.parametrize("command", ["describe", "approve", "retry", "watch"])
+def test_what_can_not_be_a_requests_name_is_wrong_use(person: Person, command: str, name: str) -> None:
+    used = person.runs(command, name)
+
+    assert (used.returncode, "can't be the name of a request" in used.stderr) == (2, True)
+
+
+@pytest.mark.parametrize("namespace", ["..", "a/b", "größe", "\udcff"])
+def test_what_can_not_be_a_kubernetes_namespace_is_wrong_use(person: Person, namespace: str) -> None:
+    used = person.runs("list", "-n", namespace)
+
+    assert (used.returncode, "can't be a Kubernetes namespace" in used.stderr) == (2, True)
+
+
+def test_a_name_may_stand_behind_its_kind_as_kubectl_prints_it(person: Person, world: World) -> None:
+    asked = world.ask("Docs_named_by_kind", suspend=True)
+    for kind in ("nsdel", "namespacedeletion.moorcheh.ai"):
+        assert person.runs("describe", f"{kind}/{asked.name}").returncode == 0
 
 
 def test_who_may_not_ask_is_told_so(reader: Person, world: World, target: str) -> None:

@@ -260,7 +260,7 @@ def test_kubectl_runs_it_and_hands_its_exit_code_on(world: World, path_with_plug
 
     assert "kubectl moorcheh" in ran(["kubectl", "moorcheh", "--help"], env).stdout
     listed = ran(["kubectl", "moorcheh", "list", "-n", world.namespace], env)
-    assert (listed.returncode, "No requests found" in listed.stdout or "NAME" in listed.stdout) == (0, True)
+    assert (listed.returncode, "No requests found" in listed.stderr or "NAME" in listed.stdout) == (0, True)
     assert ran(["kubectl", "moorcheh", "delete", "a/b"], env).returncode == 2
 
 
