@@ -17,7 +17,6 @@ from moorcheh_operator.lifecycle import retention
 from moorcheh_operator.lifecycle.announcements import LONG_WAIT_SECONDS, SUBMITTED, WAITS
 from moorcheh_operator.metrics import ENDS, Metrics
 from moorcheh_operator.process import cli, logs
-from moorcheh_operator.process.check import check
 
 ROOT = Path(__file__).parents[1]
 OUTPUT = ROOT / "docs" / "reference.md"
@@ -86,6 +85,7 @@ LOG_FIELDS = {
     "created_at": "the target's creation time, in the server's own words",
     "seconds": "how long the call took",
     "object": "the beginning of an object that can't be read",
+    "policy": "the NamespaceCleanupPolicy, as namespace/name",
 }
 JSON_FIELDS = {
     "time": "UTC, RFC 3339 with milliseconds",
@@ -267,21 +267,12 @@ def _metrics() -> Iterator[tuple[str, str, str, str]]:
 
 def _options() -> Iterator[str]:
     yield f"## Options of `moorcheh-operator run`\n\n{inspect.cleandoc(cli.run.help or '')}\n"
-    yield _option_table(cli.run)
-    yield (
-        "## Options of `moorcheh-operator check`\n\nSee [check.md](check.md). "
-        f"{inspect.cleandoc(check.help or '')}\n\n{check.epilog}\n"
-    )
-    yield _option_table(check)
-
-
-def _option_table(command: click.Command) -> str:
-    return _table(
+    yield _table(
         ("Option", "Environment", "Default", "Meaning"),
         (
             (
-                f"`{option.opts[-1]}`",
-                f"`{option.envvar}`" if option.envvar else "",
+                f"`{option.opts[0]}`",
+                f"`{option.envvar}`",
                 "required"
                 if option.required
                 else f"`{option.default}`"
@@ -289,7 +280,7 @@ def _option_table(command: click.Command) -> str:
                 else "",
                 option.help or "",
             )
-            for option in command.params
+            for option in cli.run.params
             if isinstance(option, click.Option)
         ),
     )

@@ -17,6 +17,7 @@ from prometheus_client import (
     disable_created_metrics,
 )
 
+from moorcheh_operator.api.policy import PolicyStatus, Result
 from moorcheh_operator.api.request import Request
 from moorcheh_operator.api.spec import DEFAULT_SERVER
 from moorcheh_operator.api.status import ENDED, Phase, Reason, Status
@@ -51,6 +52,8 @@ ENDS = {
     ),
 }
 """Each is a series from the start: where a counter first appears as 1, `increase` sees no growth."""
+
+RUN_ENDS = tuple(result for result in Result if result is not Result.CREATING)
 
 NEVER_LEFT = frozenset({"ConnectError", "ConnectTimeout", "PoolTimeout"})
 """The errors of a DELETE that was certainly not sent."""
@@ -140,9 +143,24 @@ class Metrics:
             "Time since the last complete list of requests, or since the start.",
             registry=registry,
         )
+        self.policies = Gauge(
+            "moorcheh_operator_policies",
+            "Cleanup policies, by state: ready, suspended, stalled. Only at the leader.",
+            ["state"],
+            registry=registry,
+        )
+        self.policy_runs = Counter(
+            "moorcheh_operator_policy_runs",
+            "Runs of cleanup policies that are over, by result.",
+            ["result"],
+            registry=registry,
+        )
         Info("moorcheh_operator_build", "What is running.", registry=registry).info(
             {"version": __version__, "python_version": platform.python_version()}
         )
+        for result in RUN_ENDS:
+            self.policy_runs.labels(str(result))
+        self.show_policies(())
         for phase, reasons in ENDS.items():
             for reason in reasons:
                 self.ended.labels(str(phase), str(reason))
@@ -169,6 +187,15 @@ class Metrics:
             self.end_seconds.observe(age)
             if status.job is not None:
                 self.items_removed.inc(status.job.deleted_items or 0)
+
+    def show_policies(self, statuses: Iterable[PolicyStatus]) -> None:
+        counts = dict.fromkeys(("ready", "suspended", "stalled"), 0)
+        for status in statuses:
+            reasons = {condition.type: condition.reason for condition in status.conditions}
+            state = "stalled" if "Stalled" in reasons else "ready"
+            counts["suspended" if reasons.get("Ready") == "Suspended" else state] += 1
+        for state, count in counts.items():
+            self.policies.labels(state).set(count)
 
     def show_requests(self, phases: Iterable[Phase]) -> None:
         counts = {phase: 0 for phase in Phase if phase not in ENDED}

@@ -46,17 +46,20 @@ def applied_manifest(text: str | None) -> JsonObject | None:
     return manifest if isinstance(manifest, dict) else None
 
 
-def flaws(*manifests: JsonObject) -> tuple[str, ...]:
-    """The fields that ask for nothing, in words: those that nobody knows, and those that are null."""
-    return tuple(dict.fromkeys(islice((flaw for each in manifests for flaw in _flaws(each)), SHOWN)))
+def flaws(*manifests: JsonObject, kind: type[Struct] = Spec) -> tuple[str, ...]:
+    """The fields that ask for nothing, in words: those that nobody knows, and those that are null. `kind`: of
+    the spec.
+    """
+    found = (flaw for each in manifests for flaw in _flaws(each, kind))
+    return tuple(dict.fromkeys(islice(found, SHOWN)))
 
 
-def _flaws(manifest: JsonObject) -> Iterator[str]:
+def _flaws(manifest: JsonObject, kind: type[Struct]) -> Iterator[str]:
     for key in manifest.keys() - TOP:
         yield _unknown(key)
     for key in _part(manifest, "metadata").keys() - METADATA:
         yield _unknown(f"metadata.{key}")
-    yield from _spec_flaws(_part(manifest, "spec"), Spec, "spec.")
+    yield from _spec_flaws(_part(manifest, "spec"), kind, "spec.")
 
 
 def _spec_flaws(fields: JsonObject, kind: type[Struct], path: str) -> Iterator[str]:

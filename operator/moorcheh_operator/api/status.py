@@ -139,7 +139,7 @@ class Status(Struct, frozen=True, rename="camel", omit_defaults=True):
     conditions: tuple[Condition, ...] = ()
 
 
-def render(status: Status) -> dict[str, Any]:
+def render(status: Struct) -> dict[str, Any]:
     """The status as the API server stores it; what is None is left out."""
     body: dict[str, Any] = to_builtins(status)
     if "conditions" in body:
@@ -147,7 +147,7 @@ def render(status: Status) -> dict[str, Any]:
     return body
 
 
-def merge_patch(old: Status, new: Status) -> dict[str, Any]:
+def merge_patch(old: Struct, new: Struct) -> dict[str, Any]:
     """The JSON merge patch (RFC 7386) of the status that turns `old` into `new`.
 
     It is only right for an object whose status *is* `old`: send it with that object's resourceVersion. What

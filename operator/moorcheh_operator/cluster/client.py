@@ -18,6 +18,7 @@ import msgspec
 from yarl import URL
 
 from moorcheh_operator.api import wire
+from moorcheh_operator.api.policy import POLICY_KIND, Policy
 from moorcheh_operator.api.request import GROUP, KIND, PLURAL, VERSION, MalformedRequestError, Request, parse
 from moorcheh_operator.api.status import OPEN_ATTEMPT, Phase, Status, merge_patch
 from moorcheh_operator.api.texts import plain_text
@@ -162,7 +163,7 @@ class Cluster:
         """Whether the requests can be listed, all of each. Raises `ClusterError` with what to do about it."""
         for namespace in namespaces or ("",):
             try:
-                answer = await self._call("GET", _collection(namespace), {"limit": "1"})
+                answer = await self._call("GET", collection(namespace), {"limit": "1"})
             except ClusterError as error:
                 raise ClusterError(f"the cluster at {self.server} can't be reached: {error}") from error
             match answer.status:
@@ -232,10 +233,19 @@ class Cluster:
         can't be had: what came before is no complete list.
         """
         query = {"fieldSelector": UNFINISHED} if unfinished else {}
-        limit, floor = PAGE_FIRST, self.history.highest
+        floor = self.history.highest
+        async for page in self.pages(collection(namespace), query):
+            self.history.continues(page.metadata.resource_version, floor, "a list")
+            for item in page.items:
+                yield msgspec.json.decode(wire.trimmed(item))
+            del page  # before there is another one
+
+    async def pages(self, path: str, query: dict[str, str]) -> AsyncIterator[wire.Page]:
+        """Of a list. Raises `ClusterError`."""
+        limit = PAGE_FIRST
         while True:
             try:
-                answer = await self._call("GET", _collection(namespace), {**query, "limit": str(limit)})
+                answer = await self._call("GET", path, {**query, "limit": str(limit)})
             except TooLongError:
                 if limit == 1:
                     raise
@@ -244,19 +254,18 @@ class Cluster:
             if answer.status != 200:
                 raise ClusterError(answer.describe(), answer.status)
             page = answer.page()
-            self.history.continues(page.metadata.resource_version, floor, "a list")
-            for item in page.items:
-                yield msgspec.json.decode(wire.trimmed(item))
-            if not page.metadata.more:
-                return
-            query["continue"] = page.metadata.more
+            query = {**query, "continue": page.metadata.more}
             limit = min(max(ANSWER_MOST // 2 * len(page.items) // len(answer.body), 1), PAGE)
-            del answer, page  # before there is another one
+            del answer
+            yield page
+            del page
+            if not query["continue"]:
+                return
 
     async def check_history(self, namespace: str) -> None:
         """See whether the API server has gone back to an earlier state. Raises `ClusterError`."""
         floor = self.history.highest
-        answer = await self._call("GET", _collection(namespace), {"limit": "1"})
+        answer = await self._call("GET", collection(namespace), {"limit": "1"})
         if answer.status != 200:
             raise ClusterError(answer.describe(), answer.status)
         self.history.continues(answer.page().metadata.resource_version, floor, "a list")
@@ -336,26 +345,28 @@ class Cluster:
         if answer.status != 201:
             raise answer.not_created()
 
-    async def post_event(self, request: Request, kind: str, reason: str, message: str, count: int) -> None:
-        """`kind` is Normal or Warning. One a request and reason: another one brings it up to date.
+    async def post_event(
+        self, about: Request | Policy, kind: str, reason: str, message: str, count: int
+    ) -> None:
+        """`kind` is Normal or Warning. One an object and reason: another one brings it up to date.
 
         Raises `NamespaceGoneError`, `ClusterError`.
         """
         now = render_time(self._clock.now().time)
-        same = hashlib.sha256(f"{request.uid}/{reason}".encode()).hexdigest()[:16]
-        name = f"{request.name[:230].rstrip('.-')}.{same}"
-        events = _events(request.namespace)
+        same = hashlib.sha256(f"{about.uid}/{reason}".encode()).hexdigest()[:16]
+        name = f"{about.name[:230].rstrip('.-')}.{same}"
+        events = _events(about.namespace)
         newest = {"message": message, "lastTimestamp": now, "count": count}
         body = {
             **newest,
-            "metadata": {"name": name, "namespace": request.namespace},
+            "metadata": {"name": name, "namespace": about.namespace},
             "involvedObject": {
                 "apiVersion": f"{GROUP}/{VERSION}",
-                "kind": KIND,
-                "namespace": request.namespace,
-                "name": request.name,
-                "uid": request.uid,
-                "resourceVersion": request.resource_version,
+                "kind": KIND if isinstance(about, Request) else POLICY_KIND,
+                "namespace": about.namespace,
+                "name": about.name,
+                "uid": about.uid,
+                "resourceVersion": about.resource_version,
             },
             "type": kind,
             "reason": reason,
@@ -369,13 +380,47 @@ class Cluster:
         if answer.status not in (200, 201):
             raise answer.not_created()
 
-    async def call(self, method: str, path: str, *, body: object = None) -> tuple[int, dict[str, Any]]:
+    async def call(
+        self,
+        method: str,
+        path: str,
+        *,
+        body: object = None,
+        query: dict[str, str] | None = None,
+        lane: str = "",
+    ) -> tuple[int, dict[str, Any]]:
         """Any other call: status code and JSON object. Raises `ClusterError`."""
-        answer = await self._call(method, path, body=body)
+        answer = await self._call(method, path, query, body, lane=lane)
         parsed = answer.json()
         if not isinstance(parsed, dict):
             raise ClusterError("the API server's answer is no JSON object")
         return answer.status, parsed
+
+    async def watch(self, path: str, version: str, seconds: int) -> AsyncIterator[bytes]:
+        """The lines of a watch that goes on from `version`, for so long at most. Raises `ClusterError`."""
+        query = {"watch": "1", "resourceVersion": version, "timeoutSeconds": str(seconds)}
+        url = URL(f"{self.server}{path}?{urlencode(query)}", encoded=True)
+        line = bytearray()
+        try:
+            async with (
+                asyncio.timeout(seconds + TIMEOUT),
+                self._session.get(url, headers={"Accept": "application/json"}) as response,
+            ):
+                if response.status != 200:
+                    raise ClusterError(f"HTTP {response.status}", response.status)
+                async for chunk in response.content.iter_any():
+                    *ends, rest = chunk.split(b"\n")
+                    for end in ends:
+                        line += end
+                        yield bytes(line)
+                        line.clear()
+                    line += rest
+                    if len(line) > ANSWER_MOST:
+                        raise TooLongError(f"an event has more than {ANSWER_MOST} bytes")
+        except TimeoutError as error:
+            raise ClusterError("the watch did not end in time") from error
+        except (aiohttp.ClientError, OSError, ValueError) as error:
+            raise ClusterError(plain_text(f"{type(error).__name__}: {error}")) from error
 
     async def _call(
         self,
@@ -457,10 +502,10 @@ def _events(namespace: str) -> str:
     return f"/api/v1/namespaces/{quote(namespace, safe='')}/events"
 
 
-def _collection(namespace: str) -> str:
+def collection(namespace: str, plural: str = PLURAL) -> str:
     middle = f"/namespaces/{quote(namespace, safe='')}" if namespace else ""
-    return f"/apis/{GROUP}/{VERSION}{middle}/{PLURAL}"
+    return f"/apis/{GROUP}/{VERSION}{middle}/{plural}"
 
 
 def _path(namespace: str, name: str) -> str:
-    return f"{_collection(namespace)}/{quote(name, safe='')}"
+    return f"{collection(namespace)}/{quote(name, safe='')}"

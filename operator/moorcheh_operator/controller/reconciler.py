@@ -31,6 +31,7 @@ from .events import Events
 from .expirations import Expirations
 from .live_servers import LiveServer, LiveServers
 from .namespaces import Namespaces
+from .policies import Policies
 from .relist import RELIST_SECONDS, Relist
 from .reporting import Reporter
 from .shared import Shared
@@ -101,6 +102,7 @@ class Reconciler:
         self._expirations = Expirations(
             cluster, clock, self._may_expire, self._is_wanted, self._events.announce
         )
+        self._policies = Policies(self._shared, namespaces, self._events, metrics)
 
     def start(self) -> None:
         self._cluster.history.begin(lambda: self._history_ends(self._past()))
@@ -108,6 +110,7 @@ class Reconciler:
             asyncio.create_task(self._relist.run(), name="relist"),
             asyncio.create_task(self._expirations.run(), name="expirations"),
             asyncio.create_task(self._check_history(), name="history"),
+            asyncio.create_task(self._policies.run(), name="cleanup policies"),
         ]
 
     def list_anew(self) -> None:
@@ -118,11 +121,13 @@ class Reconciler:
         for task in self._tasks.values():
             task.leadership_changed()
         self._expirations.wake()
+        self._policies.leadership_changed()
 
     def servers_changed(self) -> None:
         """The servers file says something else: everybody asks anew whether, and where, they may."""
         for task in self._tasks.values():
             task.wake()
+        self._policies.wake()
 
     @property
     def list_age(self) -> float | None:
@@ -140,6 +145,7 @@ class Reconciler:
             if not (request.spec.suspend or request.withdrawn or request.status.phase in ENDED)
         ]
         self._metrics.oldest.set(max(ages, default=0.0))
+        self._policies.measure()
         limits = [server.slots.limit for server in self._servers.all]
         self._metrics.job_slots.set(sum(limits) if all(limits) else 0)
         self._metrics.job_slots_used.set(sum(each.slots.used for each in self._servers.all))
@@ -285,6 +291,7 @@ class Reconciler:
             if number % AT_ONCE == 0:
                 await asyncio.sleep(0)
         self._expirations.wake()
+        self._policies.wake()
 
     async def _check_missing(self, seen: set[str], started: float) -> None:
         """What is in work but not in the list has ended, is gone, or is newer than the list: read it."""

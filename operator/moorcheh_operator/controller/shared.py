@@ -10,10 +10,11 @@ from moorcheh_operator.clock import Clock
 from moorcheh_operator.cluster.client import Cluster
 from moorcheh_operator.cluster.labels import Labels
 from moorcheh_operator.lifecycle import placement
-from moorcheh_operator.lifecycle.access import Access, access
+from moorcheh_operator.lifecycle.access import Access, access, shut_out
 from moorcheh_operator.lifecycle.kubernetes_namespace import NamespaceState
 from moorcheh_operator.lifecycle.placement import Place
 from moorcheh_operator.lifecycle.rewound import Past
+from moorcheh_operator.servers.definitions import Definition, From
 
 from .live_servers import LiveServers
 from .namespaces import Namespaces
@@ -48,3 +49,10 @@ class Shared:
         """By what the servers file says now."""
         named = self.servers.defined.get(request.spec.server)
         return access(request, named, self.own_namespace, self.labels.of(request.namespace), namespace)
+
+    async def shut_out(self, server: Definition, namespace: str) -> str | None:
+        """Why the server takes no requests from this Kubernetes namespace; None: it does."""
+        if server.allowed_namespaces.from_ is From.SELECTOR:
+            await self.labels.refresh(namespace)
+        refusal = shut_out(server, namespace, self.own_namespace, self.labels.of(namespace))
+        return None if refusal is None else refusal.message

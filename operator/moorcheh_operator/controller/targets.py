@@ -124,6 +124,10 @@ class Targets:
         """Whether any request that is being worked on, suspended ones too, has this target."""
         return bool(self._members.get(place))
 
+    def wanted_at(self, server: str) -> frozenset[str]:
+        """The names on a server (its URL) for which that is so."""
+        return frozenset(name for url, name in self._members if url == server)
+
     def _settle(self, place: Place) -> None:
         if place not in self._claims:
             self._owners.pop(place, None)

@@ -94,12 +94,19 @@ def access(
             f'The target was looked up at {url}, and the server "{server.name}" is {server.url} by now: that '
             "is another one. Create a new request to delete a namespace there."
         )
+    return shut_out(server, request.namespace, own_namespace, labels) or _allowed(request, server)
+
+
+def shut_out(
+    server: Definition, namespace: str, own_namespace: str | None, labels: Mapping[str, str] | str | None
+) -> Undecided | Refusal | None:
+    """None: the server takes requests from this Kubernetes namespace."""
     source, selector = server.allowed_namespaces.from_, server.allowed_namespaces.selector
     match source:
         case From.ALL:
             allowed = True
         case From.SAME:
-            allowed = own_namespace is not None and request.namespace == own_namespace
+            allowed = own_namespace is not None and namespace == own_namespace
         case From.SELECTOR:
             if labels is None or isinstance(labels, str):
                 why = labels or "not tried yet"
@@ -109,12 +116,8 @@ def access(
             allowed = selector is not None and selector.holds(labels)
         case _:
             assert_never(source)
-    return _allowed(request, server) if allowed else _not_from_here(request, server)
-
-
-def _not_from_here(request: Request, server: Definition) -> Access:
-    message = f'The server "{server.name}" takes no requests from the namespace {request.namespace}.'
-    return Refusal(Reason.NOT_ALLOWED, message)
+    message = f'The server "{server.name}" takes no requests from the namespace {namespace}.'
+    return None if allowed else Refusal(Reason.NOT_ALLOWED, message)
 
 
 def _allowed(request: Request, server: Definition) -> Access:

@@ -101,9 +101,7 @@ def _preconditions(
         if created is None:
             message = "preconditions.createdBefore is set, but the server shows no creation time."
             return _unverifiable(request, now, message)
-        # By either clock, unless they agree: on a server whose clock is behind, new data would look old.
-        corrected = created + skew if abs(skew) > CLOCK_ERROR else created
-        if max(created, corrected) >= bounds.created_before:
+        if by_either_clock(created, skew) >= bounds.created_before:
             message = (
                 f"The namespace was created at {entry.creation_time}{_by_which_clock(skew)}, not before "
                 f"{render_time(bounds.created_before)} (preconditions.createdBefore)."
@@ -120,6 +118,11 @@ def _preconditions(
             )
             return ended(request, now, Phase.FAILED, Reason.PRECONDITION_FAILED, message)
     return None
+
+
+def by_either_clock(created: datetime, skew: timedelta) -> datetime:
+    """The later one, unless they agree: on a server whose clock is behind, new data would look old."""
+    return max(created, created + skew) if abs(skew) > CLOCK_ERROR else created
 
 
 def _unverifiable(request: Request, now: Now, message: str) -> Status:

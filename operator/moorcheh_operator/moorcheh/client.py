@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
 from collections.abc import Callable
 
 import httpx
 
 from moorcheh_operator.clock import Clock
-from moorcheh_operator.shared_call import SharedCall
 
 from .answers import LookUpAnswer, PollAnswer
-from .connection import Connection, Observer, trusting
+from .connection import Connection, Observer
 from .credentials import Credential
 from .health import Health
 from .pool import Pool
@@ -39,7 +39,8 @@ class Moorcheh:
         self._lookup_connection = new_connection()
         self._clock = clock
         self._rest_until = 0.0  # ticks
-        self._listing = SharedCall(self._list, "listing", lambda: self._rest_until - clock.ticks())
+        self._running: asyncio.Task[tuple[float, LookUpAnswer, float]] | None = None
+        self._next: asyncio.Task[tuple[float, LookUpAnswer, float]] | None = None
 
     @classmethod
     def at(
@@ -56,14 +57,21 @@ class Moorcheh:
         usual ones. Raises what httpx and ssl raise for those that can't be used, and `ValueError`.
         """
         url = httpx.URL(base_url)
-        tls = trusting(authorities)  # one for all: reading the CAs takes a while
+        if authorities is not None and not authorities.strip():
+            raise ValueError("there is no CA to trust")  # ssl would take that for None
+        # One for all: reading the CAs takes a while.
+        tls = (
+            ssl.create_default_context(cadata=authorities)
+            if authorities is not None
+            else httpx.create_ssl_context(trust_env=False)
+        )
         health = Health(f"{name} at {base_url}".strip(), clock.ticks)
         return cls(
             lambda: Connection(url, timeout, clock, observer, tls, credential, health), clock, health=health
         )
 
     async def aclose(self) -> None:
-        listings = self._listing.tasks
+        listings = [task for task in (self._running, self._next) if task is not None]
         for task in listings:
             task.cancel()
         await asyncio.gather(*listings, return_exceptions=True)
@@ -74,7 +82,7 @@ class Moorcheh:
         """Close once every call under way has its answer. Nobody may begin another."""
         await self._deletes.until_unused()
         await self._polls.until_unused()
-        if listings := self._listing.tasks:
+        if listings := [task for task in (self._running, self._next) if task is not None]:
             await asyncio.wait(listings)
         await self.aclose()
 
@@ -95,11 +103,20 @@ class Moorcheh:
     async def look_up(self) -> tuple[float, LookUpAnswer, float]:
         """A listing that starts after this call: (ticks when it was asked for, answer, ticks when it came).
 
-        It is shared, and between two there is a pause: 2,000 requests do not mean 2,000 listings.
+        One is in flight at a time, and everyone who asked before it started gets its answer. Between two of
+        them there is a pause. So 2,000 requests do not mean 2,000 listings.
         """
-        return await self._listing.ask()
+        if self._next is None:
+            self._next = asyncio.create_task(self._list_after(self._running))
+        return await asyncio.shield(self._next)
 
-    async def _list(self) -> tuple[float, LookUpAnswer, float]:
+    async def _list_after(
+        self, running: asyncio.Task[tuple[float, LookUpAnswer, float]] | None
+    ) -> tuple[float, LookUpAnswer, float]:
+        if running is not None:
+            await asyncio.wait([running])
+            await asyncio.sleep(self._rest_until - self._clock.ticks())
+        self._running, self._next = self._next, None
         started = self._clock.ticks()
         answer = await self._lookup_connection.listing()
         answered = self._clock.ticks()

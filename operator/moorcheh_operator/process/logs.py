@@ -27,6 +27,7 @@ FIELDS = (
     "created_at",
     "seconds",
     "object",
+    "policy",
 )
 QUIET = ("kopf", "httpx", "httpcore", "aiohttp", "asyncio", "kubernetes")
 
