@@ -1237,7 +1237,7 @@ RUNNING_REQUEST = a_request(RUNNING)
 RUNNING_CASES = [
     pytest.param(Case(RUNNING_REQUEST, seen(0.6), Poll("job-1")), id="the-first-poll-is-soon"),
     pytest.param(
-        Case(RUNNING_REQUEST, seen(0.0), waits(0.5, RUNNING, Reason.JOB_RUNNING)), id="but-not-at-once"
+        Case(RUNNING_REQUEST, seen(0.0), waits(0.2, RUNNING, Reason.JOB_RUNNING)), id="but-not-at-once"
     ),
     pytest.param(
         Case(

@@ -93,7 +93,15 @@ def test_linear_progress_needs_few_polls_and_is_noticed_soon(seconds: float, mos
         assert late <= min(max(0.10 * seconds, 0.1), 10.0)
 
 
-@pytest.mark.parametrize("seconds", [0.05, 0.5, 2, 10, 60, 600, 3600])
+def test_a_short_job_is_noticed_at_its_end() -> None:
+    for uid in UIDS:
+        polls, late = run(0.2, none, a_running(uid))
+
+        assert polls == 1
+        assert late < 0.01
+
+
+@pytest.mark.parametrize("seconds", [0.05, 0.2, 0.5, 2, 10, 60, 600, 3600])
 @pytest.mark.parametrize(
     ("progress", "part"),
     [
@@ -118,7 +126,7 @@ def test_progress_that_lies_does_not_delay_the_next_poll_for_long() -> None:
     """One of ten million at the first poll says that it takes weeks."""
     first = known(first_seen=ago(0.3), polled=Polled(JobReport(Job("job-1", "running", 10**7, 1)), ago(0)))
 
-    assert next_poll(a_running(), first, Now(MADE, NOW.ticks)) <= NOW.ticks + 0.3 / 2 + 0.5 * 1.05
+    assert next_poll(a_running(), first, Now(MADE, NOW.ticks)) <= NOW.ticks + (0.75 * 0.3 + 0.55) * 1.05
 
 
 @pytest.mark.parametrize(

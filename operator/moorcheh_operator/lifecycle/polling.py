@@ -13,7 +13,9 @@ from moorcheh_operator.moorcheh.answers import JobReport
 
 from .facts import Facts, Polls
 
-POLL_FIRST = 0.5  # seconds from the start of a job to its first poll
+POLL_FIRST = 0.2  # seconds from the start of a job to its first poll
+POLL_LEAST = 0.3  # between two polls without progress
+POLL_NEAR = 0.05  # where progress says that the end is near
 POLL_MOST = 10.0
 LOST_POLLS = 3  # 404s in a row …
 LOST_SECONDS = 15.0  # … over at least this long, before a job counts as unknown (rule 6)
@@ -22,8 +24,8 @@ LOST_SECONDS = 15.0  # … over at least this long, before a job counts as unkno
 def next_poll(request: Request, facts: Facts, now: Now) -> float:
     """Ticks of the next poll: where the progress seen predicts the end, and never far beyond what is known.
 
-    Without progress after a tenth of the elapsed time; with it at most half of the elapsed time ahead, as a
-    job that starts slowly seems to need far longer than it does.
+    Without progress after a tenth of the elapsed time; with it not far beyond what has elapsed, as a job that
+    starts slowly seems to need far longer than it does.
     """
     polls = facts.polls
     if polls.last is None:
@@ -34,12 +36,12 @@ def next_poll(request: Request, facts: Facts, now: Now) -> float:
     if polls.unknown_count:
         return at + LOST_SECONDS / (LOST_POLLS - 1)
     elapsed = _elapsed(request, facts, now, at)
-    wait = max(elapsed / 10, POLL_FIRST / 2)
+    wait = max(elapsed / 10, POLL_LEAST)
     job = polls.last.answer.job if isinstance(polls.last.answer, JobReport) else None
     if job and job.total_items and job.deleted_items:
         done = min(job.deleted_items / job.total_items, 1.0)
         remaining = elapsed * (1 - done) / done
-        wait = min(max(1.02 * remaining, elapsed / 20, POLL_FIRST / 10), elapsed / 2 + POLL_FIRST)
+        wait = min(max(1.02 * remaining, elapsed / 20, POLL_NEAR), 0.75 * elapsed + 0.55)
     jitter = 1 + (zlib.crc32(request.uid.encode()) % 1000) / 20000  # up to 5 % later, so that polls spread
     return at + min(wait, POLL_MOST / 1.05) * jitter
 
