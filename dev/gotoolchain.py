@@ -135,7 +135,6 @@ def _install(
     variables = {**environment, "TMPDIR": str(scratch / "tmp")}
     with Process([*command, "--target", scratch / "out"], output=log, env=variables, name="pip") as pip:
         while pip.running:
-            progress.update(title, 0)
             time.sleep(_LOOK_SECONDS)
     if pip.returncode != 0:
         told = [line for line in log.read_text(errors="replace").splitlines() if "ERROR" in line]

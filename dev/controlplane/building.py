@@ -50,7 +50,7 @@ def build(wanted: Build, scratch: Path, environment: Mapping[str, str], progress
     """The folder with the programs, inside `scratch`."""
     title = f"Building {wanted.what}"
     note = f"{title} from source: {wanted.minutes} on two cores, once; later runs find it in the cache."
-    module = GoModule(MODULE, list(wanted.packages.values()), title, note, _ldflags())
+    module = GoModule(MODULE, list(wanted.packages.values()), title, note, ldflags(VERSION, COMMIT))
     try:
         out = module.build(scratch, environment, progress)
     except GoError as error:
@@ -65,13 +65,13 @@ def _binary(package: str) -> str:
     return re.sub(r"/v\d+$", "", package).rpartition("/")[2]
 
 
-def _ldflags() -> str:
-    major, minor, _ = VERSION.removeprefix("v").split(".")
+def ldflags(version: str, commit: str = "") -> str:
+    major, minor, _ = version.removeprefix("v").split(".")
     facts = {
-        "gitVersion": VERSION,
+        "gitVersion": version,
         "gitMajor": major,
         "gitMinor": minor,
-        "gitCommit": COMMIT,
+        "gitCommit": commit,
         "gitTreeState": "clean",
     }
     places = ("k8s.io/component-base/version", "k8s.io/client-go/pkg/version")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import threading
 import time
@@ -12,6 +13,7 @@ import click
 from dev.controlplane.assets import prepare, prepare_controller_manager
 from dev.controlplane.controllers import CONTROLLERS, ControllerManager
 from dev.controlplane.errors import AssetsError, ControlPlaneError
+from dev.controlplane.others import prepare_other
 from dev.controlplane.server import ControlPlane
 
 _AT_WORK = f"At work: {', '.join(CONTROLLERS)}."
@@ -52,6 +54,13 @@ def assets() -> None:
     except AssetsError as error:
         click.echo(f"{error}\nThe tests that need it are skipped.", err=True)
     click.echo(found.folder)
+
+
+@main.command()
+@click.argument("version")
+def other(version: str) -> None:
+    """Build another VERSION of Kubernetes, such as v1.31.14, and print its folder, for KUBEBUILDER_ASSETS."""
+    click.echo(prepare_other(version, os.environ))
 
 
 @main.command()

@@ -544,7 +544,7 @@ def test_a_package_holds_the_files_that_are_links_here(helm: Helm, tmp_path: Pat
 def test_the_package_of_a_release_is_what_helm_makes(helm: Helm, tmp_path: Path) -> None:
     """A release is made without Helm, so that it is the same bytes each time."""
     package = tmp_path / "released.tgz"
-    release.package(CHART, package, 1764547200)
+    release.package(release.contents(CHART), package, 1764547200)
 
     assert "1 chart(s) linted, 0 chart(s) failed" in helm("lint", "--strict", package)
     options = ("--include-crds", *KUBERNETES["1.36"])
