@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from dev.controlplane import Assets
 
 ROOT = Path(__file__).parents[2]
-API_FOLDER, BASE = ROOT / "crds", ROOT / "manifests" / "base"
+BASE = ROOT / "manifests" / "base"
 SYSTEM = "moorcheh-system"
 
 
@@ -42,9 +42,15 @@ def installed_cluster(assets: Assets, controller_manager: Path) -> Iterator[Cont
             yield plane
 
 
-def install(plane: ControlPlane, *, api: Path = API_FOLDER) -> None:
+def api_folder(plane: ControlPlane) -> Path:
+    """As docs/install.md says for this Kubernetes."""
+    minor = int(plane.assets.version.split(".")[1])
+    return ROOT / "crds" if minor >= 36 else ROOT / "manifests" / "kubernetes-1.31"
+
+
+def install(plane: ControlPlane, *, api: Path | None = None) -> None:
     """Return once requests can be made, and the operator's service account may list and write."""
-    plane.kubectl("apply", "--kustomize", str(api))
+    plane.kubectl("apply", "--kustomize", str(api or api_folder(plane)))
     if SYSTEM not in plane.kubectl("get", "namespaces", "-o", "name"):
         plane.kubectl("create", "namespace", SYSTEM)
     plane.kubectl("apply", "--kustomize", str(BASE))

@@ -17,7 +17,7 @@ import pytest
 from dev.controlplane import ControllerManager, ControlPlane, KubectlError
 from dev.moorcheh.standin import StandIn
 from dev.operator_process import OperatorProcess
-from tests.integration.conftest import API_FOLDER, install
+from tests.integration.conftest import api_folder, install
 from tests.integration.life import API, OPTIONS, client_options
 
 if TYPE_CHECKING:
@@ -106,7 +106,7 @@ def test_install_apply_wait_and_uninstall_in_that_order(plane: ControlPlane, moo
     plane.kubectl("wait", "--for=condition=Finished", "nsdel/delete-my-documents", "--timeout=60s")
     shown = plane.kubectl("get", "nsdel", "delete-my-documents")
     plane.kubectl("delete", "-k", BASE, "--timeout=60s")
-    plane.kubectl("delete", "-k", API_FOLDER, "--timeout=60s")
+    plane.kubectl("delete", "-k", api_folder(plane), "--timeout=60s")
 
     assert "Succeeded" in shown
     assert "12/12 (100%)" in shown
@@ -125,7 +125,7 @@ def test_uninstalling_with_requests_under_way_leaves_nothing_stuck(
         operator.kill()
 
     plane.kubectl("delete", "-k", BASE, "--timeout=60s")
-    plane.kubectl("delete", "-k", API_FOLDER, "--timeout=60s")
+    plane.kubectl("delete", "-k", api_folder(plane), "--timeout=60s")
 
     nothing_is_left(plane)
     if operator.process.running:

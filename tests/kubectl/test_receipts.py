@@ -14,7 +14,7 @@ from dev.controlplane.errors import KubectlError
 from moorcheh_kubectl.identity import SETTLING, Name, Vouching, vouching
 from moorcheh_operator.api.request import Request
 from moorcheh_operator.api.spec import Spec
-from tests.integration.conftest import API_FOLDER
+from tests.integration.conftest import api_folder
 from tests.kubectl.test_approval import applied
 
 if TYPE_CHECKING:
@@ -197,7 +197,7 @@ def test_where_no_policy_stands_a_name_is_claimed(person: Person, world: World, 
         described = person.runs("describe", ended.name)
         exported = yaml.safe_load(person.runs("receipts", "-o", "yaml").stdout)
     finally:
-        world.plane.kubectl("apply", "--kustomize", str(API_FOLDER))
+        world.plane.kubectl("apply", "--kustomize", str(api_folder(world.plane)))
 
     assert described.returncode == 0
     assert "claimed by admin, no admission policy vouches for it" in described.stdout
