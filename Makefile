@@ -52,7 +52,8 @@ bench: control-plane  ## this operator beside others, into docs/performance.md (
 	@$(BIN)/python -m benchmarks page
 
 demo: $(VENV)/.installed  ## watch real requests being carried out (KEEP=1 leaves it running)
-	@$(BIN)/python -m dev.demo $(if $(KEEP),--keep)
+	@# 130: Ctrl-C. make would call that an error; it ends by the signal itself.
+	@$(BIN)/python -m dev.demo $(if $(KEEP),--keep) || { status=$$?; [ $$status = 130 ] || exit $$status; }
 
 release: control-plane  ## wheel, sdist, YAML, chart, plugin, bills of materials, checksums into dist, the same bytes each time
 	@$(BIN)/python -m dev.release

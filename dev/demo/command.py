@@ -5,7 +5,6 @@ from __future__ import annotations
 import signal
 import sys
 import time
-from pathlib import Path
 
 import click
 
@@ -13,7 +12,8 @@ from dev.controlplane import ControlPlaneError
 from dev.demo.errors import DemoError
 from dev.demo.play import play
 from dev.demo.screen import Screen
-from dev.demo.stage import Stage, staged
+from dev.demo.stage import STOPPING, Stage, prepare_tour, staged
+from dev.demo.tour import REQUESTER, TEAM, VIEWER, steps, surroundings
 
 INTERRUPTED = 130
 LOG_LINES = 30
@@ -32,8 +32,9 @@ def main(*, keep: bool) -> None:
     screen = Screen()
     screen.heading(
         "The operator deletes namespaces of a Moorcheh server, as Kubernetes objects ask it to.",
-        "Everything here runs on this machine, for this demo only, and is removed at the end. Your own",
-        "clusters and your kubeconfig are not touched. Ctrl-C stops it at any time.",
+        "The API server and the operator are real, the Moorcheh server is a stand-in. Everything runs on",
+        "this machine, for this demo only, and is removed at the end. Your own clusters and your kubeconfig",
+        "are not touched. Ctrl-C stops it at any time.",
     )
     try:
         code = _run(screen, keep=keep)
@@ -45,7 +46,7 @@ def main(*, keep: bool) -> None:
     if code != INTERRUPTED:
         screen.say("")
         screen.say(f"Everything is stopped and removed, after {time.monotonic() - begun:.0f} s.")
-    if code == 0:
+    if code == 0 and not keep:
         screen.say("To try it yourself: make demo KEEP=1")
     sys.exit(code)
 
@@ -72,35 +73,25 @@ def _interrupt(*_: object) -> None:
 
 
 def _keep(stage: Stage, screen: Screen) -> None:
-    """Until Ctrl-C, or until a part of it ends by itself."""
-    screen.part("All of it goes on, until Ctrl-C here")
-    moorcheh = stage.moorcheh.url
+    """Until Ctrl-C, which is its end in order, or until a part of it ends by itself."""
+    prepare_tour(stage)
+    screen.part("All of it goes on, until Ctrl-C here: try it from another terminal")
     screen.say(
-        "Paste this into another terminal: a namespace whose deletion takes 20 s, and a request for it."
+        f"As {REQUESTER}, who may ask for deletions in the Kubernetes namespace {TEAM}. Paste this first:"
     )
-    screen.output(f"""
-export KUBECONFIG={stage.plane.kubeconfig}
-export PATH={stage.plane.assets.kubectl.parent}:{Path(sys.executable).parent}:$PATH
-
-curl -d '{{"name": "mine", "items": 1000, "seconds": 20}}' {moorcheh}/_admin/namespaces
-kubectl create -f - <<'END'
-apiVersion: moorcheh.ai/v1alpha1
-kind: NamespaceDeletion
-metadata:
-  name: delete-mine
-spec:
-  namespaceName: mine
-END
-kubectl get nsdel --watch
-""")
-    screen.say("More to try:")
-    screen.output(f"""
-kubectl explain nsdel.spec
-kubectl moorcheh delete my-archive --preview
-kubectl moorcheh watch
-curl {moorcheh}/namespaces
-tail -f {stage.operator.output}
-""")
-    while True:
-        stage.check()
-        time.sleep(0.5)
+    screen.output(f"\n{surroundings(stage.plane)}\n")
+    screen.say("Then, in this order:")
+    log, moorcheh = stage.operator.output, stage.moorcheh.url
+    for step in steps(viewer=stage.plane.kubeconfig_for(VIEWER), log=log, moorcheh=moorcheh):
+        ends = " Ctrl-C leaves." if step.endless else ""
+        screen.say("")
+        screen.say(f"{step.why}{ends}")
+        screen.output(step.command)
+    screen.say("")
+    screen.say(f"The admin's kubeconfig: {stage.plane.kubeconfig}")
+    try:
+        while True:
+            stage.check()
+            time.sleep(0.5)
+    except KeyboardInterrupt:
+        screen.interrupted(STOPPING)

@@ -9,9 +9,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from dev.controlplane import ControlPlane, prepare
+from dev.controlplane.errors import KubectlError
 from dev.demo.errors import DemoError
 from dev.demo.following import Watch
-from dev.demo.scenarios import NAMESPACES, ROOT, Evidence
+from dev.demo.scenarios import EXAMPLES, NAMESPACES, ROOT, Evidence, Namespace
+from dev.demo.tour import FRESH, ROLES, TEAM
 from dev.moorcheh.standin import StandIn
 from dev.operator_process import OperatorProcess
 from dev.processes import scratch_folder
@@ -36,6 +38,10 @@ OPTIONS = {
     "LOG_FORMAT": "text",
 }
 DAY = 86_400
+YEAR = 365 * DAY
+KNOWN_SECONDS = 30.0
+EVERYBODY = ("system:authenticated",)
+STOPPING = "Stopping everything that was started."
 
 
 @dataclass(frozen=True)
@@ -81,7 +87,7 @@ def staged(screen: Screen) -> Iterator[Stage]:
             operator = _operator(stack, screen, plane, moorcheh, folder)
             yield Stage(plane, moorcheh, operator, watch)
         except KeyboardInterrupt:
-            screen.interrupted("Stopping everything that was started.")
+            screen.interrupted(STOPPING)
             raise
 
 
@@ -89,25 +95,41 @@ def _control_plane(stack: ExitStack, screen: Screen) -> ControlPlane:
     screen.part("Kubernetes: a real API server with its etcd")
     assets = prepare()
     begun = time.monotonic()
-    plane = stack.enter_context(ControlPlane(assets=assets))
+    plane = stack.enter_context(ControlPlane(assets=assets, users=dict.fromkeys(ROLES, EVERYBODY)))
     screen.say(f"kube-apiserver {assets.version} from {assets.origin}")
     screen.say(f"up at {plane.url} after {time.monotonic() - begun:.1f} s")
     return plane
 
 
 def _moorcheh(stack: ExitStack, screen: Screen, folder: Path) -> StandIn:
-    screen.part("Moorcheh: a stand-in with the HTTP API of the real server, and these namespaces")
+    screen.part("A stand-in for the Moorcheh server, with its HTTP API, and these namespaces")
     try:
         moorcheh = stack.enter_context(StandIn(folder / "moorcheh"))
     except RuntimeError as error:
         raise DemoError(str(error)) from error
     for namespace in NAMESPACES:
-        wanted = {"items": namespace.items, "seconds": namespace.seconds, "age": DAY}
-        moorcheh.create(namespace.name, **wanted)
-        if namespace.fails_at is not None:
-            moorcheh.fault("run", namespace.name, kind="fail", fraction=namespace.fails_at)
+        _make(moorcheh, namespace, age=DAY)
         screen.say(f"{namespace.name:<20} {namespace.items:>6,} items")
     return moorcheh
+
+
+def _make(moorcheh: StandIn, namespace: Namespace, *, age: int) -> None:
+    moorcheh.recreate(namespace.name, items=namespace.items, seconds=namespace.seconds, age=age)
+    if namespace.fails_at is not None:
+        moorcheh.fault("run", namespace.name, kind="fail", fraction=namespace.fails_at)
+
+
+def prepare_tour(stage: Stage) -> None:
+    """Fresh targets, and a Kubernetes namespace with one who may ask for deletions and one who may not."""
+    for namespace in FRESH:
+        _make(stage.moorcheh, namespace, age=10 * YEAR)
+    stage.plane.kubectl("create", "namespace", TEAM)
+    for user, role in ROLES.items():
+        kubeconfig = f"--kubeconfig={stage.plane.kubeconfig_for(user)}"
+        stage.plane.kubectl(
+            "create", "rolebinding", user, f"--clusterrole={role}", f"--user={user}", "-n", TEAM
+        )
+        stage.plane.kubectl("config", "set-context", "--current", f"--namespace={TEAM}", kubeconfig)
 
 
 def _install(screen: Screen, plane: ControlPlane) -> None:
@@ -119,6 +141,21 @@ def _install(screen: Screen, plane: ControlPlane) -> None:
     files = [word for name in RIGHTS for word in ("-f", f"manifests/base/{name}")]
     screen.command("kubectl", "apply", *files)
     plane.kubectl("apply", *(word if word == "-f" else str(ROOT / word) for word in files))
+    _until_requests_can_be_made(plane)
+
+
+def _until_requests_can_be_made(plane: ControlPlane) -> None:
+    """A CRD is Established some moments before each part of the API server, admission too, knows the kind."""
+    until = time.monotonic() + KNOWN_SECONDS
+    while True:
+        try:
+            plane.kubectl("create", "--dry-run=server", "-f", ROOT / EXAMPLES[0].manifest)
+        except KubectlError as error:
+            if time.monotonic() > until:
+                raise DemoError(str(error)) from error
+            time.sleep(0.1)
+        else:
+            return
 
 
 def _operator(

@@ -212,7 +212,7 @@ class Api:
             self.clock.cluster.observe(answer.getheader("Date"), sent, self.clock.ticks())
             parsed = _json(answer)
         if not isinstance(parsed, dict):
-            raise ApiError(f"the API server's answer (HTTP {answer.status}) is no JSON object")
+            raise ApiError(f"the answer (HTTP {answer.status}) is no JSON object: is that an API server?")
         return parsed
 
     def _lines(self, path: str, query: Mapping[str, str]) -> Iterator[bytes]:
@@ -262,16 +262,15 @@ class Api:
         words = _words(answer)
         match status:
             case 404 if not isinstance(answer, dict):
-                advice = (
-                    "is the operator installed? The cluster has no NamespaceDeletions (moorcheh.ai/v1alpha1)"
-                )
-                crd = self.kubectl.pasted("get crd", f"{PLURAL}.{GROUP}", namespace=None)
-                return ApiError(f"{advice}: {crd}", status)
+                look = self.kubectl.pasted("get crd", f"{PLURAL}.{GROUP}", namespace=None)
+                none = "the cluster has no NamespaceDeletions (moorcheh.ai/v1alpha1)"
+                return ApiError(f"{none}; is the operator installed? To look: {look}", status)
             case 401:
                 return ApiError(f"the cluster does not know who you are: {words}", status)
             case 403 if _cause(answer) == "NamespaceTerminating":
                 return ApiError(
-                    f"the namespace is being deleted, nothing can be asked for in it: {words}", status
+                    f"the Kubernetes namespace is being deleted, nothing can be asked for in it: {words}",
+                    status,
                 )
             case 403:
                 return ApiError(f"you may not do that: {words}", status)

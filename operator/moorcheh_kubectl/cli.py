@@ -170,10 +170,25 @@ KUBECTL_FLAGS = (
 
 
 def as_kubectl_reads(arguments: Sequence[str]) -> Iterator[str]:
-    """The value of `--insecure-skip-tls-verify` stands behind a `=`, or is true."""
+    """A truth value stands behind a `=`, or is true: `--wait=false`. Those of kubectl it reads itself."""
     for argument in arguments:
-        bare = argument.startswith("--") and argument[2:] in ON_OR_OFF
-        yield f"{argument}=true" if bare else argument
+        name, equals, value = argument.partition("=")
+        if name in KUBECTLS_ON_OR_OFF:
+            yield argument if equals else f"{argument}=true"
+        elif equals and name in OWN_ON_OR_OFF and value in ("1", "t", "T", "TRUE", "true", "True"):
+            yield name
+        elif equals and name in OWN_ON_OR_OFF and value in ("0", "f", "F", "FALSE", "false", "False"):
+            yield from OWN_ON_OR_OFF[name]
+        else:
+            yield argument
+
+
+OWN_ON_OR_OFF = {
+    "--wait": ["--no-wait"],
+    **dict.fromkeys(("--yes", "--preview", "--ignore-not-found", "--all-namespaces"), ()),
+}
+"""And how each is said not to be."""
+KUBECTLS_ON_OR_OFF = [f"--{name}" for name in ON_OR_OFF]
 
 
 OUTPUT = click.option(

@@ -177,7 +177,7 @@ class Flow:
         """Once the operator has shown what is there. StopError where it doesn't."""
         began = self.api.clock.ticks()
         seen = held
-        with self.screen.busy("Look at what is there …"):
+        with self.screen.busy("Look at what is there ..."):
             while True:
                 status = seen.request.status
                 current = status.observed_generation == seen.request.generation
@@ -233,14 +233,16 @@ class Flow:
             )
 
     def _only_shown(self, seen: Seen) -> int:
-        fine = not would_be_refused(seen.request)
+        fine, name = not would_be_refused(seen.request), seen.request.spec.namespace_name
         removed = self._withdraw(seen.request.name, _suspended, quiet=True)
         if not removed:
             pass  # it has been said what remains
         elif _absent(seen):
-            self.screen.say("There is no such namespace. Nothing was deleted.", None if fine else "red")
+            self.screen.say(
+                f'There is no Moorcheh namespace "{name}". Nothing was deleted.', None if fine else "red"
+            )
         elif not fine:
-            self.screen.say("It would be refused. Nothing was deleted.", "red")
+            self.screen.say("Nothing was deleted, and no request is left.", "red")
         else:
             self.screen.say("Only shown. Nothing was deleted, and no request is left.")
         self.screen.data(shown_body(seen))
@@ -510,5 +512,5 @@ def _trouble(request: Request, seconds: float) -> str | None:
 def _nobody_looks(request: Request) -> str:
     return (
         f"No operator has looked at {request.key} for {UNSEEN_SECONDS:.0f} s. "
-        f"Does one run, and does it serve the namespace {request.namespace}?"
+        f"Does one run, and does it serve the Kubernetes namespace {request.namespace}?"
     )

@@ -66,7 +66,9 @@ class Show:
         return DONE
 
     def _none(self, *, everywhere: bool) -> str:
-        return "No requests found" + ("." if everywhere else f" in the namespace {self.namespace}.")
+        return "No requests found" + (
+            "." if everywhere else f" in the Kubernetes namespace {self.namespace}."
+        )
 
     def watch(self, *, everywhere: bool) -> int:
         self.screen.prepare()

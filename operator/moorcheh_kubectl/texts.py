@@ -62,10 +62,10 @@ def how_sure(request: Request) -> str:
 
 
 def already_asked(request: Request) -> str:
-    target = f'the Moorcheh namespace "{request.spec.namespace_name}"'
+    name, key = request.spec.namespace_name, request.key
     if request.status.phase in OPEN_ATTEMPT:
-        return f"T{target[1:]} is being deleted already, by the request {request.key}"
-    return f"There is a request to delete {target} already: {request.key}"
+        return f'The Moorcheh namespace "{name}" is being deleted already, by the request {key}'
+    return f'There is a request to delete the Moorcheh namespace "{name}" already: {key}'
 
 
 class Retrying(Enum):
@@ -317,7 +317,8 @@ def why_waiting(request: Request) -> str:
 
 def what_is_wrong(request: Request) -> str:
     """Without what the operator advises about a request that waits, for one that does not."""
-    return f"{why_suspended(request).partition('. ')[0].rstrip('.')}."
+    first = f"{why_suspended(request).partition('. ')[0].rstrip('.')}."
+    return first.replace(WOULD_BE_REFUSED, "It would be refused", 1)
 
 
 def would_be_refused(request: Request) -> bool:

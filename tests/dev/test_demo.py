@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import signal
 import subprocess
 import sys
@@ -17,6 +18,8 @@ import pytest
 from dev.controlplane import prepare
 from dev.demo.scenarios import EXAMPLES, Evidence, Example, Sight, verdict
 from dev.demo.screen import bar
+from dev.demo.tour import Step, steps
+from tests.kubectl.terminal import Terminal
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -95,6 +98,53 @@ def test_demo_without_a_control_plane_says_so_in_one_message(tmp_path: Path) -> 
     assert "Traceback" not in ran.stderr
     assert "The demo can't go on: " in ran.stderr
     assert "KUBEBUILDER_ASSETS" in ran.stderr
+
+
+class Kept:
+    """`make demo KEEP=1` at a terminal, until its test is over."""
+
+    def __init__(self, terminal: Terminal) -> None:
+        self.terminal = terminal
+        terminal.sees("The admin's kubeconfig:", within=170)
+        page = terminal.text.partition("Paste this first:")[2].replace("\r", "")
+        first, _, then = page.partition("Then, in this order:")
+        self.surroundings = [line for line in first.splitlines() if line.startswith(("cd ", "export "))]
+        self.commands = re.findall(r"^(?:kubectl|curl|tail) .*", then, re.MULTILINE)
+
+    def last_word(self, beginning: str) -> str:
+        [command] = [each for each in self.commands if each.startswith(beginning)]
+        return shlex.split(command)[-1]
+
+    def runs(self, step: Step) -> None:
+        """In a terminal of its own, as a person who pastes it."""
+        script = "\n".join([*self.surroundings, f"exec {step.command}"])
+        with Terminal(["/bin/bash", "-c", script], {**os.environ, "KUBECACHEDIR": "/dev/null"}) as terminal:
+            if step.asks:
+                terminal.sees("[y/N]")
+                terminal.types("y\n")
+            terminal.sees(step.shows)
+            if step.endless:
+                terminal.presses_ctrl_c()
+            code = terminal.ends()
+            assert code in ((step.code, -signal.SIGINT) if step.endless else (step.code,)), terminal.text
+
+
+def test_each_command_that_a_kept_demo_prints_works_in_the_order_printed() -> None:
+    """And its Ctrl-C is an end in order, to make too."""
+    environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
+    with Terminal(["/usr/bin/env", "make", "-C", str(ROOT), "demo", "KEEP=1"], environment) as terminal:
+        kept = Kept(terminal)
+        viewer, log = Path(kept.last_word("kubectl get nsdel --kube")), Path(kept.last_word("tail"))
+        moorcheh = kept.last_word("curl").removesuffix("/namespaces")
+        tour = steps(viewer=viewer, log=log, moorcheh=moorcheh)
+        assert [step.command for step in tour] == kept.commands
+        for step in tour:
+            kept.runs(step)
+        terminal.presses_ctrl_c()
+        terminal.ends()
+        assert "Stopping everything that was started." in terminal.text
+        assert "Everything is stopped and removed" in terminal.text
+        assert "***" not in terminal.text
 
 
 ORDINARY, HELD, RETRIED, ABSENT, EMPTY_ONLY = EXAMPLES

@@ -168,7 +168,7 @@ def test_in_a_namespace_that_is_being_deleted_nothing_can_be_asked_for(
     asked = stranger.runs("delete", "docs", "--yes")
 
     assert asked.returncode == 1
-    assert "the namespace is being deleted, nothing can be asked for in it" in asked.stderr
+    assert "the Kubernetes namespace is being deleted, nothing can be asked for in it" in asked.stderr
 
 
 # Refused

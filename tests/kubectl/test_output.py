@@ -108,7 +108,7 @@ def test_that_there_is_nothing_is_no_output(person: Person) -> None:
     listed = person.runs("list", "-n", "no-such-namespace")
 
     assert (listed.returncode, listed.stdout) == (0, "")
-    assert listed.stderr == "No requests found in the namespace no-such-namespace.\n"
+    assert listed.stderr == "No requests found in the Kubernetes namespace no-such-namespace.\n"
 
 
 def test_a_preview_whose_output_nobody_reads_leaves_no_request(person: Person, world: World) -> None:

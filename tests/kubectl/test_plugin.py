@@ -73,7 +73,8 @@ def test_a_preview_shows_what_would_go_and_leaves_nothing_behind(
 def test_a_preview_of_what_is_not_there_says_so(person: Person) -> None:
     shown = person.runs("delete", "no-such-namespace", "--preview")
 
-    assert (shown.returncode, "There is no such namespace" in shown.stdout) == (1, True)
+    absent = 'There is no Moorcheh namespace "no-such-namespace". Nothing was deleted.\n'
+    assert (shown.returncode, shown.stdout.endswith(absent)) == (1, True)
     assert person.runs("delete", "no-such-namespace", "--preview", "--ignore-not-found").returncode == 0
 
 
@@ -84,7 +85,7 @@ def test_a_preview_of_what_would_be_refused_says_why_and_fails(
     shown = person.runs("delete", target, "--preview", *condition)
 
     assert shown.returncode == 1
-    assert "Approval would be refused (PreconditionFailed)" in shown.stdout
+    assert "It would be refused (PreconditionFailed)" in shown.stdout
     assert requests(world, target) == []
 
 
@@ -274,6 +275,20 @@ def test_a_mistyped_namespace_is_a_failure_unless_it_may_be_absent(person: Perso
         0,
         'Nothing to delete: The server has no namespace "no-such-namespace"; nothing was sent.',
     )
+
+
+@pytest.mark.parametrize(("truth", "lie"), [("true", "false"), ("1", "0"), ("T", "F")])
+def test_options_that_are_true_or_false_are_read_as_kubectl_reads_its_own(
+    person: Person, world: World, target: str, truth: str, lie: str
+) -> None:
+    absent = person.runs("delete", "nothing", f"--preview={truth}", f"--ignore-not-found={truth}")
+    asked = person.runs("delete", target, f"--yes={truth}", f"--wait={lie}", f"--preview={lie}")
+
+    assert (absent.returncode, asked.returncode, "Follow it with" in asked.stdout) == (0, 0, True)
+    assert person.runs("delete", target, f"--yes={lie}").returncode == 2
+    assert person.runs("delete", target, "--yes=maybe").returncode == 2
+    [request] = requests(world, target)
+    world.find(request["metadata"]["name"]).ends("Succeeded/DeletionCompleted")
 
 
 def test_an_unknown_server_is_said_at_once_and_without_advice_about_what_is_removed(

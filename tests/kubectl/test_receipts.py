@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import yaml
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from dev.controlplane.errors import KubectlError
 from moorcheh_kubectl.identity import SETTLING, Name, Vouching, vouching
@@ -112,6 +114,101 @@ def test_what_is_printed_as_yaml_means_the_same_to_kubectl(person: Person, world
     names = {item["spec"]["namespaceName"] for item in json.loads(applied)["items"]}
 
     assert set(targets) <= names
+
+
+CAREFUL_READERS_DIFFER = [
+    *[
+        "12:30:00",
+        "2026-01-01",
+        "2026-01-01T00:00:00Z",
+        "~",
+        "",
+        " ",
+        "1.",
+        ".5",
+        "+1",
+        "1,000",
+        "=",
+        "<<",
+        ".inf",
+    ],
+    *[
+        "0x1F",
+        "0b1",
+        "0o7",
+        "1_000",
+        "1e3",
+        "25921e05",
+        ".NaN",
+        "null",
+        "Null",
+        "yes",
+        "On",
+        "y",
+        "N",
+        "TRUE",
+    ],
+    *[
+        "a: b",
+        "a #b",
+        "- a",
+        "? a",
+        "*a",
+        "&a",
+        "!a",
+        "|",
+        ">",
+        "%a",
+        "@a",
+        "`a",
+        "'a",
+        '"a',
+        "{a}",
+        "[a]",
+        "a,",
+    ],
+    *[
+        "a\n",
+        "\na",
+        "a\n\nb",
+        " a",
+        "a ",
+        "a\tb",
+        "\t",
+        "\r",
+        "\x00",
+        "\x1b[2J",
+        "\x7f",
+        "\x85",
+        "\u2028",
+        "\ufeff",
+    ],
+    *["größer", "日本", "🗑", "a" * 500, "word " * 60, "---", "...", "--- a", "a:", ":a", "\\n"],
+]
+
+
+@settings(max_examples=4, deadline=None)
+@given(st.lists(st.text(st.characters(exclude_categories=["Cs"])), min_size=40, max_size=40))
+def test_any_text_in_yaml_comes_back_through_kubectl_unchanged(
+    person: Person, world: World, texts: list[str]
+) -> None:
+    asked = world.ask("Docs_in_yaml", suspend=True)
+    notes = {f"example.com/{number}": text for number, text in enumerate([*CAREFUL_READERS_DIFFER, *texts])}
+    notes |= dict.fromkeys(("y", "1e3", "0x1F", "null", "12345", "no", "a" * 60 + "." + "b" * 63 + "/c"), "")
+    world.http.patch(
+        f"{world.path}/{asked.name}",
+        content=json.dumps({"metadata": {"annotations": notes}}),
+        headers={"Content-Type": "application/merge-patch+json"},
+    ).raise_for_status()
+    for command in (["describe", asked.name], ["list"]):
+        printed = person.runs(*command, "-o", "yaml").stdout
+        applied = json.loads(
+            world.kubectl("apply", "--dry-run=server", "-o", "json", "-f", "-", input=printed)
+        )
+        found = applied.get("items", [applied])
+        [metadata] = [each["metadata"] for each in found if each["metadata"]["name"] == asked.name]
+        assert notes.items() <= metadata["annotations"].items()
+    asked.withdraw()
 
 
 # Names
