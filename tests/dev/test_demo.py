@@ -74,6 +74,7 @@ def test_demo_ends_with_each_example_as_it_should() -> None:
     assert "the new my-documents is still there, with its 320 items" in ran.stdout
     assert "customer-records is still there, with its 25,000 items" in ran.stdout
     assert "NOT EXPECTED" not in ran.stdout
+    assert "the Moorcheh server is a stand-in" in ran.stdout
     assert len(re.findall(r"delete-my-documents +Running/JobRunning +\d+/48000", ran.stdout)) >= 2
     assert re.search(r"^NAME +TARGET +PHASE .* FINISHED$", ran.stdout, re.MULTILINE)
     assert re.search(r"Warning +Retrying ", ran.stdout)

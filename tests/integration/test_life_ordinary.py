@@ -434,8 +434,12 @@ def test_deleted_while_an_attempt_is_open_its_target_stays_held_until_the_job_en
     first = world.ask(target)
     world.on_the_wire(first)
     first.reaches(phase)
+    waiting = world.ask(target)
+    waiting.reaches("Pending/TargetBusy")
 
     first.withdraw()
+    deleted = f"Waiting for {world.namespace}/{first.name} (deleted, but its job may still run)"
+    waiting.until(lambda body: deleted in body["status"].get("message", ""))
     second = world.ask(target)
     second.reaches("Pending/TargetBusy")
     second.ends("Succeeded/VerifiedAbsent")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import yaml
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from dev.controlplane.errors import KubectlError
@@ -187,7 +187,7 @@ CAREFUL_READERS_DIFFER = [
 ]
 
 
-@settings(max_examples=4, deadline=None)
+@settings(max_examples=4, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(st.text(st.characters(exclude_categories=["Cs"])), min_size=40, max_size=40))
 def test_any_text_in_yaml_comes_back_through_kubectl_unchanged(
     person: Person, world: World, texts: list[str]

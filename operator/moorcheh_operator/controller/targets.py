@@ -120,6 +120,12 @@ class Targets:
         uid = self._owners.get(place)
         return None if uid is None else self._members[place][uid].request
 
+    def wake_others(self, request: Request) -> None:
+        """Of the same target. Who has it has not changed, but what there is to say of it."""
+        if (known := self._ranks.get(request.uid)) is not None:
+            for uid in self._members[known[0]].keys() - {request.uid}:
+                self._wake(uid)
+
     def is_wanted(self, place: Place) -> bool:
         """Whether any request that is being worked on, suspended ones too, has this target."""
         return bool(self._members.get(place))

@@ -403,6 +403,8 @@ class RequestTask:
         if request.status.phase in ENDED:
             self._shared.targets.note_end(request)
         self._shared.targets.update(self)
+        if request.withdrawn and not before.withdrawn:
+            self._shared.targets.wake_others(request)  # they name one that nobody finds any more
 
 
 def _named(request: Request) -> str:
