@@ -190,25 +190,27 @@ CAREFUL_READERS_DIFFER = [
 @settings(max_examples=4, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(st.text(st.characters(exclude_categories=["Cs"])), min_size=40, max_size=40))
 def test_any_text_in_yaml_comes_back_through_kubectl_unchanged(
-    person: Person, world: World, texts: list[str]
+    stranger: Person, world: World, texts: list[str]
 ) -> None:
-    asked = world.ask("Docs_in_yaml", suspend=True)
     notes = {f"example.com/{number}": text for number, text in enumerate([*CAREFUL_READERS_DIFFER, *texts])}
     notes |= dict.fromkeys(("y", "1e3", "0x1F", "null", "12345", "no", "a" * 60 + "." + "b" * 63 + "/c"), "")
-    world.http.patch(
-        f"{world.path}/{asked.name}",
-        content=json.dumps({"metadata": {"annotations": notes}}),
-        headers={"Content-Type": "application/merge-patch+json"},
-    ).raise_for_status()
-    for command in (["describe", asked.name], ["list"]):
-        printed = person.runs(*command, "-o", "yaml").stdout
+    body = {
+        "apiVersion": "moorcheh.ai/v1alpha1",
+        "kind": "NamespaceDeletion",
+        "metadata": {"name": "in-yaml", "annotations": notes},
+        "spec": {"namespaceName": "1e3", "suspend": True},
+    }
+    path = f"/apis/moorcheh.ai/v1alpha1/namespaces/{stranger.namespace}/namespacedeletions"
+    world.http.post(path, json=body).raise_for_status()
+    for command in (["describe", "in-yaml"], ["list"]):
+        printed = stranger.runs(*command, "-o", "yaml").stdout
         applied = json.loads(
-            world.kubectl("apply", "--dry-run=server", "-o", "json", "-f", "-", input=printed)
+            world.plane.kubectl("apply", "--dry-run=server", "-o", "json", "-f", "-", input=printed)
         )
-        found = applied.get("items", [applied])
-        [metadata] = [each["metadata"] for each in found if each["metadata"]["name"] == asked.name]
-        assert notes.items() <= metadata["annotations"].items()
-    asked.withdraw()
+        [found] = applied.get("items", [applied])
+        assert notes.items() <= found["metadata"]["annotations"].items()
+        assert found["spec"]["namespaceName"] == "1e3"
+    world.http.delete(f"{path}/in-yaml").raise_for_status()
 
 
 # Names
