@@ -7,11 +7,9 @@ and where a line is no longer what the table says, so that the table can't go st
 
 from __future__ import annotations
 
-import os
 import queue
 import re
 import shutil
-import subprocess
 import sys
 import tempfile
 import threading
@@ -19,7 +17,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
@@ -33,6 +31,7 @@ from rich.text import Text
 
 from dev.mutations.mutation import Mutation, OutdatedError
 from dev.mutations.table import TABLE
+from dev.mutations.warm import Warm
 
 ROOT = Path(__file__).resolve().parent.parent
 COPIED = ("operator", "tests", "dev", "crds", "manifests", "docs", "pyproject.toml", "README.md")
@@ -66,6 +65,7 @@ NEAREST = {
     "controller/live_servers.py": ("tests/unit/test_live_servers.py",),
     "moorcheh/credentials.py": ("tests/unit/test_credentials.py",),
     "clock.py": ("tests/unit/test_clock.py",),
+    "shared_call.py": ("tests/unit/test_namespaces.py", "tests/unit/test_moorcheh.py"),
     "controller/expirations.py": ("tests/unit/test_expirations.py",),
     "api/wire.py": ("tests/unit/test_model.py", "tests/unit/test_memory.py"),
     "api/doubts.py": ("tests/unit/test_model.py",),
@@ -109,36 +109,37 @@ class Result:
         return f"{verdict.value.upper()}{words and f': {words}'}"
 
 
-def run_tests(root: Path, files: tuple[str, ...]) -> Outcome:
-    command = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", *files]
-    environment = {
-        **os.environ,
-        "HYPOTHESIS_STORAGE_DIRECTORY": str(root / ".hypothesis"),
-        "MODEL_FIND_ONLY": "1",
-    }
-    try:
-        done = subprocess.run(
-            command, cwd=root, env=environment, capture_output=True, text=True, timeout=SECONDS, check=False
-        )
-    except subprocess.TimeoutExpired:
-        return Outcome(Verdict.HUNG, f"none failed, nor had all passed, after {SECONDS} s")
-    return judged(done.returncode, done.stdout, done.stderr)
+@dataclass(frozen=True)
+class Bench:
+    """A copy of the tree, and what runs its tests."""
+
+    root: Path
+    pytest: Warm
+
+    def run(self, *arguments: str) -> Outcome:
+        environment = {"HYPOTHESIS_STORAGE_DIRECTORY": str(self.root / ".hypothesis"), "MODEL_FIND_ONLY": "1"}
+        command = ["-x", "-q", "-p", "no:cacheprovider", *arguments]
+        done = self.pytest.run(self.root, command, environment, SECONDS)
+        if done is None:
+            return Outcome(Verdict.HUNG, f"none failed, nor had all passed, after {SECONDS} s")
+        return judged(*done)
 
 
-def judged(code: int, out: str, err: str) -> Outcome:
+def judged(code: int, out: str) -> Outcome:
     """What a run of pytest says. One that breaks off for another reason than a failed test shows nothing."""
     if code == 0:
         return Outcome(Verdict.SURVIVED)
     if code == TESTS_FAILED and (found := FIRST_FAILURE.search(out)):
         return Outcome(Verdict.CAUGHT, found.group(1))
-    lines = (out + err).strip().splitlines()
+    lines = out.strip().splitlines()
     errors = [line for line in lines if line.startswith("ERROR")]
     return Outcome(Verdict.BROKEN, [f"pytest ended with {code}", *lines[-1:], *errors[-1:]][-1])
 
 
 def stages(mutation: Mutation, everything: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
-    yield mutation.tests or NEAREST.get(mutation.file, DECISIONS)
-    yield (MACHINE,)
+    """One file at a time: to collect them all takes longer than to find out."""
+    nearest = mutation.tests or NEAREST.get(mutation.file, DECISIONS)
+    yield from ((each,) for each in (*nearest, MACHINE))
     yield everything
 
 
@@ -149,18 +150,18 @@ def fast_tests(root: Path) -> tuple[str, ...]:
     return tuple(name for name in names if name not in (MACHINE, "tests/model/test_protocol.py"))
 
 
-def try_one(mutation: Mutation, root: Path, everything: tuple[str, ...]) -> Result:
+def try_one(mutation: Mutation, bench: Bench, everything: tuple[str, ...]) -> Result:
     started = time.monotonic()
     try:
-        before = mutation.apply(root)
+        before = mutation.apply(bench.root)
     except OutdatedError as error:
         return Result(mutation, Outcome(Verdict.OUTDATED, str(error)))
     try:
-        outcomes = (run_tests(root, files) for files in stages(mutation, everything))
+        outcomes = (bench.run(*files) for files in stages(mutation, everything))
         noticed = (outcome for outcome in outcomes if outcome.verdict is not Verdict.SURVIVED)
         outcome = next(noticed, Outcome(Verdict.SURVIVED))
     finally:
-        mutation.undo(root, before)
+        mutation.undo(bench.root, before)
     return Result(mutation, outcome, time.monotonic() - started)
 
 
@@ -180,22 +181,22 @@ def copies(count: int) -> Iterator[list[Path]]:
 
 
 def try_all(
-    chosen: list[Mutation], roots: list[Path], everything: tuple[str, ...], console: Console
+    chosen: list[Mutation], benches: list[Bench], everything: tuple[str, ...], console: Console
 ) -> list[Result]:
-    idle: queue.Queue[Path] = queue.Queue()
-    for root in roots:
-        idle.put(root)
+    idle: queue.Queue[Bench] = queue.Queue()
+    for each in benches:
+        idle.put(each)
     lock = threading.Lock()
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=console) as progress, ThreadPoolExecutor(len(roots)) as pool:
+    with Progress(*columns, console=console) as progress, ThreadPoolExecutor(len(benches)) as pool:
         bar = progress.add_task("mutations", total=len(chosen))
 
         def work(mutation: Mutation) -> Result:
-            root = idle.get()
+            bench = idle.get()
             try:
-                return try_one(mutation, root, everything)
+                return try_one(mutation, bench, everything)
             finally:
-                idle.put(root)
+                idle.put(bench)
 
         futures: list[Future[Result]] = [pool.submit(work, mutation) for mutation in chosen]
         for future in as_completed(futures):
@@ -236,7 +237,7 @@ def show(results: list[Result], console: Console) -> None:
 def main(only: str, check: bool, jobs: int, also: tuple[str, ...]) -> None:
     console = Console(width=None if sys.stdout.isatty() else 160)
     chosen = [mutation for mutation in TABLE if only in mutation.name or only in mutation.file]
-    with copies(1 if check else jobs) as roots:
+    with copies(1 if check else jobs) as roots, ExitStack() as stack:
         if check:
             results = []
             for mutation in chosen:
@@ -248,14 +249,15 @@ def main(only: str, check: bool, jobs: int, also: tuple[str, ...]) -> None:
                 console.print(escape(f"{result.mutation.name}: {result}"), style="red", highlight=False)
             console.print(f"{len(chosen)} mutations, {len(results)} outdated")
             sys.exit(bool(results))
+        benches = [Bench(root, stack.enter_context(Warm())) for root in roots]
         everything = (*fast_tests(roots[0]), *also)
         with console.status("the tests without a mutation"):
-            plain = run_tests(roots[0], (*everything, MACHINE))
+            plain = benches[0].run("-n", str(jobs), *everything, MACHINE)
         if plain.verdict is not Verdict.SURVIVED:
             words = f"without any mutation: {plain.words} (mend that first)"
             console.print(escape(words), style="red")
             sys.exit(1)
-        results = try_all(chosen, roots, everything, console)
+        results = try_all(chosen, benches, everything, console)
     show(results, console)
     sys.exit(not all(result.good for result in results))
 

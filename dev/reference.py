@@ -17,6 +17,7 @@ from moorcheh_operator.lifecycle import retention
 from moorcheh_operator.lifecycle.announcements import LONG_WAIT_SECONDS, SUBMITTED, WAITS
 from moorcheh_operator.metrics import ENDS, Metrics
 from moorcheh_operator.process import cli, logs
+from moorcheh_operator.process.check import check
 
 ROOT = Path(__file__).parents[1]
 OUTPUT = ROOT / "docs" / "reference.md"
@@ -267,12 +268,21 @@ def _metrics() -> Iterator[tuple[str, str, str, str]]:
 
 def _options() -> Iterator[str]:
     yield f"## Options of `moorcheh-operator run`\n\n{inspect.cleandoc(cli.run.help or '')}\n"
-    yield _table(
+    yield _option_table(cli.run)
+    yield (
+        "## Options of `moorcheh-operator check`\n\nSee [check.md](check.md). "
+        f"{inspect.cleandoc(check.help or '')}\n\n{check.epilog}\n"
+    )
+    yield _option_table(check)
+
+
+def _option_table(command: click.Command) -> str:
+    return _table(
         ("Option", "Environment", "Default", "Meaning"),
         (
             (
-                f"`{option.opts[0]}`",
-                f"`{option.envvar}`",
+                f"`{option.opts[-1]}`",
+                f"`{option.envvar}`" if option.envvar else "",
                 "required"
                 if option.required
                 else f"`{option.default}`"
@@ -280,7 +290,7 @@ def _options() -> Iterator[str]:
                 else "",
                 option.help or "",
             )
-            for option in cli.run.params
+            for option in command.params
             if isinstance(option, click.Option)
         ),
     )

@@ -29,16 +29,23 @@ class Mutation:
             text = text.replace(search, replacement)
         if path.suffix == ".py":
             compile(text, path, "exec")  # a file that can't be read is noticed by any test
-        path.write_text(text)
+        _write(path, text)
         return before
 
     def undo(self, root: Path, before: str) -> None:
-        self._path(root).write_text(before)
+        _write(self._path(root), before)
 
     def _path(self, root: Path) -> Path:
         return (
             root if self.file.startswith("crds/") else root / "operator" / "moorcheh_operator"
         ) / self.file
+
+
+def _write(path: Path, text: str) -> None:
+    """Byte code is taken for new where size and second are the same."""
+    path.write_text(text)
+    for compiled in (path.parent / "__pycache__").glob(f"{path.stem}.*"):
+        compiled.unlink()
 
 
 def one(rule: str, name: str, file: str, search: str, replacement: str) -> Mutation:

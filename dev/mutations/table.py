@@ -1506,9 +1506,9 @@ NAMESPACES = [
     one(
         "15",
         "the answer is to a question that was put after the asker came",
-        "controller/namespaces.py",
-        "        return await asyncio.shield(self._next[namespace])",
-        "        return await asyncio.shield(self._running.get(namespace) or self._next[namespace])",
+        "shared_call.py",
+        "        return await asyncio.shield(self._next)",
+        "        return await asyncio.shield(self._running or self._next)",
     ),
     one(
         "15",

@@ -15,28 +15,28 @@ NAMED = Outcome(Verdict.CAUGHT, "tests/unit/test_x.py::test_it[a-b]")
 
 
 def test_a_test_that_failed_is_named() -> None:
-    assert judged(1, FAILURE, "") == NAMED
-    assert judged(1, SETUP, "") == Outcome(Verdict.CAUGHT, "tests/unit/test_x.py::test_it")
+    assert judged(1, FAILURE) == NAMED
+    assert judged(1, SETUP) == Outcome(Verdict.CAUGHT, "tests/unit/test_x.py::test_it")
 
 
 def test_tests_that_pass_noticed_nothing() -> None:
-    assert judged(0, "200 passed in 3s\n", "") == Outcome(Verdict.SURVIVED)
+    assert judged(0, "200 passed in 3s\n") == Outcome(Verdict.SURVIVED)
 
 
 @pytest.mark.parametrize(
-    ("code", "out", "err", "last"),
+    ("code", "out", "last"),
     [
-        pytest.param(2, COLLECTION, "", COLLECTION.splitlines()[0], id="a-file-that-can-t-be-read"),
-        pytest.param(1, COLLECTION, "", COLLECTION.splitlines()[0], id="the-same-with-another-exit-code"),
-        pytest.param(4, "", NO_FILE, NO_FILE.strip(), id="a-file-that-is-not-there"),
-        pytest.param(5, "no tests ran in 0.1s\n", "", "no tests ran in 0.1s", id="no-tests"),
-        pytest.param(3, "", "INTERNALERROR> boom\n", "INTERNALERROR> boom", id="a-crash-of-pytest"),
-        pytest.param(3, FAILURE, "INTERNALERROR> boom\n", "INTERNALERROR> boom", id="a-late-crash"),
-        pytest.param(-9, "", "", "pytest ended with -9", id="killed"),
+        pytest.param(2, COLLECTION, COLLECTION.splitlines()[0], id="a-file-that-can-t-be-read"),
+        pytest.param(1, COLLECTION, COLLECTION.splitlines()[0], id="the-same-with-another-exit-code"),
+        pytest.param(4, NO_FILE, NO_FILE.strip(), id="a-file-that-is-not-there"),
+        pytest.param(5, "no tests ran in 0.1s\n", "no tests ran in 0.1s", id="no-tests"),
+        pytest.param(3, "INTERNALERROR> boom\n", "INTERNALERROR> boom", id="a-crash-of-pytest"),
+        pytest.param(3, f"{FAILURE}INTERNALERROR> boom\n", "INTERNALERROR> boom", id="a-late-crash"),
+        pytest.param(-9, "", "pytest ended with -9", id="killed"),
     ],
 )
-def test_a_run_that_broke_off_caught_nothing(code: int, out: str, err: str, last: str) -> None:
-    assert judged(code, out, err) == Outcome(Verdict.BROKEN, last)
+def test_a_run_that_broke_off_caught_nothing(code: int, out: str, last: str) -> None:
+    assert judged(code, out) == Outcome(Verdict.BROKEN, last)
 
 
 @pytest.mark.parametrize("verdict", Verdict)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
+import functools
 from collections.abc import Callable
 
 from moorcheh_operator.backoff import backoff
 from moorcheh_operator.clock import Clock
 from moorcheh_operator.cluster.client import Cluster, ClusterError, NamespaceGoneError
 from moorcheh_operator.lifecycle.kubernetes_namespace import Active, NamespaceState, Terminating, Untold
+from moorcheh_operator.shared_call import SharedCall
 
 
 class Namespaces:
@@ -18,8 +19,7 @@ class Namespaces:
         self._clock = clock
         self._ends = ends
         self._known: dict[str, NamespaceState] = {}
-        self._running: dict[str, asyncio.Task[NamespaceState]] = {}
-        self._next: dict[str, asyncio.Task[NamespaceState]] = {}
+        self._calls: dict[str, SharedCall[NamespaceState]] = {}
 
     def of(self, namespace: str, since: float) -> NamespaceState | None:
         """As it was last told. That it was being deleted counts since `since` (ticks): an earlier one of that
@@ -29,26 +29,17 @@ class Namespaces:
         return None if isinstance(state, Terminating) and state.asked < since else state
 
     async def ask(self, namespace: str) -> NamespaceState:
-        """By a call that starts after this one. Everyone who asked before it started gets its answer."""
-        if namespace not in self._next:
-            asking = self._ask_after(self._running.get(namespace), namespace)
-            self._next[namespace] = asyncio.create_task(asking, name="namespace")
-        return await asyncio.shield(self._next[namespace])
+        if namespace not in self._calls:
+            ask = functools.partial(self._ask_and_tell, namespace)
+            self._calls[namespace] = SharedCall(ask, "namespace")
+        return await self._calls[namespace].ask()
 
     def forget(self, before: float) -> None:
         self._known = {name: state for name, state in self._known.items() if state.asked > before}
+        self._calls = {name: call for name, call in self._calls.items() if name in self._known or call.tasks}
 
-    async def _ask_after(
-        self, running: asyncio.Task[NamespaceState] | None, namespace: str
-    ) -> NamespaceState:
-        if running is not None:
-            await asyncio.wait([running])
-        self._running[namespace] = self._next.pop(namespace)
-        try:
-            state = await self._ask(namespace)
-        finally:
-            if namespace not in self._next:
-                del self._running[namespace]
+    async def _ask_and_tell(self, namespace: str) -> NamespaceState:
+        state = await self._ask(namespace)
         before, self._known[namespace] = self._known.get(namespace), state
         if isinstance(state, Terminating) and not isinstance(before, Terminating):
             self._ends(namespace)

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-import ssl
 from collections.abc import Callable
 
 import httpx
 
 from moorcheh_operator.clock import Clock
+from moorcheh_operator.shared_call import SharedCall
 
 from .answers import LookUpAnswer, PollAnswer
-from .connection import Connection, Observer
+from .connection import Connection, Observer, trusting
 from .credentials import Credential
 from .health import Health
 from .pool import Pool
@@ -39,8 +39,7 @@ class Moorcheh:
         self._lookup_connection = new_connection()
         self._clock = clock
         self._rest_until = 0.0  # ticks
-        self._running: asyncio.Task[tuple[float, LookUpAnswer, float]] | None = None
-        self._next: asyncio.Task[tuple[float, LookUpAnswer, float]] | None = None
+        self._listing = SharedCall(self._list, "listing", lambda: self._rest_until - clock.ticks())
 
     @classmethod
     def at(
@@ -57,21 +56,14 @@ class Moorcheh:
         usual ones. Raises what httpx and ssl raise for those that can't be used, and `ValueError`.
         """
         url = httpx.URL(base_url)
-        if authorities is not None and not authorities.strip():
-            raise ValueError("there is no CA to trust")  # ssl would take that for None
-        # One for all: reading the CAs takes a while.
-        tls = (
-            ssl.create_default_context(cadata=authorities)
-            if authorities is not None
-            else httpx.create_ssl_context(trust_env=False)
-        )
+        tls = trusting(authorities)  # one for all: reading the CAs takes a while
         health = Health(f"{name} at {base_url}".strip(), clock.ticks)
         return cls(
             lambda: Connection(url, timeout, clock, observer, tls, credential, health), clock, health=health
         )
 
     async def aclose(self) -> None:
-        listings = [task for task in (self._running, self._next) if task is not None]
+        listings = self._listing.tasks
         for task in listings:
             task.cancel()
         await asyncio.gather(*listings, return_exceptions=True)
@@ -82,7 +74,7 @@ class Moorcheh:
         """Close once every call under way has its answer. Nobody may begin another."""
         await self._deletes.until_unused()
         await self._polls.until_unused()
-        if listings := [task for task in (self._running, self._next) if task is not None]:
+        if listings := self._listing.tasks:
             await asyncio.wait(listings)
         await self.aclose()
 
@@ -103,20 +95,11 @@ class Moorcheh:
     async def look_up(self) -> tuple[float, LookUpAnswer, float]:
         """A listing that starts after this call: (ticks when it was asked for, answer, ticks when it came).
 
-        One is in flight at a time, and everyone who asked before it started gets its answer. Between two of
-        them there is a pause. So 2,000 requests do not mean 2,000 listings.
+        It is shared, and between two there is a pause: 2,000 requests do not mean 2,000 listings.
         """
-        if self._next is None:
-            self._next = asyncio.create_task(self._list_after(self._running))
-        return await asyncio.shield(self._next)
+        return await self._listing.ask()
 
-    async def _list_after(
-        self, running: asyncio.Task[tuple[float, LookUpAnswer, float]] | None
-    ) -> tuple[float, LookUpAnswer, float]:
-        if running is not None:
-            await asyncio.wait([running])
-            await asyncio.sleep(self._rest_until - self._clock.ticks())
-        self._running, self._next = self._next, None
+    async def _list(self) -> tuple[float, LookUpAnswer, float]:
         started = self._clock.ticks()
         answer = await self._lookup_connection.listing()
         answered = self._clock.ticks()

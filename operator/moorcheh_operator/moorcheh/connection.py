@@ -45,6 +45,17 @@ Observer = Callable[[str, str, float], None]
 """Told of each call: operation, status code or error name, duration in seconds."""
 
 
+def trusting(authorities: str | None) -> ssl.SSLContext:
+    """`authorities`: PEM of the CAs that are trusted; None: the usual ones. Raises what ssl raises for those
+    that can't be used, and `ValueError`.
+    """
+    if authorities is None:
+        return httpx.create_ssl_context(trust_env=False)
+    if not authorities.strip():
+        raise ValueError("there is no CA to trust")  # ssl would take that for None
+    return ssl.create_default_context(cadata=authorities)
+
+
 class _BodyTooLargeError(Exception):
     pass
 
@@ -108,13 +119,35 @@ class Connection:
         at which a connection must be there, or it is not sent.
         """
         path = ["namespaces", name]
+        response = await self.call("DELETE", path, request_id=request_id, leave_by=leave_by)
+        return send_answer(response) if isinstance(response, Response) else response
+
+    async def call(
+        self,
+        method: str,
+        path: list[str],
+        *,
+        request_id: str = "",
+        leave_by: float = inf,
+        content: bytes = b"",
+        limit: int = MAX_BODY,
+    ) -> Response | NotSent | Unclear:
+        """Any call, sent once; its answer as it came."""
+        operation = "delete" if method == "DELETE" else "other"
         try:
-            response = await self._send("delete", "DELETE", path, request_id=request_id, leave_by=leave_by)
+            return await self._send(
+                operation,
+                method,
+                path,
+                request_id=request_id,
+                leave_by=leave_by,
+                content=content,
+                limit=limit,
+            )
         except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, _HeldBackError) as error:
             return NotSent(self._words(error))
         except (httpx.HTTPError, httpx.InvalidURL, _BodyTooLargeError, TimeoutError) as error:
             return Unclear(self._words(error))
-        return send_answer(response)
 
     async def listing(self) -> LookUpAnswer:
         try:
@@ -163,6 +196,7 @@ class Connection:
         request_id: str = "",
         limit: int = MAX_BODY,
         leave_by: float = inf,
+        content: bytes = b"",
     ) -> Response:
         """Raises httpx' errors, `TimeoutError` for an answer that takes too long, and both of this file."""
         self.last_code = None
@@ -179,7 +213,11 @@ class Connection:
         request = httpx.Request(
             method,
             self._base.copy_with(raw_path=raw_path),
-            headers=HEADERS | self._key() | ({"X-Request-Id": request_id} if request_id else {}),
+            headers=HEADERS
+            | self._key()
+            | ({"X-Request-Id": request_id} if request_id else {})
+            | ({"Content-Type": "application/json"} if content else {}),
+            content=content or None,
             extensions={"timeout": timeout.as_dict()},
         )
         if request.url.raw_path != raw_path or request.url.query:

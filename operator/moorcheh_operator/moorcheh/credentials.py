@@ -22,7 +22,7 @@ class Credential:
     def __init__(self, path: str, header: str, scheme: str = "") -> None:
         """Sent as `header: <scheme> <key>`."""
         self._path = Path(path)
-        self._header = header
+        self.header = header
         self._scheme = scheme
         self._used: tuple[str, ...] = ()
 
@@ -41,7 +41,7 @@ class Credential:
             raise KeyFileError(f"{self._path} must hold one line of printable ASCII characters")
         if key not in self._used:
             self._used = (key, *self._used)[:KEPT]
-        return {self._header: f"{self._scheme} {key}".strip()}
+        return {self.header: f"{self._scheme} {key}".strip()}
 
     def redact(self, text: str) -> str:
         """For the server's words: some repeat the key that they refuse."""

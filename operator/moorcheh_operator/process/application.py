@@ -19,10 +19,10 @@ from moorcheh_operator.controller.live_servers import LiveServers
 from moorcheh_operator.controller.reconciler import Reconciler
 from moorcheh_operator.metrics import Metrics
 from moorcheh_operator.moorcheh.client import Moorcheh
-from moorcheh_operator.moorcheh.credentials import Credential
 from moorcheh_operator.servers.definitions import Definition, ServersError, single
 from moorcheh_operator.servers.file import Loaded, ServersFile
 
+from .credentials import credential_of
 from .kopf_words import error_words, is_from_api_server
 from .lives import Lives, WatchBrokeOffError
 from .probes import Probes
@@ -116,11 +116,7 @@ def _first_servers(settings: Settings, servers: LiveServers) -> ServersFile | No
 def _client(
     metrics: Metrics, definition: Definition, timeout: float, authorities: str | None, clock: Clock
 ) -> Moorcheh:
-    credential = None
-    if definition.api_key_file is not None:
-        credential = Credential(definition.api_key_file, "X-Api-Key")
-    elif definition.bearer_token_file is not None:
-        credential = Credential(definition.bearer_token_file, "Authorization", "Bearer")
+    credential = credential_of(definition)
     observer = functools.partial(metrics.time_moorcheh_call, server=definition.name)
     return Moorcheh.at(definition.url, timeout, clock, observer, credential, authorities, definition.name)
 

@@ -10,6 +10,7 @@ import click
 from moorcheh_operator import __version__
 
 from . import logs, options
+from .check import check
 from .settings import LeaderElection, LogFormat, Settings
 
 GC_THRESHOLDS = (20_000, 20, 20)  # Python's own: 700, 10, 10
@@ -19,6 +20,9 @@ GC_THRESHOLDS = (20_000, 20, 20)  # Python's own: 700, 10, 10
 @click.version_option(__version__, prog_name="moorcheh-operator")
 def main() -> None:
     """Delete Moorcheh namespaces declaratively, once, and only those that were asked for."""
+
+
+main.add_command(check)
 
 
 @main.command()

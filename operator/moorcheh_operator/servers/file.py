@@ -63,7 +63,7 @@ class ServersFile:
         for number, server in enumerate(servers.definitions):
             if server.ca_file is not None:
                 path = f"servers[{number}].caFile: "
-                authorities[server.ca_file] = _checked(_text(Path(server.ca_file), path), path)
+                authorities[server.ca_file] = read_authorities(server.ca_file, path)
         return Loaded(servers, authorities)
 
     async def watch(self, changed: Callable[[Loaded], None], noted: Callable[[bool], None]) -> None:
@@ -89,6 +89,11 @@ class ServersFile:
                     )
                 self.trouble = words
             noted(self.trouble is None)
+
+
+def read_authorities(path: str, where: str) -> str:
+    """PEM. Raises `ServersError`, whose words begin with `where`."""
+    return _checked(_text(Path(path), where), where)
 
 
 def _names(servers: Servers) -> str:
