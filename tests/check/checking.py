@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+import time
 from dataclasses import dataclass
 from typing import Any
 
 from click.testing import CliRunner
 
+from dev.moorcheh.standin import StandIn
 from moorcheh_operator.process.cli import main
 
+PREFIX = "moorcheh-operator-check-"
 JOB_SECONDS = 0.6  # of the stand-in: long enough to be asked something meanwhile
 
 
@@ -57,3 +60,23 @@ def run(*arguments: str, environment: dict[str, str] | None = None) -> tuple[int
     if result.exception is not None and not isinstance(result.exception, SystemExit):
         raise result.exception
     return result.exit_code, result.stdout, result.stderr
+
+
+def throw_away(moorcheh: StandIn) -> set[str]:
+    return {name for name in moorcheh.namespaces() if name.startswith(PREFIX)}
+
+
+def destroyed(moorcheh: StandIn) -> list[str]:
+    """Those that are not a check's own."""
+    return [
+        one["name"]
+        for one in moorcheh.record()["destroyed"]
+        if one["precious"] or not one["name"].startswith(PREFIX)
+    ]
+
+
+def until_asked(moorcheh: StandIn, operation: str, times: int) -> None:
+    until = time.monotonic() + 30
+    while moorcheh.counts().get(operation, 0) < times:
+        assert time.monotonic() < until, f"no {operation} number {times}"
+        time.sleep(0.01)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import fields
 from typing import Any
 
 import pytest
 
+from dev.moorcheh.knobs import Knobs
 from dev.moorcheh.standin import StandIn
 from tests.check.checking import Checked, check
 
@@ -123,6 +125,29 @@ KNOBS: dict[str, tuple[dict[str, Any], int, dict[str, tuple[Says, object]]]] = {
         0,
         {"too quick": (field("tooQuick"), True), "end": (field("end"), "Completed")},
     ),
+    "it is accepted with 200": (
+        {"accepts_with": "200"},
+        0,
+        {"delete": (lambda c: c.trial["delete"]["code"], 200)},
+    ),
+    "the name lingers after the end": (
+        {"lingers": 1.5},
+        0,
+        {"leaves": (field("leaves"), "AfterEnd"), "by": (lambda c: 0.5 < c.trial["leavesSeconds"] < 4, True)},
+    ),
+    "the cloud": (
+        {"product": "cloud"},
+        3,
+        {
+            "delete": (lambda c: c.trial["delete"]["code"], 202),
+            "a job id": (field("hasJob"), False),
+            "end": (field("end"), "Gone"),
+            "what it says": (lambda c: "estimated_completion" in c.trial["deleteFields"], True),
+            "health": (lambda c: c.found["health"]["answer"]["code"], 404),
+            "acceptance": (lambda c: c.state("A deletion's acceptance"), "Limited"),
+        },
+    ),
+    "a smaller server": ({"max_items": 5000}, 0, {"most": (lambda c: c.found["health"]["maxItems"], 5000)}),
     "a key is asked for": (
         {"api_key": "k-123"},
         1,
@@ -134,16 +159,90 @@ KNOBS: dict[str, tuple[dict[str, Any], int, dict[str, tuple[Says, object]]]] = {
 }
 
 
+ELSEWHERE = {
+    "failed_stays": "test_removal.py: it takes a job that fails",
+    "seconds_per_item": "a throw-away namespace has no items",
+    "jobs_survive": "only a restart shows it",
+    "comes_back": "only a restart shows it",
+}
+
+
+def test_every_knob_is_turned() -> None:
+    turned = {name for knobs, _, _ in KNOBS.values() for name in knobs}
+
+    assert turned | ELSEWHERE.keys() == {each.name for each in fields(Knobs)}
+
+
 @pytest.mark.parametrize("knob", KNOBS)
 def test_each_knob_is_told_from_the_outside(moorcheh: StandIn, knob: str) -> None:
     knobs, code, expected = KNOBS[knob]
     moorcheh.create("documents", items=1000)
     moorcheh.knob(**knobs)
 
-    checked = check(moorcheh.url, "--write")
+    checked = check(moorcheh.url + ("/v1" if knobs.get("product") == "cloud" else ""), "--write")
 
     assert {what: says(checked) for what, (says, _) in expected.items()} == {
         what: value for what, (_, value) in expected.items()
     }
     assert checked.code == code, checked.body["guarantees"]
     assert moorcheh.namespaces().keys() == {"documents"}
+
+
+NOT_FOUND = {"status": "failure", "message": "no such job"}
+ANSWERS: dict[str, tuple[dict[str, Any], int, Says, object]] = {
+    "an ended job is forgotten": (
+        {"operation": "job", "kind": "body", "skip": 3, "count": -1, "status": 404, "json": NOT_FOUND},
+        1,
+        field("end"),
+        "Forgotten",
+    ),
+    "an unknown job is a success": (
+        {"operation": "job", "name": "no-*", "kind": "body", "status": 200, "json": {"status": "completed"}},
+        3,
+        lambda c: c.state("A job that the server has forgotten"),
+        "Limited",
+    ),
+    "an unknown job is a 404 of nobody": (
+        {"operation": "job", "name": "no-*", "kind": "status", "status": 404, "body": "<html>"},
+        3,
+        lambda c: c.state("A job that the server has forgotten"),
+        "Limited",
+    ),
+    "a job is told under any name": (
+        {"operation": "job", "name": "*-other", "kind": "body", "status": 200, "json": {"status": "running"}},
+        3,
+        lambda c: c.state("A job that the server has forgotten"),
+        "Limited",
+    ),
+    "a deletion has no job": (
+        {"operation": "delete", "kind": "no-job", "count": -1},
+        3,
+        field("hasJob"),
+        False,
+    ),
+    "a creation succeeds while the job runs": (
+        {"operation": "create", "kind": "body", "skip": 1, "status": 201, "json": {"status": "success"}},
+        0,
+        lambda c: c.trial["createMeanwhile"]["code"],
+        201,
+    ),
+    "a job counts down": ({"operation": "run", "kind": "falling"}, 0, field("end"), "Completed"),
+    "a job of other words": (
+        {"operation": "run", "kind": "nonsense", "report": {"status": "paused"}},
+        4,
+        lambda c: c.trial["job"]["states"],
+        ["paused"],
+    ),
+}
+
+
+@pytest.mark.parametrize("answers", ANSWERS)
+def test_what_else_is_not_known_is_told_too(moorcheh: StandIn, answers: str) -> None:
+    rule, code, says, expected = ANSWERS[answers]
+    moorcheh.fault(**rule)
+
+    checked = check(moorcheh.url, "--write", "--wait-seconds=3")
+
+    assert says(checked) == expected
+    assert checked.code == code, checked.body["guarantees"]
+    assert moorcheh.namespaces() == {}

@@ -187,7 +187,10 @@ class Trying:
         if why := _contradiction(found):
             return why
         if birth not in self._known:
-            return "it has another creation time" if self._known else "this run has not created it"
+            if self._known:
+                return "it has another creation time"
+            answer = self._trial.create.words if self._trial.create is not None else "not answered"
+            return f"its creation was answered with {answer}, so it can't be told whether it is this run's"
         if birth is None and self._absent:
             return "it had left the listing before"
         if birth is None and self._accepted and found.entry.item_count is None:
@@ -297,17 +300,16 @@ class Trying:
         listed_while_it_ran, wait = False, LOOK_FIRST
         while self._ticks() < until:
             found = await self._look()
-            for each in list(self._jobs):
-                await self._poll(each)
-            runs, now = bool(self._jobs), self._ticks()
+            runs = True in [await self._poll(each) for each in list(self._jobs)]
+            now = self._ticks()
             self._say(f"waiting for its deletion, {now - sent:.0f} s")
-            if job is not None and not runs and ended is None:
+            if job is not None and not self._jobs and ended is None:
                 ended, trial.end_seconds = now, round(now - sent, 2)
             listed_while_it_ran |= found is not None and runs
             if found is None and job is None:
                 trial.end, trial.leaves, trial.leaves_seconds = End.GONE, Leaves.UNCLEAR, round(now - sent, 2)
                 return
-            if found is None and trial.leaves is None:
+            if found is None and trial.leaves is None and (runs or ended is not None):
                 trial.leaves = _when(now, ended, listed_before=listed_while_it_ran)
                 trial.leaves_seconds = None if ended in (None, now) else round(now - ended, 2)
             if ended is not None and self._is_over(now - ended, listed=found is not None):
@@ -339,7 +341,8 @@ class Trying:
         if trial.left is None:
             return
         self._calls.ignore_stop()
-        until = self._ticks() + max(min(self._patience, REMOVE_SECONDS), self._late + 5)
+        # Once more after a creation whose answer was lost can't happen any more.
+        until = max(self._ticks() + min(self._patience, REMOVE_SECONDS), self._lost_until + 2 * LOOK_MOST)
         sends, wait, why = 0, 0.0, ""
         while self._ticks() < until:
             await self._calls.pause(wait)

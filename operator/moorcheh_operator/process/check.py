@@ -102,13 +102,13 @@ def check(
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # a locale may not have all characters
-    given = context.get_parameter_source("servers_file") is not click.core.ParameterSource.ENVIRONMENT
+    servers_file, server = _meant(context, servers_file, server)
     files = {
         "api_key_file": api_key_file,
         "bearer_token_file": bearer_token_file,
         "ca_file": ca_file,
     }
-    servers = _servers(server, servers_file, file_is_given=given, files=files)
+    servers = _servers(server, servers_file, files)
     if write and len(servers) > 1:
         names = ", ".join(each.definition.name for each in servers)
         raise click.UsageError(f"--write takes one server: name one of {names}")
@@ -127,16 +127,33 @@ def check(
     sys.exit(_report(servers, run, output))
 
 
-def _servers(
-    server: str | None, servers_file: str | None, *, file_is_given: bool, files: dict[str, str | None]
-) -> list[Server]:
+def _meant(
+    context: click.Context, servers_file: str | None, server: str | None
+) -> tuple[str | None, str | None]:
+    """The servers file, and URL or name. What is on the command line counts before the environment."""
+    from_environment = {
+        name
+        for name in ("servers_file", "server")
+        if context.get_parameter_source(name) is click.core.ParameterSource.ENVIRONMENT
+    }
+    if not (servers_file and server):
+        return servers_file, server
+    if from_environment == {"server"}:
+        return servers_file, None
+    if "://" not in server:
+        return servers_file, server
+    if from_environment == {"servers_file"}:
+        return None, server
+    raise click.UsageError(
+        "a URL (or MOORCHEH_BASE_URL) and --servers-file (or SERVERS_FILE) are both given: take one away"
+    )
+
+
+def _servers(server: str | None, servers_file: str | None, files: dict[str, str | None]) -> list[Server]:
     from moorcheh_operator.servers.definitions import ServersError  # noqa: PLC0415 - only where it is needed
     from moorcheh_operator.servers.file import ServersFile  # noqa: PLC0415 - the same
 
-    is_url = server is not None and "://" in server
-    if servers_file and file_is_given and is_url:
-        raise click.UsageError("a URL and --servers-file are both given: take one away")
-    if not servers_file or is_url:
+    if not servers_file:
         return [_by_url(server, files)]
     if named := [f"--{name.replace('_', '-')}" for name, path in files.items() if path]:
         raise click.UsageError(f"{named[0]} goes with a URL; the servers file has its own")
@@ -254,7 +271,8 @@ class Run:
 
         loop = asyncio.get_running_loop()
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-            loop.add_signal_handler(number, interrupt)
+            if signal.getsignal(number) is not signal.SIG_IGN:  # nohup
+                loop.add_signal_handler(number, interrupt)
         work = asyncio.ensure_future(self._check_all(servers, clock, stop))
         given_up = asyncio.ensure_future(abandon.wait())
         await asyncio.wait({work, given_up}, return_when=asyncio.FIRST_COMPLETED)
