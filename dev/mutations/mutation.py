@@ -12,7 +12,8 @@ class OutdatedError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Mutation:
-    rule: str  # of docs/safety.md; S: its part on servers; N: names in the receipt, of docs/security.md
+    # Of docs/safety.md; S: its part on servers; C: docs/check.md; N: names in the receipt, of docs/security.md.
+    rule: str
     name: str  # what is lost
     file: str  # in operator/moorcheh_operator, or crds/...
     edits: tuple[tuple[str, str], ...]  # texts to search for, and what replaces them

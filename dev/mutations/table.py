@@ -1808,6 +1808,60 @@ LATE = [
     ),
 ]
 
+
+def _trial(name: str, search: str, replacement: str, *tests: str, file: str = "check/trial.py") -> Mutation:
+    return Mutation("C", name, file, ((search, replacement),), tests or (REMOVAL,))
+
+
+REMOVAL, SIGNALS = "tests/check/test_removal.py", "tests/check/test_signals.py"
+CHECK = [
+    _trial(
+        "what has items is none of a check's",
+        "    if found.entry.item_count not in (None, 0):\n",
+        "    if False:\n",
+    ),
+    _trial(
+        "another creation time is another namespace",
+        "        if birth not in self._known:\n",
+        "        if False:\n",
+    ),
+    _trial(
+        "without creation times, what had left is not what is there",
+        "        if birth is None and self._absent:\n",
+        "        if False:\n",
+    ),
+    _trial(
+        "a creation that got 409 created nothing",
+        "elif heard.sent and (code is None or code >= 500):",
+        "elif heard.sent:",
+    ),
+    _trial(
+        "a second DELETE follows a look that shows nobody else's",
+        "        if found is None or self._stranger(found) is None:\n",
+        "        if True:\n",
+    ),
+    _trial(
+        "so does each DELETE that removes",
+        "if found is not None and (stranger := self._stranger(found)):",
+        "if found is not None and (stranger := None):",
+    ),
+    _trial("an interruption is no reason to leave it", "        self._calls.ignore_stop()\n", "", SIGNALS),
+    _trial(
+        "a creation under way is waited for",
+        "        return await self._call(method, path, content=content)\n",
+        "        return await self.unless_stopped(self._call(method, path, content=content))\n",
+        SIGNALS,
+        file="check/calls.py",
+    ),
+    _trial(
+        "where the name is protected nothing is created",
+        "if glob := definition.protects(name):",
+        "if (glob := definition.protects(name)) and not name:",
+        "tests/check/test_command.py",
+        file="process/check.py",
+    ),
+]
+
 TABLE: tuple[Mutation, ...] = (
     *LATE,
     *WRITES,
@@ -1829,4 +1883,5 @@ TABLE: tuple[Mutation, ...] = (
     *NAMESPACES,
     *WITHDRAWN,
     *HISTORY,
+    *CHECK,
 )

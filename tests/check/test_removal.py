@@ -89,13 +89,14 @@ def test_what_can_not_be_removed_is_told_with_the_way_to_remove_it(moorcheh: Sta
     assert checked.body["verdict"] != "AllGuarantees"
 
 
-@pytest.mark.parametrize("created_field", ["created_at", "none"])
+@pytest.mark.parametrize(("created_field", "items"), [("created_at", 0), ("none", 3)])
 @pytest.mark.parametrize(("name_leaves", "when"), [("end", "end"), ("end", "accept"), ("accept", "accept")])
 def test_what_somebody_creates_under_the_name_is_left_alone(
-    moorcheh: StandIn, created_field: str, name_leaves: str, when: str
+    moorcheh: StandIn, created_field: str, items: int, name_leaves: str, when: str
 ) -> None:
+    """By its creation time, though it is as empty as the check's own; without one by its items."""
     moorcheh.knob(created_field=created_field, name_leaves=name_leaves)
-    moorcheh.fault("recreate", kind=when, items=3, precious=True)
+    moorcheh.fault("recreate", kind=when, items=items, precious=True)
 
     checked = check(moorcheh.url, "--write", "--wait-seconds=3")
 
@@ -104,6 +105,18 @@ def test_what_somebody_creates_under_the_name_is_left_alone(
     assert checked.code == 4
     assert "left alone" in checked.trial["left"]["words"]
     assert checked.trial["left"]["name"] == name
+
+
+def test_without_creation_times_what_had_left_the_listing_is_not_taken_for_its_own(moorcheh: StandIn) -> None:
+    moorcheh.knob(created_field="none", name_leaves="accept")
+    moorcheh.fault("create", kind="status", status=400, skip=1)
+    moorcheh.fault("recreate", kind="accept", seconds=0.4, items=0, precious=True)
+
+    checked = check(moorcheh.url, "--write", "--wait-seconds=3")
+
+    assert destroyed(moorcheh) == []
+    assert "left the listing before" in checked.trial["left"]["words"]
+    assert checked.code == 4
 
 
 @pytest.mark.parametrize("effect", ["nothing was created", "it was created, and the creation sent again"])

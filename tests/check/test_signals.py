@@ -12,6 +12,7 @@ import pytest
 from dev.moorcheh.standin import StandIn
 from dev.processes import Process
 from tests.check.checking import destroyed, run, throw_away, until_asked
+from tests.kubectl.terminal import Terminal
 
 CALLS = {
     "reading, the listing": ("list", 0),
@@ -78,3 +79,19 @@ def test_after_a_kill_the_next_check_names_what_is_left(moorcheh: StandIn, tmp_p
     assert f"Left by earlier checks: {name}" in out
     assert code == 0
     assert throw_away(moorcheh) == {name}, "a check deletes nothing that another one has made"
+
+
+def test_a_terminal_shows_what_is_being_done_and_ctrl_c_is_told_what_follows(moorcheh: StandIn) -> None:
+    moorcheh.knob(job_seconds=3.0)
+    command = (sys.executable, "-m", "moorcheh_operator", "check", moorcheh.url, "--write")
+
+    with Terminal(command, dict(os.environ)) as terminal:
+        terminal.sees("reading the listing…")
+        terminal.sees("waiting for its deletion, ")
+        terminal.presses_ctrl_c()
+        terminal.sees("what was created is removed first")
+        code = terminal.ends()
+
+    assert "Nothing is left at the server." in terminal.text
+    assert code == 130
+    assert moorcheh.namespaces() == {}
