@@ -12,7 +12,7 @@ class OutdatedError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Mutation:
-    # Of docs/safety.md; S: its part on servers; C: docs/check.md; N: names in the receipt, of docs/security.md.
+    # Of docs/safety.md; S: its part on servers; C: docs/check.md; N: names in the receipt (docs/security.md).
     rule: str
     name: str  # what is lost
     file: str  # in operator/moorcheh_operator, or crds/...
