@@ -46,6 +46,7 @@ START_SECONDS = 10.0
 AFTERWARDS_SECONDS = 0.5
 """How long a caller whose answer was dropped may take for its next call, before the gate opens anyway."""
 KEPT = 256 * 1024  # bytes of an answer
+POLICIES = "namespacecleanuppolicies"
 _HOP_BY_HOP = {"connection", "keep-alive", "transfer-encoding", "content-length", "content-encoding", "host"}
 
 
@@ -86,8 +87,8 @@ class Proxy:
 
     @property
     def watches(self) -> int:
-        """How many are open."""
-        return len(self._streams)
+        """How many are open, beside that of the cleanup policies."""
+        return sum(stream.call.meaning.resource != POLICIES for stream in self._streams)
 
     def disturb(self, fault: EventFault) -> int:
         """Something happens to all open watches now, not at an event. How many they were."""
