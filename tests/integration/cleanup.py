@@ -125,6 +125,10 @@ class CleanupPolicy:
         listed = self._world.http.get(self._world.path, params=query).raise_for_status().json()["items"]
         return [Asked(self._world, body) for body in listed]
 
+    def sees_event(self, kind: str, reason: str) -> None:
+        """Events follow the writes, and may come a moment later."""
+        assert until(lambda: (kind, reason) in self.events()), self.events()
+
     def events(self) -> list[tuple[str, str]]:
         listed = self._world.http.get(
             f"/api/v1/namespaces/{self._world.namespace}/events",
