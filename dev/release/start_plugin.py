@@ -23,9 +23,9 @@ def main() -> None:
         folder = _unpacked(folder)
     sys.path.insert(0, folder)
     if os.path.basename(sys.argv[0]).startswith("kubectl_complete"):
-        from moorcheh_kubectl.completion import main as start
+        from moorcheh_kubectl.__main__ import complete as start
     else:
-        from moorcheh_kubectl.cli import main as start
+        from moorcheh_kubectl.__main__ import main as start
     start()
 
 
