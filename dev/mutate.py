@@ -43,6 +43,7 @@ TESTS_FAILED = 1  # pytest's exit code; all but 0 and this say that it could not
 SCENARIOS = "tests/model/test_scenarios.py"
 MACHINE = "tests/model/test_machine.py"
 WANTED = ("tests/unit/test_wanted.py", "tests/model/test_wanted_now.py")
+POLICIES = ("tests/unit/test_policy_steps.py", "tests/unit/test_policy_task.py")
 # Which tests are asked first about which file; then the machine, then all that are fast.
 NEAREST = {
     "moorcheh/client.py": ("tests/unit/test_moorcheh.py",),
@@ -74,6 +75,13 @@ NEAREST = {
     "api/status.py": ("tests/unit/test_model.py",),
     "api/times.py": ("tests/unit/test_model.py",),
     "controller/relist.py": ("tests/unit/test_relist.py",),
+    "api/policy.py": POLICIES,
+    "cluster/policies.py": POLICIES,
+    "controller/policy_task.py": POLICIES,
+    "policies/next_step.py": POLICIES,
+    "policies/runs.py": POLICIES,
+    "policies/schedule.py": ("tests/unit/test_policy_schedule.py",),
+    "policies/selection.py": ("tests/unit/test_policy_selection.py",),
 }
 DECISIONS = ("tests/unit/test_lifecycle.py", *WANTED, SCENARIOS)
 

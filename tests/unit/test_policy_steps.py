@@ -12,6 +12,7 @@ from msgspec.structs import replace as with_fields
 
 from moorcheh_operator.api.policy import LastRun, Matching, Policy, PolicyStatus, Result, Template
 from moorcheh_operator.clock import Now
+from moorcheh_operator.lifecycle.rewound import KnownPolicy
 from moorcheh_operator.policies.facts import (
     Creation,
     Creations,
@@ -433,6 +434,51 @@ def test_a_time_that_its_schedule_no_longer_has_is_announced_anew() -> None:
     assert recorded(next_step(a_policy(status=status), the_facts(a_look(THREE)), NOW)).next_run_time == at(
         "2026-11-28T00:00"
     )
+
+
+# After a restore of etcd
+
+
+LOST: list[Any] = [
+    pytest.param(KnownPolicy(1, None), False, id="as-it-was"),
+    pytest.param(KnownPolicy(2, None), True, id="it-had-been-changed"),
+    pytest.param(KnownPolicy(1, None, gone=True), True, id="it-had-been-deleted"),
+]
+
+
+@pytest.mark.parametrize(("known", "lost"), LOST)
+def test_what_came_back_from_before_its_change_or_deletion_runs_no_more(
+    known: KnownPolicy, lost: bool
+) -> None:
+    facts = the_facts(a_look(THREE), known=known)
+    step = next_step(a_policy(status=DUE), facts, NOW)
+
+    if lost:
+        assert ready(step) == ("False", Reason.RESTORED_FROM_BACKUP)
+        assert (recorded(step).last_run, recorded(step).next_run_time) == (None, None)
+        cut = run_of(next_step(a_policy(status=under_way("ci-1")), facts, NOW))
+        assert (cut.result, cut.created) == (Result.INCOMPLETE, 0)
+    else:
+        assert run_of(step).result == Result.CREATING
+
+
+def test_what_somebody_wants_anew_after_the_restore_runs() -> None:
+    known = KnownPolicy(2, None)
+
+    assert ready(next_step(a_policy(generation=2), the_facts(a_look(THREE), known=known), NOW)) == (
+        "True",
+        Reason.SCHEDULED,
+    )
+
+
+def test_a_run_that_was_made_in_a_lost_history_is_not_made_again() -> None:
+    known = KnownPolicy(1, at("2026-11-27T23:00"))
+    facts = the_facts(a_look(THREE), known=known)
+    status = recorded(next_step(a_policy(status=DUE), facts, NOW))
+    cut = run_of(next_step(a_policy(status=under_way("ci-1")), facts, NOW))
+
+    assert (status.last_run, status.next_run_time) == (None, at("2026-11-28T00:00"))
+    assert (cut.result, cut.created) == (Result.INCOMPLETE, 0)
 
 
 # The requests

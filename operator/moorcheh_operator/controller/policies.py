@@ -10,9 +10,10 @@ import asyncio
 import contextlib
 import logging
 
-from moorcheh_operator.api.policy import Policy, PolicyStatus
+from moorcheh_operator.api.policy import Policy, PolicyStatus, Result
 from moorcheh_operator.cluster.client import ClusterError, retry_pause
 from moorcheh_operator.cluster.policies import NotServedError, PoliciesClient
+from moorcheh_operator.lifecycle.rewound import KnownPolicy
 from moorcheh_operator.metrics import Metrics
 from moorcheh_operator.policies.announcements import announcements, policy_names, run_ended
 
@@ -24,6 +25,8 @@ from .shared import Shared
 
 PAUSE_SECONDS = 1.0  # between two lists at the least
 NOT_SERVED_SECONDS = 60.0  # until it is tried again where there is no such API, or no right to it
+
+NEVER_SEEN = KnownPolicy(0, None)
 
 logger = logging.getLogger(__name__)
 
@@ -39,6 +42,7 @@ class Policies:
         self._tasks: dict[str, tuple[PolicyTask, asyncio.Task[None]]] = {}  # by uid
         self._lead_changed = asyncio.Event()
         self._not_served: set[str] = set()  # namespaces for which that was told
+        self.known: dict[str, KnownPolicy] = dict(shared.past.policies) if shared.past else {}  # by uid
 
     async def run(self) -> None:
         """Until cancelled."""
@@ -96,7 +100,7 @@ class Policies:
         seen = {policy.uid for policy in policies}
         for uid, (task, _) in list(self._tasks.items()):
             if uid not in seen and namespace in ("", task.policy.namespace):
-                self._stop(uid)
+                self._end(task.policy)
         for policy in policies:
             self._observe(policy)
         return version
@@ -105,19 +109,34 @@ class Policies:
         with contextlib.suppress(ClusterError):  # the next list tells of it
             async for policy, gone in self._client.watch(namespace, version):
                 if gone:
-                    self._stop(policy.uid)
+                    self._end(policy)
                 else:
                     self._observe(policy)
 
     def _observe(self, policy: Policy) -> None:
         if not self._shared.leads():
             return
-        known = self._tasks.get(policy.uid)
-        if known is not None:
-            known[0].adopt(policy)
+        running = self._tasks.get(policy.uid)
+        if running is not None:
+            running[0].adopt(policy)
             return
+        self._note(policy)
         task = PolicyTask(policy, self._shared, self._client, self._looks, self._tell)
         self._tasks[policy.uid] = task, asyncio.create_task(task.run(), name=policy.key)
+
+    def _end(self, policy: Policy) -> None:
+        """It was deleted."""
+        self._note(policy, gone=True)
+        self._stop(policy.uid)
+
+    def _note(self, policy: Policy, *, gone: bool = False) -> None:
+        """In one history what is known of it only grows."""
+        run, before = policy.status.last_run, self.known.get(policy.uid, NEVER_SEEN)
+        made = before.made_until
+        if run is not None and run.result != Result.CREATING:
+            made = run.scheduled_time if made is None else max(made, run.scheduled_time)
+        generation = max(policy.generation, before.generation)
+        self.known[policy.uid] = KnownPolicy(generation, made, gone or before.gone)
 
     def _stop(self, uid: str) -> None:
         known = self._tasks.pop(uid, None)
@@ -130,6 +149,7 @@ class Policies:
 
     def _tell(self, before: PolicyStatus, policy: Policy) -> None:
         """Of a status that is on record now, and was not before."""
+        self._note(policy)
         if (result := run_ended(before, policy.status)) is not None:
             self._metrics.policy_runs.labels(str(result)).inc()
         for news in announcements(before, policy.status):

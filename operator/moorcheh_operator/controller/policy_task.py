@@ -56,7 +56,8 @@ class PolicyTask:
         self._client = client
         self._looks = looks
         self._told = told
-        self._facts = Facts()
+        known = shared.past.policies.get(policy.uid) if shared.past else None
+        self._facts = Facts(known=known)
         self._wake = asyncio.Event()
         self._failures = 0  # calls about the object in a row that failed
 

@@ -249,7 +249,7 @@ class Reconciler:
         known = {uid: left for uid, (left, _) in self._left.items()}
         # One that came back shows an earlier state: what was known of it before still counts.
         known |= {uid: task.request for uid, task in self._tasks.items() if task.facts.admission.lost is None}
-        return Past(listed, {**(before.known if before else {}), **known})
+        return Past(listed, {**(before.known if before else {}), **known}, self._policies.known)
 
     async def _check_history(self) -> None:
         """Where it was set back, a watch that goes on from before is deaf, and the relist a minute away."""

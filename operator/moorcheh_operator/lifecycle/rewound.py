@@ -29,11 +29,21 @@ def was_over(request: Request, listed: datetime | None) -> bool:
 
 
 @dataclass(frozen=True, slots=True)
+class KnownPolicy:
+    """What this process knew of a cleanup policy."""
+
+    generation: int
+    made_until: datetime | None  # the scheduled time of its last run that was over
+    gone: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Past:
     """What this process knew of the requests in a history that is lost."""
 
     listed: datetime  # when all that were unfinished were last seen
     known: Mapping[str, Request] = field(default_factory=dict)  # by uid: those, and what came since
+    policies: Mapping[str, KnownPolicy] = field(default_factory=dict)  # by uid
 
     def lost(self, request: Request) -> str | None:
         """What had become of `request` that it no longer shows; None: nothing that says it is not wanted."""

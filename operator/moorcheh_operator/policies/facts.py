@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from moorcheh_operator.lifecycle.rewound import KnownPolicy
 from moorcheh_operator.moorcheh.answers import Listing
 from moorcheh_operator.servers.definitions import Definition
 
@@ -81,5 +82,6 @@ class Facts:
     look: Look | None = None
     outage: Outage | None = None  # of looking
     right: Right | None = None  # None: not asked yet
+    known: KnownPolicy | None = None  # what it was in a history of the API server that is lost
     creations: Creations | None = None
     create_outage: Outage | None = None

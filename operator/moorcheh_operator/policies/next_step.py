@@ -25,6 +25,7 @@ from .runs import (
     Due,
     advanced,
     begun,
+    came_back,
     cut_short,
     due,
     forbidden,
@@ -55,6 +56,7 @@ class Reason(StrEnum):
     SERVER_NOT_FOUND = "ServerNotFound"
     NOT_ALLOWED = "NotAllowed"
     CREATE_FORBIDDEN = "CreateForbidden"
+    RESTORED_FROM_BACKUP = "RestoredFromBackup"
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +81,7 @@ def next_step(policy: Policy, facts: Facts, now: Now) -> Step:
     if stall is not None and stall.reason is Reason.CREATE_FORBIDDEN and _right_is_old(facts, now):
         return AskRight()
     to_make = None if stall is not None and stall.of_spec else due(policy, now)
-    if to_make is not None and to_make.scheduled <= _made_until(policy):
+    if to_make is not None and to_make.scheduled <= _made_until(policy, facts):
         to_make = None  # the clock was set back
     if to_make is not None:
         return _run(policy, to_make, facts, stall, now)
@@ -89,6 +91,12 @@ def next_step(policy: Policy, facts: Facts, now: Now) -> Step:
 
 
 def stalled(policy: Policy, facts: Facts) -> Stall | None:
+    if came_back(policy, facts):
+        words = (
+            "It came back with an earlier state of the cluster, and had been changed or deleted since. "
+            "Create it again, or change its spec, if it is wanted."
+        )
+        return Stall(Reason.RESTORED_FROM_BACKUP, words, of_spec=True)
     return _by_spec(policy) or _by_surroundings(policy, facts)
 
 
@@ -140,9 +148,13 @@ def _right_is_old(facts: Facts, now: Now) -> bool:
     return facts.right is None or now.ticks >= facts.right.asked + RIGHT_SECONDS
 
 
-def _made_until(policy: Policy) -> datetime:
-    run = policy.status.last_run
-    return policy.creation_time if run is None else max(run.scheduled_time, policy.creation_time)
+def _made_until(policy: Policy, facts: Facts) -> datetime:
+    made = [policy.creation_time]
+    if (run := policy.status.last_run) is not None:
+        made.append(run.scheduled_time)
+    if facts.known is not None and facts.known.made_until is not None:
+        made.append(facts.known.made_until)
+    return max(made)
 
 
 def _run(policy: Policy, to_make: Due, facts: Facts, stall: Stall | None, now: Now) -> Step:
@@ -213,16 +225,20 @@ def shown(
     )
     if stall is not None and stall.of_spec:
         status = replace(status, matching=None)
-    status = replace(status, next_run_time=_planned(policy, status, stall, now))
+    status = replace(status, next_run_time=_planned(policy, status, facts, stall, now))
     return replace(status, conditions=_conditions(policy, facts, stall, before, now))
 
 
-def _planned(policy: Policy, status: PolicyStatus, stall: Stall | None, now: Now) -> datetime | None:
+def _planned(
+    policy: Policy, status: PolicyStatus, facts: Facts, stall: Stall | None, now: Now
+) -> datetime | None:
     """One that has come stays until it is made or skipped."""
     spec, before = policy.spec, policy.status
     if spec.suspend or (stall is not None and stall.of_spec):
         return None
-    made = status.last_run.scheduled_time if status.last_run else policy.creation_time
+    made = _made_until(policy, facts)
+    if status.last_run is not None:
+        made = max(made, status.last_run.scheduled_time)
     if before.observed_generation == policy.generation:
         announced = before.next_run_time
         if announced is not None and made < announced <= now.time and status.last_run == before.last_run:

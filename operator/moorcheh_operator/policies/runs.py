@@ -111,6 +111,10 @@ def why_cut_short(policy: Policy, run: LastRun, facts: Facts, now: Now) -> str |
     since = (now.time - run.time).total_seconds()
     if policy.generation != policy.status.observed_generation:
         return "the policy was changed"
+    if came_back(policy, facts):
+        return "the policy came back with an earlier state of the cluster"
+    if facts.known and facts.known.made_until and run.scheduled_time <= facts.known.made_until:
+        return "it was over before the cluster was set back to an earlier state"
     if policy.flaws:
         return f"the policy has {policy.flaws[0]}"
     if run.created + len(run.remaining) > policy.spec.max_deletions_per_run:
@@ -124,6 +128,12 @@ def why_cut_short(policy: Policy, run: LastRun, facts: Facts, now: Now) -> str |
     if run.created_before is None and not 0 <= since <= UNDATED_SECONDS:
         return f"the server shows no creation times, and its listing is more than {UNDATED_SECONDS:.0f} s old"
     return None
+
+
+def came_back(policy: Policy, facts: Facts) -> bool:
+    """Somebody has deleted or changed it, in a history of the API server that is lost (rule 18)."""
+    known = facts.known
+    return known is not None and (known.gone or policy.generation < known.generation)
 
 
 def advanced(run: LastRun, creations: Creations | None) -> LastRun:
