@@ -101,6 +101,11 @@ ANNOTATIONS = {
     "moorcheh.ai/copy-of": "the request was created from a copy of another object. Nothing is sent for it",
     RETRY_OF: "the failed request that this one repeats: written by `kubectl moorcheh retry` alone",
 }
+CLEANUP = """\
+Results of runs, reasons of the conditions, and what is an Event: [cleanup.md](cleanup.md#what-a-run-says). The requests
+of a policy have the labels `moorcheh.ai/cleanup-policy` (its name) and `moorcheh.ai/cleanup-policy-uid`, and the
+annotation `moorcheh.ai/cleanup-run` (the time of the run).
+"""
 HEAD = """\
 # Reference
 
@@ -110,7 +115,7 @@ What to do about a reason is in [troubleshooting.md](troubleshooting.md).
 
 
 def rendered() -> str:
-    sections = [HEAD, *_kind(REQUEST), *_life(), *_kind(POLICY), *_output(), *_options(), *_plugin()]
+    sections = [HEAD, *_kind(REQUEST), *_life(), *_kind(POLICY), CLEANUP, *_output(), *_options(), *_plugin()]
     return "\n".join(section.rstrip("\n") + "\n" for section in sections)
 
 

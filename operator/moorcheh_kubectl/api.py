@@ -12,6 +12,7 @@ from http.client import HTTPConnection, HTTPException, HTTPResponse
 from typing import Any, Self
 from urllib.parse import quote, urlencode
 
+from moorcheh_operator.api.policy import POLICIES, POLICY_KIND, MalformedPolicyError, Policy, parse_policy
 from moorcheh_operator.api.request import GROUP, KIND, PLURAL, VERSION, MalformedRequestError, Request, parse
 from moorcheh_operator.api.texts import plain_text
 from moorcheh_operator.clock import Clock
@@ -68,6 +69,23 @@ class Seen:
     @property
     def annotations(self) -> Mapping[str, str]:
         return self.body["metadata"].get("annotations") or {}
+
+
+@dataclass(frozen=True, slots=True)
+class SeenPolicy:
+    """One policy as the API server showed it: the object, and what it means."""
+
+    body: JsonObject
+    policy: Policy
+
+    @classmethod
+    def of(cls, body: JsonObject) -> SeenPolicy:
+        whole = {"apiVersion": f"{GROUP}/{VERSION}", "kind": POLICY_KIND, **body}
+        try:
+            return cls(whole, parse_policy(whole))
+        except MalformedPolicyError as error:
+            name = (body.get("metadata") or {}).get("name", "an object")
+            raise ApiError(f"{name} can't be read, perhaps this plugin is too old for it: {error}") from error
 
 
 def _readable(body: JsonObject) -> Seen | None:
@@ -156,6 +174,28 @@ class Api:
         request = seen.request
         preconditions = {"uid": request.uid, "resourceVersion": request.resource_version}
         self._call("DELETE", _path(request.namespace, request.name), {}, {"preconditions": preconditions})
+
+    # Policies
+
+    def policies(self, namespace: str | None) -> tuple[list[SeenPolicy], str]:
+        """All of them, and the list's resourceVersion. None: of all namespaces."""
+        query, found = {"limit": str(PAGE)}, []
+        while True:
+            page = self._call("GET", _path(namespace, plural=POLICIES), query)
+            found += [SeenPolicy.of(item) for item in page["items"]]
+            token = page["metadata"].get("continue")
+            if not token:
+                return found, page["metadata"]["resourceVersion"]
+            query["continue"] = token
+
+    def policy(self, namespace: str, name: str) -> SeenPolicy:
+        return SeenPolicy.of(self._call("GET", _path(namespace, name, POLICIES)))
+
+    def create_policy(self, namespace: str, body: JsonObject) -> None:
+        self._call("POST", _path(namespace, plural=POLICIES), {"fieldManager": MANAGER}, body)
+
+    def remove_policy(self, namespace: str, name: str) -> None:
+        self._call("DELETE", _path(namespace, name, POLICIES))
 
     # What else is worth knowing
 
@@ -247,7 +287,7 @@ class Api:
                 answer = connection.getresponse()
                 self._answered = True
                 if not 200 <= answer.status < 300:
-                    raise self._refused(answer.status, _json(answer))
+                    raise self._refused(answer.status, _json(answer), path)
                 yield answer
         except KubectlError as error:
             raise DisconnectedError(str(error)) from error
@@ -258,12 +298,15 @@ class Api:
                 f"the cluster gave no answer: {plain_text(str(error)) or type(error).__name__}"
             ) from error
 
-    def _refused(self, status: int, answer: object) -> ApiError:
+    def _refused(self, status: int, answer: object, path: str) -> ApiError:
         words = _words(answer)
         match status:
             case 404 if not isinstance(answer, dict):
-                look = self.kubectl.pasted("get crd", f"{PLURAL}.{GROUP}", namespace=None)
-                none = "the cluster has no NamespaceDeletions (moorcheh.ai/v1alpha1)"
+                many, plural = ("NamespaceDeletions", PLURAL)
+                if f"/{POLICIES}" in path:
+                    many, plural = ("NamespaceCleanupPolicies", POLICIES)
+                look = self.kubectl.pasted("get crd", f"{plural}.{GROUP}", namespace=None)
+                none = f"the cluster has no {many} (moorcheh.ai/v1alpha1)"
                 return ApiError(f"{none}; is the operator installed? To look: {look}", status)
             case 401:
                 return ApiError(f"the cluster does not know who you are: {words}", status)
@@ -291,10 +334,10 @@ class _Connection(HTTPConnection):
         self.sock.settimeout(self._seconds)
 
 
-def _path(namespace: str | None, name: str | None = None) -> str:
+def _path(namespace: str | None, name: str | None = None, plural: str = PLURAL) -> str:
     middle = f"/namespaces/{quote(namespace, safe='')}" if namespace else ""
     end = f"/{quote(name, safe='')}" if name is not None else ""
-    return f"/apis/{GROUP}/{VERSION}{middle}/{PLURAL}{end}"
+    return f"/apis/{GROUP}/{VERSION}{middle}/{plural}{end}"
 
 
 def _json(answer: HTTPResponse) -> object:

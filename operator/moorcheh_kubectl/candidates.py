@@ -32,3 +32,8 @@ class Candidates:
         with Api(self._kubectl) as api:
             found, _ = api.requests(self._namespace or self._kubectl.default_namespace()())
         return [seen.request.name for seen in found if not phases or seen.request.status.phase in phases]
+
+    def policies(self) -> list[str]:
+        with Api(self._kubectl) as api:
+            found, _ = api.policies(self._namespace or self._kubectl.default_namespace()())
+        return [seen.policy.name for seen in found]

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from .candidates import Candidates
     from .flows import Flow
     from .kubectl import Kubectl
+    from .policies import Policies
     from .screen import Screen
     from .show import Show
 
@@ -413,6 +414,38 @@ def watch(*, name: str | None, all_namespaces: bool, output: str | None) -> int:
     )
 
 
+@group.command()
+@EVERYWHERE
+@click.option(
+    "-o",
+    "--output",
+    type=click.Choice(["json", "yaml", "wide"]),
+    help="Write objects to standard output, or more columns.",
+)
+def policies(*, all_namespaces: bool, output: str | None) -> int:
+    """List the cleanup policies, with what they match now."""
+    wide = output == "wide"
+    return _run(
+        None if wide else output,
+        lambda *where: _policies(*where).list(everywhere=all_namespaces, wide=wide),
+        everywhere=all_namespaces,
+    )
+
+
+@group.command()
+@click.argument("source", metavar="NAME|FILE", shell_complete=_complete(lambda each: each.policies()))
+@OUTPUT
+def preview_policy(*, source: str, output: str | None) -> int:
+    """Show what a run of a cleanup policy would create now, and create nothing.
+
+    Of the policy NAME, or of the one in FILE (with a slash in it, or ending in .yaml, .yml or .json; - is
+    standard input). For a FILE a suspended copy is created, which runs nothing, and removed again. Ends with
+    1 where a run would be held up.
+    """
+    given = str(_flags(click.get_current_context()).get("namespace", "")) or None
+    return _run(output, lambda *where: _policies(*where).preview(source, given))
+
+
 # Running one
 
 
@@ -422,6 +455,13 @@ def _checked(namespace: str) -> str:
     if namespace and not LABEL.fullmatch(namespace):
         raise click.UsageError(f'{namespace!r} can\'t be a Kubernetes namespace: a-z, 0-9 and "-"')
     return namespace
+
+
+def _policies(api: Api, screen: Screen, namespace: str) -> Policies:
+    from .policies import Policies  # noqa: PLC0415 - nothing is imported before it is needed
+
+    screen.prepare()
+    return Policies(api, screen, namespace)
 
 
 def _flow(api: Api, screen: Screen, namespace: str) -> Flow:

@@ -233,9 +233,13 @@ def _spinner(console: Console) -> str:
 
 
 def shown_body(seen: Seen) -> JsonObject:
-    """For `-o`: as kubectl shows it, without managedFields."""
-    metadata = {key: value for key, value in seen.body["metadata"].items() if key != "managedFields"}
-    return {**seen.body, "metadata": metadata}
+    return without_managed_fields(seen.body)
+
+
+def without_managed_fields(body: JsonObject) -> JsonObject:
+    """For `-o`: as kubectl shows it."""
+    metadata = {key: value for key, value in body["metadata"].items() if key != "managedFields"}
+    return {**body, "metadata": metadata}
 
 
 class _Plain:

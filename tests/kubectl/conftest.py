@@ -51,8 +51,8 @@ def installed(control_plane: ControlPlane) -> ControlPlane:
 
 @pytest.fixture(scope="module")
 def world(installed: ControlPlane, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
-    # The one denial: `reader` tries to create a request.
-    with World(installed, tmp_path_factory.mktemp("world"), denials=1) as world:
+    # Two denials: `reader` tries to create a request, and a policy.
+    with World(installed, tmp_path_factory.mktemp("world"), denials=2) as world:
         yield world
 
 
