@@ -236,7 +236,7 @@ def test_the_argo_cd_customization_leaves_other_keys_alone(installed: ControlPla
 
     after = json.loads(installed.kubectl("get", "configmap", "argocd-cm", "-n", "argocd", "-o", "json"))
     assert {"url", "accounts.ci"} < after["data"].keys()
-    assert len(after["data"]) == 4
+    assert len(after["data"]) == 6
     assert after["metadata"]["labels"] == {"app.kubernetes.io/part-of": "argocd"}
 
 

@@ -18,13 +18,13 @@ from dev.monitoring import dashboard
 from dev.processes import Process, free_port
 from dev.release import Source
 from moorcheh_operator.api.status import Phase
-from moorcheh_operator.metrics import ENDS, Metrics
+from moorcheh_operator.metrics import ENDS, RUN_ENDS, Metrics
 from tests.dev.waiting import until
 from tests.integration.conftest import install
 from tests.integration.life import World
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from dev.controlplane import ControlPlane
 
@@ -81,6 +81,8 @@ def test_an_alert_uses_metrics_that_exist_and_labels_that_they_have(alert: dict[
     assert set(EXPORTED.findall(alert["expr"])) <= exported()
     for phase in re.findall(r'phase="([^"]+)"', alert["expr"]):
         assert phase in list(Phase)
+    for results in re.findall(r'result=~?"([^"]+)"', alert["expr"]):
+        assert set(results.split("|")) <= {str(result) for result in RUN_ENDS}
     for reason in re.findall(r'reason!?="([^"]+)"', alert["expr"]):
         assert reason in {str(reason) for reasons in ENDS.values() for reason in reasons}
 
@@ -112,6 +114,62 @@ def test_the_dashboard_shows_every_metric_and_none_that_does_not_exist() -> None
 
 def test_the_dashboard_is_the_one_that_dev_makes() -> None:
     assert (MONITORING / "dashboard.json").read_text() == dashboard.rendered()
+
+
+def colour(panel: dashboard.Panel, legend: str) -> str | None:
+    """Of a curve, as Grafana takes it: of the overrides that fit, the last."""
+    found = [
+        shown
+        for name, shown in panel.colours
+        if (re.search(name.strip("/"), legend) if name.startswith("/") else name == legend)
+    ]
+    return found[-1] if found else None
+
+
+LEGENDS: dict[str, Iterable[str]] = {
+    "Requests in flight": [str(phase) for phase in Phase if phase not in ENDS],
+    "Requests ended, 5 min": [f"{phase}: {reason}" for phase, reasons in ENDS.items() for reason in reasons],
+    "Runs ended, 1 h": [str(result) for result in RUN_ENDS],
+    "Policies": ("ready", "suspended", "stalled"),
+    "Request rate": ("list 200", "delete 202", "job 404", "list 503", "list ConnectError"),
+    "API server request rate": ("GET 200", "PATCH 409", "POST 503", "GET TimeoutError"),
+}
+
+
+@pytest.mark.parametrize("title", LEGENDS)
+def test_a_colour_means_the_same_everywhere(title: str) -> None:
+    """Every curve of these has one; what went well is never shown as what did not."""
+    [panel] = [panel for panel in dashboard.PANELS if panel.title == title]
+
+    shown = {legend: colour(panel, legend) for legend in LEGENDS[title]}
+
+    assert None not in shown.values(), shown
+    well = {"Succeeded", "Completed", "NothingToDo", "ready", "200", "202"}
+    for legend, seen in shown.items():
+        good = bool(well & set(re.split(r"[ :]+", legend)))
+        assert (seen == dashboard.GOOD) is good, legend
+    if "Failed: OutcomeUnknown" in shown:
+        assert shown["Failed: OutcomeUnknown"] == dashboard.WORST
+
+
+def test_the_dashboard_is_rows_of_panels_that_do_not_overlap_with_the_legends_below() -> None:
+    panels = dashboard.dashboard()["panels"]
+    taken: set[tuple[int, int]] = set()
+    for panel in panels:
+        at = panel["gridPos"]
+        cells = {(x, y) for x in range(at["x"], at["x"] + at["w"]) for y in range(at["y"], at["y"] + at["h"])}
+        assert not cells & taken, panel["title"]
+        assert at["x"] + at["w"] <= dashboard.COLUMNS
+        taken |= cells
+        if panel["type"] == "timeseries":
+            assert panel["options"]["legend"]["placement"] == "bottom"
+            assert panel["fieldConfig"]["defaults"]["unit"] in ("short", "s", "reqps", "ops")
+
+    assert panels[0]["type"] == "row"
+    assert [each["title"] for each in panels if each["type"] == "row"] == [
+        *("At a glance", "Deletions", "Moorcheh", "Cleanup policies", "Operator")
+    ]
+    assert len({panel["id"] for panel in panels}) == len(panels)
 
 
 def test_the_pod_monitor_selects_the_operators_pods_and_their_port(control_plane: ControlPlane) -> None:
