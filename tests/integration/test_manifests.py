@@ -27,7 +27,7 @@ ROOT = Path(__file__).parents[2]
 MANIFESTS = ROOT / "manifests"
 API, BASE = ROOT / "crds", MANIFESTS / "base"
 OVERLAYS = sorted(path.parent for path in MANIFESTS.glob("overlays/*/kustomization.yaml"))
-EXAMPLES = sorted(MANIFESTS.glob("examples/*.yaml"))
+EXAMPLES = sorted(MANIFESTS.glob("examples/**/*.yaml"))
 INSTALLS = [BASE, *OVERLAYS]
 
 SYSTEM = "moorcheh-system"

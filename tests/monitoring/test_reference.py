@@ -6,10 +6,13 @@ import re
 from pathlib import Path
 
 import pytest
+import yaml
 
 from dev import reference
+from moorcheh_operator.api.policy import Result
 from moorcheh_operator.api.status import Phase, Reason
 from moorcheh_operator.metrics import ENDS
+from moorcheh_operator.policies import next_step as policy
 from moorcheh_operator.process import logs
 
 DOCS = Path(__file__).parents[2] / "docs"
@@ -40,3 +43,27 @@ def test_troubleshooting_knows_no_other_reasons() -> None:
     named = set(re.findall(r"^\| `([A-Z][A-Za-z]+)` \|", text, re.MULTILINE))
 
     assert named == set(Reason)
+
+
+def test_the_page_on_cleanup_says_what_to_do_about_each_result_and_reason() -> None:
+    text = (DOCS / "cleanup.md").read_text()
+    rows = "\n".join(re.findall(r"^\| (.*?) \|", text, re.MULTILINE))
+    named = set(re.findall(r"`([A-Z][A-Za-z]+)`", rows))
+
+    at_rest = {policy.Reason.SCHEDULED, policy.Reason.SUSPENDED, policy.Reason.SERVER_UNAVAILABLE}
+    assert named == {*map(str, Result), *(str(reason) for reason in policy.Reason if reason not in at_rest)}
+
+
+@pytest.mark.parametrize("example", sorted((DOCS.parent / "manifests/examples/policies").iterdir()))
+def test_the_page_on_cleanup_shows_examples_that_there_are(example: Path) -> None:
+    """Those that it writes out say what the files say, as far as it goes."""
+    shown = {
+        each["metadata"]["name"]: each["spec"]
+        for block in re.findall(r"```yaml\n(.*?)```", (DOCS / "cleanup.md").read_text(), re.DOTALL)
+        if (each := yaml.safe_load(block)).get("kind")
+    }
+    written = yaml.safe_load(example.read_text())
+    spec = shown.get(written["metadata"]["name"], {})
+
+    assert spec.get("select", {}).items() <= written["spec"]["select"].items()
+    assert shown.keys() == {"nightly-ci", "empty-after-approval"}
