@@ -102,9 +102,9 @@ ANNOTATIONS = {
     RETRY_OF: "the failed request that this one repeats: written by `kubectl moorcheh retry` alone",
 }
 CLEANUP = """\
-Results of runs, reasons of the conditions, and what is an Event: [cleanup.md](cleanup.md#what-a-run-says). The requests
-of a policy have the labels `moorcheh.ai/cleanup-policy` (its name) and `moorcheh.ai/cleanup-policy-uid`, and the
-annotation `moorcheh.ai/cleanup-run` (the time of the run).
+Results of runs, reasons of the conditions, and what is an Event: [cleanup.md](cleanup.md#what-a-run-says).
+The requests of a policy have the labels `moorcheh.ai/cleanup-policy` (its name) and
+`moorcheh.ai/cleanup-policy-uid`, and the annotation `moorcheh.ai/cleanup-run` (the time of the run).
 """
 HEAD = """\
 # Reference
