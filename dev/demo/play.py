@@ -6,6 +6,7 @@ import time
 from collections import deque
 from typing import TYPE_CHECKING
 
+from dev.demo.cleanup import cleaned
 from dev.demo.scenarios import EXAMPLES, ROOT, UNTOUCHED, Example, Sight, Verdict, items_of, lost, verdict
 
 if TYPE_CHECKING:
@@ -31,6 +32,7 @@ def play(stage: Stage, screen: Screen) -> list[Verdict]:
     verdicts = [verdict(example, seen.get(example.request, ()), evidence) for example in EXAMPLES]
     verdicts.append(_replay(stage, screen))
     verdicts.append(_bystander(stage))
+    verdicts += cleaned(stage, screen)
     _show(stage, screen)
     return verdicts
 
