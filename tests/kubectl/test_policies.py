@@ -44,8 +44,8 @@ def written(
     return str(file)
 
 
-def there_are(world: World, kind: str) -> list[str]:
-    return str(world.plane.kubectl("get", kind, "-A", "-o", "name")).split()
+def there_are(person: Person, world: World, kind: str) -> list[str]:
+    return str(world.plane.kubectl("get", kind, "-n", person.namespace, "-o", "name")).split()
 
 
 def test_the_list_shows_what_each_matches_and_does(world: World, person: Person) -> None:
@@ -67,7 +67,11 @@ def test_the_list_shows_what_each_matches_and_does(world: World, person: Person)
     assert rows["beta"][2] == "25"
     assert "suspended" in rows["beta"]
     assert "Europe/Berlin" in wide[1]
-    assert everywhere[1].startswith(world.namespace)
+    assert {tuple(line.split()[:2]) for line in everywhere} >= {
+        ("NAMESPACE", "NAME"),
+        (world.namespace, "alpha"),
+        (world.namespace, "beta"),
+    }
     for listed in (as_json, as_yaml):
         assert [each["metadata"]["name"] for each in listed["items"]] == ["alpha", "beta"]
         assert "managedFields" not in listed["items"][0]["metadata"]
@@ -96,7 +100,7 @@ def test_the_preview_of_one_in_the_cluster(world: World, person: Person) -> None
     assert "\n  ci-00\n  ci-01\n" in shown.stdout
     from_list = person.runs("preview-policy", "namespacecleanuppolicy.moorcheh.ai/by-name", "-o", "json")
     assert json.loads(from_list.stdout)["status"]["matching"]["count"] == 13
-    assert there_are(world, "nsdel") == []
+    assert there_are(person, world, "nsdel") == []
     world.kubectl("delete", "nscp", "by-name")
 
 
@@ -108,8 +112,8 @@ def test_the_preview_of_one_in_a_file_leaves_nothing(world: World, person: Perso
     assert re.search(r"A run now: +would create 3 requests, suspended: each waits for its appr", shown.stdout)
     assert shown.stdout.endswith("  scratch-0\n  scratch-1\n  scratch-2\n")
     assert of_input.returncode == 0, of_input.stderr
-    assert there_are(world, "nscp") == []
-    assert there_are(world, "nsdel") == []
+    assert there_are(person, world, "nscp") == []
+    assert there_are(person, world, "nsdel") == []
 
 
 def test_what_the_brake_would_stop_is_told_and_ends_with_1(person: Person, tmp_path: Path) -> None:
@@ -134,7 +138,7 @@ def test_what_the_api_server_refuses_is_told_in_its_words(
 
     assert refused.returncode == 1
     assert words in refused.stderr
-    assert there_are(world, "nscp") == []
+    assert there_are(person, world, "nscp") == []
 
 
 @pytest.mark.parametrize(
@@ -152,7 +156,7 @@ def test_what_the_operator_refuses_is_told_in_its_words(
 
     assert shown.returncode == 1
     assert re.search(rf"But: +{words}", shown.stdout), shown.stdout + shown.stderr
-    assert there_are(world, "nscp") == []
+    assert there_are(person, world, "nscp") == []
 
 
 def test_a_file_that_has_no_policy_is_refused_before_anything_is_created(
@@ -192,13 +196,13 @@ def test_where_no_operator_looks_the_copy_is_removed_also_at_ctrl_c(
 ) -> None:
     file = written(tmp_path)
     with stranger.sits_at("preview-policy", file) as terminal:
-        assert until(lambda: len(there_are(world, "nscp")) == 1, within=60)
+        assert until(lambda: len(there_are(stranger, world, "nscp")) == 1, within=60)
         terminal.presses_ctrl_c()
         assert terminal.ends() == 130
-    assert there_are(world, "nscp") == []
+    assert there_are(stranger, world, "nscp") == []
 
     waited = stranger.runs("preview-policy", file)
 
     assert waited.returncode == 1
     assert "no operator has looked at the policy" in waited.stderr
-    assert there_are(world, "nscp") == []
+    assert there_are(stranger, world, "nscp") == []
