@@ -197,6 +197,8 @@ def test_a_release_is_installed_upgraded_rolled_back_and_uninstalled_with_a_dele
         "ClusterRoleBinding -/moorcheh-identity-reader",
         "ClusterRole -/moorcheh-namespacedeletion-viewer",
         "ClusterRole -/moorcheh-namespacedeletion-requester",
+        "ClusterRole -/moorcheh-namespacecleanuppolicy-viewer",
+        "ClusterRole -/moorcheh-namespacecleanuppolicy-author",
     }
 
     helm("install", RELEASE, CHART, *NAMED)  # takes up what was kept

@@ -334,13 +334,15 @@ def _created(plane: ControlPlane) -> bool:
 
 
 def test_no_gitops_tool_removes_the_api_because_a_manifest_no_longer_names_it(plane: ControlPlane) -> None:
-    [crd] = [each for each in built(plane, API) if each["kind"] == "CustomResourceDefinition"]
+    crds = [each for each in built(plane, API) if each["kind"] == "CustomResourceDefinition"]
 
-    assert crd["metadata"]["annotations"] == {
-        "argocd.argoproj.io/sync-options": "Prune=false,Delete=false",
-        "helm.sh/resource-policy": "keep",
-        "kustomize.toolkit.fluxcd.io/prune": "disabled",
-    }
+    assert len(crds) == 2
+    for crd in crds:
+        assert crd["metadata"]["annotations"] == {
+            "argocd.argoproj.io/sync-options": "Prune=false,Delete=false",
+            "helm.sh/resource-policy": "keep",
+            "kustomize.toolkit.fluxcd.io/prune": "disabled",
+        }
 
 
 # Upgrades from manifests that held the Namespace and the CRD
