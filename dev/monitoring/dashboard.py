@@ -44,21 +44,26 @@ class Panel:
     stacked: bool = False
     colours: tuple[tuple[str, str], ...] = ()
     steps: tuple[tuple[float | None, str], ...] = ()
+    named: bool = False
+    """Of the number's curve the legend is shown, not the number."""
 
     @property
     def number(self) -> bool:
         return bool(self.steps)
 
-    @property
-    def size(self) -> tuple[int, int]:
-        """Width and height in the grid."""
-        return (4, 4) if self.number else (8, 8)
-
 
 @dataclass(frozen=True)
 class Row:
+    """`across`: how many panels stand side by side."""
+
     title: str
     panels: tuple[Panel, ...]
+    across: int = 3
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Width and height of a panel in the grid."""
+        return COLUMNS // self.across, 4 if self.panels[0].number else 8
 
 
 def _quantile(q: float, metric: str, labels: str = "le") -> str:
@@ -115,13 +120,34 @@ ROWS = (
                 steps=((None, GOOD), (600, WAITING), (3600, WORST)),
             ),
             Panel(
+                "Stalled policies",
+                "short",
+                (("policies", 'max(moorcheh_operator_policies{state="stalled"})'),),
+                "Cleanup policies that can't run until somebody acts.",
+                steps=((None, GOOD), (1, WORST)),
+            ),
+            Panel(
                 "Servers file",
                 "short",
                 (("good", "min(moorcheh_operator_servers_file_good)"),),
                 "1: in use as it is. 0: it can't be used, and the last good one stays.",
                 steps=((None, WORST), (1, GOOD)),
             ),
+            Panel(
+                "Version",
+                "short",
+                (
+                    (
+                        "{{version}}, Python {{python_version}}",
+                        "sum by (version, python_version) (moorcheh_operator_build_info)",
+                    ),
+                ),
+                "What the replicas run.",
+                steps=((None, PLAIN),),
+                named=True,
+            ),
         ),
+        across=8,
     ),
     Row(
         "Deletions",
@@ -214,9 +240,10 @@ ROWS = (
                     ("in use", "max(moorcheh_operator_job_slots_used)"),
                     ("limit (0: none)", "max(moorcheh_operator_job_slots)"),
                 ),
-                colours=(("in use", WORKING), ("/^limit/", WORST)),
+                colours=(("in use", WORKING), ("/^limit/", PLAIN)),
             ),
         ),
+        across=4,
     ),
     Row(
         "Cleanup policies",
@@ -243,6 +270,7 @@ ROWS = (
                 colours=RUNS,
             ),
         ),
+        across=2,
     ),
     Row(
         "Operator",
@@ -278,19 +306,8 @@ ROWS = (
                 "1: it leads.",
                 stacked=True,
             ),
-            Panel(
-                "Version",
-                "short",
-                (
-                    (
-                        "{{version}}, Python {{python_version}}",
-                        "sum by (version, python_version) (moorcheh_operator_build_info)",
-                    ),
-                ),
-                "Replicas that run it.",
-                stacked=True,
-            ),
         ),
+        across=4,
     ),
 )
 PANELS = tuple(panel for row in ROWS for panel in row.panels)
@@ -303,7 +320,7 @@ def dashboard() -> dict[str, Any]:
         panels.append(_row(row, y))
         y, x, height = y + 1, 0, 0
         for panel in row.panels:
-            width, height = panel.size
+            width, height = row.size
             if x + width > COLUMNS:
                 x, y = 0, y + height
             panels.append(_panel(panel, {"h": height, "w": width, "x": x, "y": y}))
@@ -344,7 +361,7 @@ def _panel(panel: Panel, position: dict[str, int]) -> dict[str, Any]:
             "defaults": {"unit": panel.unit, **(_steps(panel) if panel.number else _curves(panel))},
             "overrides": [_override(name, colour) for name, colour in panel.colours],
         },
-        "options": _number_options() if panel.number else _curve_options(),
+        "options": _number_options(panel) if panel.number else _curve_options(),
         "targets": [
             {
                 "refId": chr(ord("A") + index),
@@ -381,8 +398,9 @@ def _override(name: str, colour: str) -> dict[str, Any]:
     }
 
 
-def _number_options() -> dict[str, Any]:
+def _number_options(panel: Panel) -> dict[str, Any]:
     return {
+        "textMode": "name" if panel.named else "value",
         "colorMode": "value",
         "graphMode": "none",
         "reduceOptions": {"calcs": ["lastNotNull"], "fields": "", "values": False},

@@ -407,8 +407,8 @@ def test_after_an_upgrade_the_namespace_stays_unless_it_is_pruned_as_a_part_of_t
             assert "deletionTimestamp" not in namespace["metadata"]
 
 
-def test_the_commands_of_the_install_guide_are_these() -> None:
-    guide = (ROOT / "docs" / "install.md").read_text()
+def test_the_commands_of_the_upgrade_guide_are_these() -> None:
+    guide = (ROOT / "docs" / "upgrade.md").read_text()
 
     for command in DETACH:
         assert f"$ kubectl {' '.join(command)}\n" in guide
