@@ -11,7 +11,8 @@ from .findings import End, Findings, Leaves, Listing, Trial
 
 CLOCK_SECONDS = 3.0  # that a creation time may be off by (docs/safety.md, rule 8)
 NAME_REUSE = (
-    "`nameReuse: Never` in the servers file, if names are never used again there while a request is open"
+    "`nameReuse: Never` in the servers file, or MOORCHEH_NAME_REUSE=Never, if names are never used again "
+    "there while a request is open"
 )
 
 
