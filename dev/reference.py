@@ -224,9 +224,9 @@ def _output() -> Iterator[str]:
 
 def events() -> Iterator[tuple[str, str, str]]:
     yield (
-        "Normal, Warning",
+        "Normal",
         f"`{SUBMITTED}`",
-        "the server took the first DELETE. A warning: it shows no creation time",
+        "the server took the first DELETE",
     )
     yield (
         "Warning",

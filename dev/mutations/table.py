@@ -356,10 +356,10 @@ ANSWERS = [
         "5",
         "looks that agree",
         "lifecycle/incarnation.py",
-        "(run and incarnation(look, target) is not incarnation(run[0], target))",
-        "False",
+        "if run and incarnation(look, target, name_reuse) is not incarnation(run[0], target, name_reuse):",
+        "if False:",
     ),
-    one("5", "only looks since then", "lifecycle/incarnation.py", "if look.started < since or", "if"),
+    one("5", "only looks since then", "lifecycle/incarnation.py", "if look.started < since:", "if False:"),
 ]
 
 FURTHER = [
@@ -424,8 +424,8 @@ FURTHER = [
         "6",
         "two looks of this very end of a job",
         "lifecycle/retrying.py",
-        "verdict = agreed(facts.seen.looks, target, facts.first_seen, LOOK_GAP)",
-        "verdict = agreed(facts.seen.looks, target, facts.first_seen, 0.0)",
+        "verdict = agreed(facts.seen.looks, target, facts.first_seen, LOOK_GAP, reuse)",
+        "verdict = agreed(facts.seen.looks, target, facts.first_seen, 0.0, reuse)",
     ),
     one(
         "6",
@@ -572,11 +572,38 @@ INCARNATION = [
     ),
     one(
         "8",
-        "nothing undated is sent again where it was refused",
-        "lifecycle/submitting.py",
-        "        case Refused(error) if not is_dated(request.status.target):\n"
-        "            return Record(_refused_for_good(request, error, now))\n",
-        "",
+        "a further attempt on an undated name only where it was declared",
+        "lifecycle/incarnation.py",
+        "if name_reuse is NameReuse.NEVER and target is not None",
+        "if target is not None",
+    ),
+    one(
+        "8",
+        "a creation time that shows up late is not what was declared",
+        "lifecycle/incarnation.py",
+        "return Incarnation.SAME if same else Incarnation.UNCLEAR",
+        "return Incarnation.SAME",
+    ),
+    one(
+        "8",
+        "what is dated is judged by its date, whatever was declared",
+        "lifecycle/incarnation.py",
+        "target is not None and not is_dated(target):\n",
+        "target is not None:\n",
+    ),
+    one(
+        "8",
+        "what was gone and is there again is another one, whatever was declared",
+        "lifecycle/retrying.py",
+        "return NameReuse.POSSIBLE if gone and not is_dated(target) else facts.name_reuse",
+        "return facts.name_reuse",
+    ),
+    one(
+        "8",
+        "what is declared of one server is not of another",
+        "servers/definitions.py",
+        "for each in self.definitions if each.url == url)",
+        "for each in self.definitions)",
     ),
     one(
         "8",

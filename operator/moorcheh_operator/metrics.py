@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from prometheus_client import (
     CollectorRegistry,
@@ -130,6 +130,12 @@ class Metrics:
             registry=registry,
         )
         self.servers_file_good.set(1)
+        self.shows_creation_times = Gauge(
+            "moorcheh_operator_server_shows_creation_times",
+            "1 where a server shows creation times, 0 where not; no series before its listing has told.",
+            ["server"],
+            registry=registry,
+        )
         self.leader = Gauge(
             "moorcheh_operator_leader", "1 while this process leads, else 0.", registry=registry
         )
@@ -196,6 +202,12 @@ class Metrics:
             counts["suspended" if reasons.get("Ready") == "Suspended" else state] += 1
         for state, count in counts.items():
             self.policies.labels(state).set(count)
+
+    def show_servers(self, dated: Mapping[str, bool]) -> None:
+        """By name: whether it shows creation times."""
+        self.shows_creation_times.clear()
+        for server, shows in dated.items():
+            self.shows_creation_times.labels(server).set(shows)
 
     def show_requests(self, phases: Iterable[Phase]) -> None:
         counts = {phase: 0 for phase in Phase if phase not in ENDED}

@@ -52,12 +52,15 @@ def is_delete(call: Call) -> bool:
     return (call.meaning.verb, call.meaning.resource) == WIRE_DELETE
 
 
-def killed_at(fault: Fault, when: Any, stage: Stage, *, recreated: bool) -> int | None:
+def killed_at(
+    fault: Fault, when: Any, stage: Stage, *, recreated: bool = False, fails: int = 0, **wanted: Any
+) -> int | None:
     """One deletion during which the operator is killed once, if that call comes. If it does not: how many
     calls there were.
     """
-    with fault.world(wire=True) as world:
+    with fault.world(wire=True, **wanted) as world:
         world.moorcheh.create("docs", items=5)
+        world.moorcheh.fault("run", "docs", kind="fail", count=fails)
         if recreated:
             world.moorcheh.fault("recreate", "docs", kind="end", precious=True)
         assert until(lambda: world.api.watches > 0)  # a watch is no call of the deletion
@@ -71,7 +74,7 @@ def killed_at(fault: Fault, when: Any, stage: Stage, *, recreated: bool) -> int 
             assert until(lambda: world.kills)
             world.restart()
         world.finish([asked])
-        assert len(asked.deletes) <= 1
+        assert len(asked.deletes) <= 1 + fails
     return calls
 
 
@@ -97,6 +100,29 @@ def test_01_killed_around_its_writes_and_its_delete_it_deletes_once_and_nothing_
     ends = [next(iter(account.ends)) for account in fault.accounts]
     assert sum(account.kills for account in fault.accounts) == len(POINTS)
     assert ends.count("Failed/OutcomeUnknown") == 2, ends  # the claim that was answered, the DELETE unsent
+
+
+SECOND_ATTEMPT: list[tuple[Any, Stage]] = [
+    (is_patch(3), "dropped"),  # that the first one failed
+    (is_patch(4), "before"),  # the second claim
+    (is_patch(4), "forwarded"),
+    (is_patch(5), "dropped"),  # its job id
+]
+
+
+def test_01_killed_around_a_second_attempt_without_creation_times_it_deletes_one_namespace(
+    fault: Fault,
+) -> None:
+    """Where it was declared that names are not used again, and they are not: only what was asked for goes."""
+    undated: dict[str, Any] = {
+        "knobs": {"created_field": "none"},
+        "options": {"MOORCHEH_NAME_REUSE": "Never"},
+        "waits_allowed": 4,
+    }
+    fault.each(SECOND_ATTEMPT, lambda point: killed_at(fault, *point, fails=1, **undated))
+
+    assert sum(account.kills for account in fault.accounts) == len(SECOND_ATTEMPT)
+    assert sum(account.deletes for account in fault.accounts) > len(SECOND_ATTEMPT)
 
 
 @pytest.mark.slow

@@ -62,17 +62,18 @@ def test_06_a_refusal_that_took_effect_all_the_same_costs_nothing_that_came_afte
         assert [len(one.deletes) for one in asked] == [1, 1, 1]
 
 
-def test_06_a_refusal_by_a_server_without_creation_times_is_the_end(fault: Fault) -> None:
-    """Refused, or passed on and said to be refused: by the next try the name may hold other data."""
-    with fault.world(knobs={"created_field": "none"}) as world:
+def test_06_a_refusal_by_a_server_without_creation_times_is_no_attempt_either(fault: Fault) -> None:
+    """Refused, and tried again; or passed on and said to be refused, and gone at the next look."""
+    with fault.world(knobs={"created_field": "none"}, waits_allowed=4) as world:
         for code in REFUSED:
             for effect in (True, False):
                 name = f"code-{code}-{effect}".lower()
                 world.moorcheh.create(name, seconds=0.0, age=60.0)
-                world.moorcheh.fault("recreate", name, kind="end")
                 world.moorcheh.fault("delete", name, kind="status", status=code, effect=effect)
-        asked = [world.ask(f"code-{code}-{effect}") for code in REFUSED for effect in ("true", "false")]
-        world.finish(asked)
+        passed_on = [world.ask(f"code-{code}-true") for code in REFUSED]
+        refused = [world.ask(f"code-{code}-false") for code in REFUSED]
+        world.finish([*passed_on, *refused])
 
-        assert {one.ends("Failed/PreconditionUnverifiable")["phase"] for one in asked} == {"Failed"}
-        assert {len(one.deletes) for one in asked} == {1}
+        assert {one.ends("Succeeded/VerifiedAbsent")["phase"] for one in passed_on} == {"Succeeded"}
+        assert {one.ends("Succeeded/DeletionCompleted")["attempt"]["number"] for one in refused} == {1}
+        assert [len(one.deletes) for one in [*passed_on, *refused]] == [1, 1, 1, 2, 2, 2]

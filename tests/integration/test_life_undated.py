@@ -58,14 +58,22 @@ def test_a_precondition_that_the_server_does_not_let_us_check_is_not_met(world: 
     assert f"unverifiable-{kind}" in world.moorcheh.namespaces()
 
 
-def test_a_first_delete_is_allowed_and_warned_about(asked: dict[str, Asked]) -> None:
+def test_a_first_delete_is_allowed_and_what_is_true_of_the_server_is_said_once(
+    world: World, asked: dict[str, Asked]
+) -> None:
     request = asked["plain"]
     status = request.ends("Succeeded/DeletionCompleted")
 
     assert status["target"]["found"] is True
     assert "creationTime" not in status["target"]
     assert len(request.deletes) == 1
-    request.sees_event("Warning", "Submitted")
+    request.sees_event("Normal", "Submitted")
+    undated = f"the Moorcheh server default at {world.moorcheh.url} shows no creation times"
+    said = [line for line in world.operator.output.read_text().splitlines() if undated in line]
+    assert len(said) == 1
+    code, words = world.operator.get("/readyz")
+    assert (code, undated in words) == (200, True)
+    assert 'shows_creation_times{server="default"} 0' in world.operator.get("/metrics")[1]
 
 
 def test_after_a_failed_job_no_second_delete_is_sent(world: World, asked: dict[str, Asked]) -> None:
@@ -75,6 +83,17 @@ def test_after_a_failed_job_no_second_delete_is_sent(world: World, asked: dict[s
     assert len(request.deletes) == 1
     assert status["lastError"] == "no space"
     assert "fails" in world.moorcheh.namespaces()
+
+
+def test_a_refused_delete_is_tried_again(world: World) -> None:
+    world.moorcheh.create("refused", age=60)
+    world.moorcheh.fault("delete", "refused", kind="status", status=401)
+
+    request = world.ask("refused", backoffLimit=0)
+    status = request.ends("Succeeded/DeletionCompleted")
+
+    assert status["attempt"]["number"] == 1
+    assert len(request.deletes) == 2
 
 
 def test_a_lost_answer_is_a_success_once_the_name_is_gone(asked: dict[str, Asked]) -> None:
@@ -97,3 +116,41 @@ def test_a_request_that_waited_behind_another_sends_nothing(world: World, asked:
 
     assert asked["second"].deletes == []
     assert world.moorcheh.namespaces()["shared"]["precious"]
+
+
+@pytest.fixture(scope="module")
+def declared(installed: ControlPlane, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    """The same server, of which somebody says that its names are not used again while a request is open."""
+    limits = {"MOORCHEH_TIMEOUT_SECONDS": "2", "MOORCHEH_NAME_REUSE": "Never"}
+    folder = tmp_path_factory.mktemp("declared")
+    with World(installed, folder, knobs={"created_field": "none"}, options=limits) as world:
+        yield world
+
+
+MANY = 5
+
+
+def test_where_names_are_not_used_again_a_failed_job_is_followed_by_another(declared: World) -> None:
+    """And what the declaration costs where they are all the same: what took a name in between."""
+    moorcheh = declared.moorcheh
+    kinds = ("failed", "forgotten", "swapped")
+    for name in (f"{kind}-{number}" for kind in kinds for number in range(MANY)):
+        moorcheh.create(name, items=10, age=60)
+        moorcheh.fault("run", name, kind="stuck" if name.startswith("forgotten") else "fail")
+    asked = {
+        kind: [declared.ask(f"{kind}-{number}", backoffLimit=1) for number in range(MANY)] for kind in kinds
+    }
+    for one in asked["forgotten"]:
+        one.reaches("Running")
+    moorcheh.forget("forgotten-*")
+    for number, one in enumerate(asked["swapped"]):
+        one.reaches("Pending/Retrying")
+        moorcheh.recreate(f"swapped-{number}", precious=False)
+
+    for one in (one for kind in kinds for one in asked[kind]):
+        assert one.ends("Succeeded/DeletionCompleted", within=LONG)["attempt"]["number"] == 2
+        assert len(one.deletes) == 2
+    record = moorcheh.record()
+    first = {each["name"]: each["incarnation"] for each in reversed(record["incarnations"])}
+    newer = [each["name"] for each in record["destroyed"] if each["incarnation"] != first[each["name"]]]
+    assert sorted(newer) == [f"swapped-{number}" for number in range(MANY)]

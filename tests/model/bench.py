@@ -20,7 +20,7 @@ from moorcheh_operator.lifecycle.pending import LOOK_FRESH
 from moorcheh_operator.lifecycle.rewound import Past
 from moorcheh_operator.lifecycle.submitting import SEND_WINDOW
 from moorcheh_operator.metrics import Metrics
-from moorcheh_operator.servers.definitions import Servers, single
+from moorcheh_operator.servers.definitions import NameReuse, Servers, single
 from tests.model.api_server import EPOCH, ApiServer, Json, Link, Trouble
 from tests.model.moorcheh_server import REQUEST_TIMEOUT, Arrival, Incarnation, Pool, Server
 from tests.virtual_time import VirtualLoop, owner
@@ -63,7 +63,12 @@ class Record:
 
 class Bench:
     def __init__(
-        self, *, offset: float = 0.0, max_running_jobs: int = 10, verify_seconds: float = 600.0
+        self,
+        *,
+        offset: float = 0.0,
+        max_running_jobs: int = 10,
+        verify_seconds: float = 600.0,
+        name_reuse: NameReuse = NameReuse.POSSIBLE,
     ) -> None:
         self.loop = VirtualLoop()
         self.api = ApiServer(self.loop)
@@ -77,7 +82,7 @@ class Bench:
         self.wrong: list[str] = []
         self._max_running_jobs = max_running_jobs
         self._verify_seconds = verify_seconds
-        self._servers = single(URL)
+        self._servers = single(URL, name_reuse)
         self._started = 0
         self._last_start = 0.0
         self.api.watchers.append(self._watched)

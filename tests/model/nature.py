@@ -34,7 +34,7 @@ def moves(world: World, setting: Setting, rules: Rules) -> Iterator[Move[World]]
     yield from _operators(world, rules)
     yield from _requests(world)
     yield from _server(world, setting)
-    yield from _owner(world)
+    yield from _owner(world, setting)
     yield from _late(world, rules)
 
 
@@ -78,8 +78,11 @@ def _with(world: World, number: int, truth: Truth) -> World:
 # The owner
 
 
-def _owner(world: World) -> Iterator[Move[World]]:
+def _owner(world: World, setting: Setting) -> Iterator[Move[World]]:
     if not world.faults.births:
+        return
+    is_open = any(truth.made and truth.status.phase not in ENDED for truth in world.requests)
+    if setting.never_reused and is_open and not setting.reused:
         return
     newest = world.born + 1
     truths = tuple(
@@ -116,6 +119,9 @@ def _server(world: World, setting: Setting) -> Iterator[Move[World]]:
         if not world.faults.lost:
             continue
         faults = world.faults._replace(lost=world.faults.lost - 1)
+        if _waited_for(world, delete):
+            refused = _told(_forget_sent(rest, delete)._replace(faults=faults), delete, "unsent")
+            yield Move(f"{name} arrives: refused", refused, fault=True)
         lost = _told(rest._replace(faults=faults), delete, "unclear")
         yield Move(f"{name} is lost, its sender gives up", lost, fault=True)
         if _waited_for(world, delete):
@@ -149,11 +155,20 @@ def _destroyed(world: World, setting: Setting, delete: Delete) -> str | None:
             return f"incarnation {inc} is newer than request {delete.request}, and is destroyed"
         if truth.bound not in (NONE, inc):
             return f"request {delete.request} was bound to incarnation {truth.bound} and destroys {inc}"
-    elif delete.number > 1:
+    elif delete.number > 1 and not setting.never_reused:
         return "a second DELETE, and nothing tells which incarnation it destroys"
+    elif delete.number > 1 and inc > truth.bound:
+        return f"a second DELETE of request {delete.request} destroys the newer incarnation {inc}"
     if setting.operators == 1 and truth.rival_ended and inc > truth.old:
         return f"request {delete.request} waited behind another and destroys the newer incarnation {inc}"
     return None
+
+
+def _forget_sent(world: World, delete: Delete) -> World:
+    """The server has refused it: nothing came of it, and nothing will."""
+    truth = world.requests[delete.request]
+    sent = tuple(attempt for attempt in truth.sent if attempt != delete.attempt)
+    return _with(world, delete.request, truth._replace(sent=sent))
 
 
 def _waited_for(world: World, delete: Delete) -> bool:
@@ -259,7 +274,7 @@ def viewed(task: Task, status: Status) -> Task:
     chapter = (status.phase, status.attempt, status.target)
     if task.view is not None and (task.view.phase, task.view.attempt, task.view.target) == chapter:
         return task_now
-    task_now = task_now._replace(looks=())
+    task_now = task_now._replace(looks=(), was_gone=False)
     if status.phase == PENDING or task.own != status.attempt:
         task_now = task_now._replace(own=0, hand="", job=0, seen=NONE, back=None)
     return task_now

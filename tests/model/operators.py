@@ -153,7 +153,8 @@ class Steps:
         if look == ABSENT:
             return GONE
         if not self._setting.dated:
-            return UNCLEAR
+            known = self._setting.never_reused and not self._task.was_gone
+            return SAME if known and self._view.phase == PENDING and self._view.attempt else UNCLEAR
         bound = self._bound()
         if look > bound != NONE:
             return REPLACED
@@ -170,8 +171,9 @@ class Steps:
         first = self._view.phase == PENDING and self._view.attempt == 0  # one look is enough for it
         agree = bool(task.looks) and not first and self._sight(task.looks[0]) == self._sight(look)
         looks = (task.looks[0], look) if agree else (look,)
+        was_gone = task.was_gone or (self._setting.never_reused and not first and look == ABSENT)
         bound = look if task.bound == NONE else task.bound
-        return self._now(f"looks: {look}", task._replace(looks=looks, bound=bound))
+        return self._now(f"looks: {look}", task._replace(looks=looks, bound=bound, was_gone=was_gone))
 
     def _agreed(self) -> str | None:
         return self._sight(self._task.looks[-1]) if len(self._task.looks) > 1 else None

@@ -47,6 +47,8 @@ class Setting:
     requests: int = 1
     limit: int = 1  # further attempts
     dated: bool = True  # the server shows creation times
+    never_reused: bool = False  # the servers file says so …
+    reused: bool = False  # … and it is not true
     held: bool = False  # the older request starts out suspended
     tolerance: bool = False  # requests start out young
     # How often each fault may strike.
@@ -91,6 +93,7 @@ class Task(NamedTuple):
     queued: bool = False
     bound: int = NONE
     looks: tuple[int, ...] = ()  # the first and the last that agree
+    was_gone: bool = False  # an earlier look of this chapter showed it absent
     own: int = 0  # the attempt that it claimed itself …
     hand: str = ""  # … and what became of it: won, sent, accepted, unsent, unclear, answered
     job: int = 0

@@ -12,6 +12,7 @@ from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as some
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 
+from moorcheh_operator.servers.definitions import NameReuse
 from tests.model.api_server import WriteFault
 from tests.model.bench import ENDED, Bench, Process
 from tests.model.moorcheh_server import SendFault
@@ -45,11 +46,19 @@ class Machine(RuleBasedStateMachine):
         job_seconds=some.sampled_from((0.5, 3.0, 30.0, 200.0)),
         hides_times=some.sampled_from((False, False, False, True)),
         leaves_early=some.booleans(),
+        name_reuse=some.sampled_from(NameReuse),
     )
     def begin(
-        self, offset: float, slots: int, job_seconds: float, hides_times: bool, leaves_early: bool
+        self,
+        offset: float,
+        slots: int,
+        job_seconds: float,
+        hides_times: bool,
+        leaves_early: bool,
+        name_reuse: NameReuse,
     ) -> None:
-        self.bench = Bench(offset=offset, max_running_jobs=slots)
+        self.bench = Bench(offset=offset, max_running_jobs=slots, name_reuse=name_reuse)
+        self.name_reuse = name_reuse
         self.server, self.api = self.bench.server, self.bench.api
         self.server.job_seconds = job_seconds
         self.server.hides_times = hides_times
@@ -191,7 +200,13 @@ class Machine(RuleBasedStateMachine):
 
     @rule(name=TARGETS)
     def the_owner_creates_it_anew(self, name: str) -> None:
-        self.server.create(name)
+        """Where it was said that nobody does so while a request is open, nobody does."""
+        if self.name_reuse is NameReuse.POSSIBLE or not self.is_open(name):
+            self.server.create(name)
+
+    def is_open(self, target: str) -> bool:
+        """Also one whose object is gone: its DELETE may be under way."""
+        return any(record.target == target and record.ended is None for record in self.bench.records.values())
 
     @rule(fault=SEND_FAULTS)
     def a_delete_goes_wrong(self, fault: SendFault) -> None:

@@ -34,6 +34,16 @@ SETTINGS = [
         Setting(births=2, crashes=1, late_writes=0, dated=False), 6291, id="no creation times, every fault"
     ),
     pytest.param(
+        Setting(births=2, crashes=1, late_writes=0, dated=False, never_reused=True, failures=2, limit=2),
+        2467,
+        id="no creation times, names that are never used again, every fault",
+    ),
+    pytest.param(
+        Setting(requests=2, births=2, crashes=0, lost=1, late_writes=0, dated=False, never_reused=True),
+        4100,
+        id="no creation times, names that are never used again, two requests",
+    ),
+    pytest.param(
         Setting(births=1, crashes=0, late_writes=0, limit=2, failures=2), 1633, id="two further attempts"
     ),
     pytest.param(
@@ -163,6 +173,14 @@ MUTATIONS = [
         id="another attempt under the same id",
     ),
 ]
+
+
+def test_a_name_that_is_used_again_where_it_was_said_never_costs_what_has_it_then() -> None:
+    """What the declaration gives away (docs/safety.md): a further attempt for newer data, and no more."""
+    setting = Setting(births=1, crashes=0, late_writes=0, lost=0, dated=False, never_reused=True, reused=True)
+    outcome = explore(setting, Rules())
+
+    assert outcome.broken == "a second DELETE of request 0 destroys the newer incarnation 1"
 
 
 @pytest.mark.parametrize(("rules", "setting"), MUTATIONS)

@@ -83,13 +83,13 @@ def test_an_answer_that_was_lost_is_told_with_its_end() -> None:
     assert told(*life) == [("Warning", "Verifying"), ("Warning", "OutcomeUnknown")]
 
 
-def test_a_submission_without_a_creation_time_is_a_warning() -> None:
+def test_a_server_without_creation_times_is_no_news_of_each_request() -> None:
     life = [
         status(Phase.SUBMITTING, Reason.SUBMITTING, 1, dated=False),
         status(Phase.RUNNING, Reason.JOB_RUNNING, 1, dated=False),
     ]
 
-    assert told(*life) == [("Warning", "Submitted")]
+    assert told(*life) == [("Normal", "Submitted")]
 
 
 def test_progress_and_waits_that_just_began_are_not_told() -> None:

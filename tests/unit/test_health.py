@@ -13,6 +13,7 @@ from moorcheh_operator.clock import Clock
 from moorcheh_operator.moorcheh.answers import Listing, LookUpAnswer, Unavailable
 from moorcheh_operator.moorcheh.connection import MAX_LISTING, Connection
 from moorcheh_operator.moorcheh.health import QUIET_SECONDS, Health
+from moorcheh_operator.moorcheh.parsing import dated, listing_entries
 
 NO_TLS = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 SERVER = "default at http://moorcheh:8080"
@@ -47,7 +48,7 @@ def test_trouble_is_told_when_it_begins_and_when_it_is_over(
         health.is_unreachable("ConnectError: refused")
     assert health.trouble == f"the Moorcheh server {SERVER} can't be reached: ConnectError: refused"
     for _ in range(5):
-        health.listed()
+        health.listed(dated=True)
     assert health.trouble is None
 
     [begun, over] = told(caplog)
@@ -66,7 +67,7 @@ def test_an_answer_of_any_kind_ends_that_it_is_unreachable_but_only_a_listing_th
     health.gives_no_listing("HTTP 401: no key")
     health.answered()
     assert health.trouble is not None
-    health.listed()
+    health.listed(dated=True)
     assert health.trouble is None
 
 
@@ -75,7 +76,7 @@ def test_trouble_that_comes_and_goes_is_told_once_for_a_while(
 ) -> None:
     for _ in range(100):
         health.is_unreachable("ReadTimeout")
-        health.listed()
+        health.listed(dated=True)
         time.now += 0.1
     assert len(told(caplog)) == 2
     time.now += QUIET_SECONDS
@@ -87,13 +88,48 @@ def test_trouble_that_comes_back_and_stays_is_told_all_the_same(
     health: Health, time: Time, caplog: pytest.LogCaptureFixture
 ) -> None:
     health.is_unreachable("ReadTimeout")
-    health.listed()
+    health.listed(dated=True)
     health.is_unreachable("ReadTimeout")
     assert health.trouble is not None
     time.now += QUIET_SECONDS
     health.is_unreachable("ReadTimeout")
 
     assert [level for level, _ in told(caplog)] == ["WARNING", "INFO", "WARNING"]
+
+
+def test_that_a_server_shows_no_creation_times_is_told_once(
+    health: Health, caplog: pytest.LogCaptureFixture
+) -> None:
+    for shown in (None, False, None, False):
+        health.listed(dated=shown)
+    [notice] = health.notices
+    health.listed(dated=True)
+
+    assert notice.startswith(f"the Moorcheh server {SERVER} shows no creation times")
+    assert health.notices == []
+    [(level, words), over] = told(caplog)
+    assert (level, words) == ("WARNING", notice)
+    assert over == ("INFO", f"the Moorcheh server {SERVER} shows creation times now")
+
+
+@pytest.mark.parametrize(
+    ("entries", "expected"),
+    [
+        pytest.param([], None, id="empty"),
+        pytest.param([None], False, id="none"),
+        pytest.param(["soon"], False, id="unreadable"),
+        pytest.param(["1970-01-01T00:00:00Z"], False, id="a-time-that-stands-for-none"),
+        pytest.param([None, "2026-05-21T12:10:00Z"], True, id="one-of-two"),
+    ],
+)
+def test_a_listing_tells_whether_there_are_creation_times(
+    entries: list[str | None], expected: bool | None
+) -> None:
+    items = [{"namespace_name": f"n{number}", "created_at": each} for number, each in enumerate(entries)]
+    listing = listing_entries({"namespaces": items})
+
+    assert not isinstance(listing, str)
+    assert dated(listing) is expected
 
 
 def connection(url: str, health: Health) -> Connection:

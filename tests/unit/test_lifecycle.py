@@ -46,6 +46,7 @@ from moorcheh_operator.moorcheh.answers import (
     Unavailable,
     Unclear,
 )
+from moorcheh_operator.servers.definitions import NameReuse
 from tests.unit.builders import (
     ABSENT,
     ATTEMPT,
@@ -965,9 +966,9 @@ SUBMITTING_CASES = [
         Case(
             a_request(SUBMITTING, target=UNDATED_TARGET),
             seen(sent=sent(Refused("HTTP 429"))),
-            records(FAILED, Reason.PRECONDITION_UNVERIFIABLE, last_error="HTTP 429", says="no creation time"),
+            back_to_pending(Reason.REFUSED, "HTTP 429"),
         ),
-        id="rule-8-refused-and-undated",
+        id="rule-4-refused-and-undated-is-no-attempt-either",
     ),
     pytest.param(
         Case(
@@ -1463,6 +1464,13 @@ def retry_look(seconds_ago: float, entry: Entry | None = THERE, *first: Entry | 
 
 LOST_JOB = Job("job-1", "running", 100, 40)
 LOST = retrying(LOST_JOB)
+UNDATED_RETRY = retrying(target=UNDATED_TARGET)
+
+
+def never_reused(facts: Facts) -> Facts:
+    """The servers file says `nameReuse: Never` of its server."""
+    return but(facts, name_reuse=NameReuse.NEVER)
+
 
 RETRY_CASES = [
     pytest.param(Case(retrying(), seen(0), LookUp()), id="rule-6-a-look-at-once"),
@@ -1597,6 +1605,92 @@ RETRY_CASES = [
             records(FAILED, Reason.JOB_FAILED),
         ),
         id="rule-8-nor-where-a-creation-time-is-shown-now",
+    ),
+    *(
+        pytest.param(Case(request, never_reused(facts), expected), id=f"rule-8-never-reused-{name}")
+        for name, request, facts, expected in (
+            ("failed", UNDATED_RETRY, retry_look(10, UNDATED, UNDATED), Claim()),
+            ("lost", retrying(LOST_JOB, target=UNDATED_TARGET), retry_look(10, UNDATED, UNDATED), Claim()),
+            (
+                "not-before-its-time",
+                UNDATED_RETRY,
+                retry_look(9.9, UNDATED, UNDATED),
+                waits(4.5, PENDING, Reason.RETRYING),
+            ),
+            (
+                "one-look-is-not-enough",
+                UNDATED_RETRY,
+                retry_look(10, UNDATED),
+                waits(4.5, PENDING, Reason.RETRYING),
+            ),
+            (
+                "gone-in-between-is-another",
+                UNDATED_RETRY,
+                retry_look(60, UNDATED, ABSENT, UNDATED),
+                records(FAILED, Reason.JOB_FAILED),
+            ),
+            (
+                "lost-and-gone-in-between-is-another",
+                retrying(LOST_JOB, target=UNDATED_TARGET),
+                retry_look(60, UNDATED, ABSENT, UNDATED),
+                records(FAILED, Reason.OUTCOME_UNKNOWN),
+            ),
+            ("gone", UNDATED_RETRY, retry_look(10, ABSENT, ABSENT), records(FAILED, Reason.JOB_FAILED)),
+            (
+                "a-creation-time-that-shows-up-late",
+                UNDATED_RETRY,
+                retry_look(10, THERE, THERE),
+                records(FAILED, Reason.JOB_FAILED),
+            ),
+            (
+                "unreadable-and-another-text",
+                retrying(target=Target(True, 10, "two days ago", STARTED)),
+                retry_look(10, UNPARSABLE, UNPARSABLE),
+                records(FAILED, Reason.JOB_FAILED),
+            ),
+            (
+                "unreadable-and-the-same-text",
+                retrying(target=Target(True, 10, UNPARSABLE.creation_time, STARTED)),
+                retry_look(10, UNPARSABLE, UNPARSABLE),
+                Claim(),
+            ),
+            (
+                "dated-before-and-undated-now",
+                retrying(),
+                retry_look(10, UNDATED, UNDATED),
+                records(FAILED, Reason.JOB_FAILED),
+            ),
+            (
+                "dated-is-judged-by-its-date",
+                retrying(),
+                retry_look(10, NEWER, NEWER),
+                records(SUCCEEDED, Reason.TARGET_REPLACED),
+            ),
+            (
+                "the-limit",
+                retrying(number=2, backoff_limit=1, target=UNDATED_TARGET),
+                retry_look(60, UNDATED, UNDATED),
+                records(FAILED, Reason.BACKOFF_LIMIT_EXCEEDED),
+            ),
+            (
+                "after-a-rival-ended",
+                UNDATED_RETRY,
+                but(retry_look(10, UNDATED, UNDATED), rival_end=NOON),
+                records(FAILED, Reason.PRECONDITION_UNVERIFIABLE),
+            ),
+            (
+                "preconditions-hold-again",
+                retrying(max_items=9, target=UNDATED_TARGET),
+                retry_look(10, UNDATED, UNDATED),
+                records(FAILED, Reason.PRECONDITION_FAILED),
+            ),
+            (
+                "an-unknown-outcome-is-never-followed",
+                a_request(SUBMITTING, Reason.VERIFYING, attempt=LONG_AGO, target=UNDATED_TARGET),
+                settled(UNDATED, UNDATED),
+                records(FAILED, Reason.OUTCOME_UNKNOWN),
+            ),
+        )
     ),
     pytest.param(
         Case(retrying(), retry_look(10, NEWER, NEWER), records(SUCCEEDED, Reason.TARGET_REPLACED)),

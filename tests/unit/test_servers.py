@@ -23,6 +23,7 @@ from moorcheh_operator.servers.definitions import (
     Allowed,
     Definition,
     From,
+    NameReuse,
     Operator,
     Selector,
     Servers,
@@ -44,6 +45,7 @@ servers:
     caFile: /keys/ca.pem
     timeoutSeconds: 2.5
     maxRunningJobs: 0
+    nameReuse: Never
     allowedNamespaces:
       from: Selector
       selector:
@@ -66,6 +68,7 @@ def test_every_field_is_read() -> None:
             ca_file="/keys/ca.pem",
             timeout_seconds=2.5,
             max_running_jobs=0,
+            name_reuse=NameReuse.NEVER,
             allowed_namespaces=Allowed(
                 From.SELECTOR,
                 Selector(
@@ -80,6 +83,15 @@ def test_every_field_is_read() -> None:
             protected_names=("logs-1?", "keep"),
         ),
     )
+
+
+def test_what_is_declared_of_one_server_counts_for_its_url_alone() -> None:
+    servers = parse(WHOLE)
+
+    assert servers.name_reuse("https://archive.example/api") is NameReuse.NEVER
+    assert servers.name_reuse("http://moorcheh:8080") is NameReuse.POSSIBLE
+    assert servers.name_reuse("https://archive.example") is NameReuse.POSSIBLE
+    assert single("http://moorcheh", NameReuse.NEVER).name_reuse("http://moorcheh") is NameReuse.NEVER
 
 
 def test_json_is_yaml() -> None:
@@ -141,6 +153,11 @@ WRONG = {
     "two credentials": (file(apiKeyFile="/a", bearerTokenFile="/b"), "servers[0].bearerTokenFile: can't"),
     "a relative file": (file(apiKeyFile="key"), "servers[0].apiKeyFile: must be an absolute path"),
     "a CA without TLS": (file(caFile="/ca"), "servers[0].caFile: has no use"),
+    "another reuse": (
+        file(nameReuse="Sometimes"),
+        "servers[0].nameReuse: must be Possible or Never",
+    ),
+    "a reuse that is false": (file(nameReuse=False), "servers[0].nameReuse: must be a text"),
     "no time": (file(timeoutSeconds="5"), "servers[0].timeoutSeconds: must be a number"),
     "too little time": (file(timeoutSeconds=0), "servers[0].timeoutSeconds: must be a number"),
     "a time that is true": (file(timeoutSeconds=True), "servers[0].timeoutSeconds: must be a number"),
@@ -224,7 +241,7 @@ trees = some.recursive(
     lambda inner: some.lists(inner, max_size=3) | some.dictionaries(some.text(max_size=9), inner, max_size=3),
 )
 FIELDS = (
-    "name", "url", "apiKeyFile", "bearerTokenFile", "caFile", "timeoutSeconds", "maxRunningJobs",
+    "name", "url", "apiKeyFile", "bearerTokenFile", "caFile", "timeoutSeconds", "maxRunningJobs", "nameReuse",
     "allowedNamespaces", "allowedNames", "protectedNames", "from", "selector", "matchLabels",
 )  # fmt: skip
 entries = some.dictionaries(some.sampled_from(FIELDS), trees | some.text(max_size=600), max_size=6)

@@ -76,10 +76,16 @@ class LiveServers:
         return max((each.limits.request_timeout for each in self.all), default=self._defaults.timeout)
 
     @property
-    def troubles(self) -> list[str]:
-        """Of the servers that can't be asked, a line each."""
-        healths = [each.moorcheh.health for each in self.all]
-        return [health.trouble for health in healths if health is not None and health.trouble is not None]
+    def notices(self) -> list[str]:
+        """A line for each server that can't be asked, and for each that shows no creation times."""
+        return [line for each in self.all if each.moorcheh.health for line in each.moorcheh.health.notices]
+
+    @property
+    def dated(self) -> dict[str, bool]:
+        """By name: whether a server shows creation times. One of which that is not known is left out."""
+        clients = ((each.name, self.at(each.url)) for each in self.defined.definitions)
+        healths = ((name, live.moorcheh.health) for name, live in clients if live is not None)
+        return {name: health.dated for name, health in healths if health and health.dated is not None}
 
     def at(self, url: str) -> LiveServer | None:
         return self._by_url.get(url)

@@ -149,6 +149,7 @@ class Reconciler:
         limits = [server.slots.limit for server in self._servers.all]
         self._metrics.job_slots.set(sum(limits) if all(limits) else 0)
         self._metrics.job_slots_used.set(sum(each.slots.used for each in self._servers.all))
+        self._metrics.show_servers(self._servers.dated)
         self._metrics.leader.set(self._shared.leads())
         age = self.list_age
         self._metrics.list_age.set(self._clock.ticks() - self._started if age is None else age)

@@ -14,7 +14,7 @@ from moorcheh_operator.lifecycle.access import Access, access, shut_out
 from moorcheh_operator.lifecycle.kubernetes_namespace import NamespaceState
 from moorcheh_operator.lifecycle.placement import Place
 from moorcheh_operator.lifecycle.rewound import Past
-from moorcheh_operator.servers.definitions import Definition, From
+from moorcheh_operator.servers.definitions import Definition, From, NameReuse
 
 from .live_servers import LiveServers
 from .namespaces import Namespaces
@@ -44,6 +44,10 @@ class Shared:
 
     def place(self, request: Request) -> Place:
         return placement.place(request, self.servers.defined)
+
+    def name_reuse(self, request: Request) -> NameReuse:
+        """At the request's server, by what the servers file says now."""
+        return self.servers.defined.name_reuse(self.place(request)[0])
 
     def access(self, request: Request, namespace: NamespaceState | None) -> Access:
         """By what the servers file says now."""

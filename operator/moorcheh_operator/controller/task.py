@@ -233,6 +233,7 @@ class RequestTask:
             admission=replace(facts.admission, listed=self._shared.listed),
             rivals=rivals,
             holding=replace(facts.holding, since=both),
+            name_reuse=self._shared.name_reuse(request),
         )
         limits = self.server.limits if self.server else self._shared.servers.default_limits
         return next_step(request, self.facts, now, limits), now

@@ -11,8 +11,6 @@ from dataclasses import dataclass
 from moorcheh_operator.api.request import Request
 from moorcheh_operator.api.status import ENDED, Phase, Reason, Status
 
-from .incarnation import is_dated
-
 LONG_WAIT_SECONDS = {"Normal": 60.0, "Warning": 10.0}
 
 SUBMITTED = "Submitted"
@@ -80,11 +78,9 @@ def log_fields(request: Request) -> dict[str, object]:
 def _submitted(request: Request) -> Announcement:
     status = request.status
     job = status.job.id if status.job else "unknown"
-    message = f'Deletion of "{request.spec.namespace_name}" submitted, job {job}.'
-    if is_dated(status.target):
-        return Announcement("Normal", SUBMITTED, message)
-    doubt = " The server shows no creation time, so nothing tells that it is older than this request."
-    return Announcement("Warning", SUBMITTED, message + doubt)
+    return Announcement(
+        "Normal", SUBMITTED, f'Deletion of "{request.spec.namespace_name}" submitted, job {job}.'
+    )
 
 
 def _attempts(status: Status) -> int:

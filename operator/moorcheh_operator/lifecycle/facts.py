@@ -29,6 +29,7 @@ from moorcheh_operator.moorcheh.answers import (
     SendAnswer,
     Unavailable,
 )
+from moorcheh_operator.servers.definitions import NameReuse
 
 from .access import Access, Undecided
 from .kubernetes_namespace import NamespaceState
@@ -132,6 +133,7 @@ class Facts(Struct, frozen=True):
     seen: Seen = Seen()
     sending: Sending = Sending()
     polls: Polls = Polls()
+    name_reuse: NameReuse = NameReuse.POSSIBLE  # at its server, as the servers file says now
     written: float = 0.0  # ticks of the last status write
 
 

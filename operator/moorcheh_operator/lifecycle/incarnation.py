@@ -7,6 +7,7 @@ from enum import Enum
 
 from moorcheh_operator.api.status import Target
 from moorcheh_operator.api.times import parse_birth
+from moorcheh_operator.servers.definitions import NameReuse
 
 from .facts import Look
 
@@ -16,7 +17,7 @@ LOOK_GAP = 5.0  # seconds between two looks that must agree (rules 5 and 6)
 class Incarnation(Enum):
     ABSENT = "the name is not in the listing"
     REPLACED = "a strictly newer incarnation has the name"
-    SAME = "the target's own creation time is shown"
+    SAME = "it is the target: its creation time is shown, or its name is known to be used by no other"
     UNCLEAR = "the name is there, but nothing proves which incarnation it is"
 
 
@@ -25,9 +26,12 @@ def is_dated(target: Target | None) -> bool:
     return target is not None and parse_birth(target.creation_time) is not None
 
 
-def incarnation(look: Look, target: Target | None) -> Incarnation:
+def incarnation(look: Look, target: Target | None, name_reuse: NameReuse = NameReuse.POSSIBLE) -> Incarnation:
     if look.entry is None:
         return Incarnation.ABSENT
+    if name_reuse is NameReuse.NEVER and target is not None and not is_dated(target):
+        same = look.entry.creation_time == target.creation_time
+        return Incarnation.SAME if same else Incarnation.UNCLEAR
     bound = parse_birth(target.creation_time) if target else None
     shown = parse_birth(look.entry.creation_time)
     if bound is None or shown is None or shown < bound:
@@ -35,16 +39,24 @@ def incarnation(look: Look, target: Target | None) -> Incarnation:
     return Incarnation.SAME if shown == bound else Incarnation.REPLACED
 
 
-def agreed(looks: Sequence[Look], target: Target | None, since: float, gap: float) -> Incarnation | None:
+def agreed(
+    looks: Sequence[Look],
+    target: Target | None,
+    since: float,
+    gap: float,
+    name_reuse: NameReuse = NameReuse.POSSIBLE,
+) -> Incarnation | None:
     """What the latest looks agree on, if two of them at least `gap` seconds apart do; else None.
 
     Only looks that started at `since` (ticks) or later count, and only an unbroken run of the same verdict.
     """
     run: list[Look] = []
     for look in reversed(looks):
-        if look.started < since or (run and incarnation(look, target) is not incarnation(run[0], target)):
+        if look.started < since:
+            break
+        if run and incarnation(look, target, name_reuse) is not incarnation(run[0], target, name_reuse):
             break
         run.append(look)
     if not run or run[0].started - run[-1].answered < gap:
         return None
-    return incarnation(run[0], target)
+    return incarnation(run[0], target, name_reuse)

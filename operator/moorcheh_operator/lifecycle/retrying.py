@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import assert_never
 
 from moorcheh_operator.api.request import Request
-from moorcheh_operator.api.status import Attempt, JobStatus, Phase, Reason, Status
+from moorcheh_operator.api.status import Attempt, JobStatus, Phase, Reason, Status, Target
 from moorcheh_operator.clock import Now
+from moorcheh_operator.servers.definitions import NameReuse
 
 from .facts import Facts
-from .incarnation import LOOK_GAP, Incarnation, agreed, incarnation
+from .incarnation import LOOK_GAP, Incarnation, agreed, incarnation, is_dated
 from .statuses import bound_target, ended, limit_exceeded, replaced, waiting
 from .steps import LookUp, Record, Step, Wait
 from .waits import outage_wait
@@ -21,7 +22,8 @@ RETRY_MOST = 360.0  # … up to this
 def before_retry(request: Request, attempt: Attempt, facts: Facts, now: Now) -> Step | None:
     """The server ended the last attempt (rule 6). None: the way is free for another one."""
     target = bound_target(request, facts.seen)
-    verdict = agreed(facts.seen.looks, target, facts.first_seen, LOOK_GAP)
+    reuse = _name_reuse(facts, target)
+    verdict = agreed(facts.seen.looks, target, facts.first_seen, LOOK_GAP, reuse)
     if verdict is not None and (end := _retry_verdict(request, attempt, verdict, now)) is not None:
         return Record(end)
     retry_at = facts.first_seen + retry_delay(attempt.number)
@@ -32,12 +34,18 @@ def before_retry(request: Request, attempt: Attempt, facts: Facts, now: Now) -> 
     if not facts.seen.looks:
         return LookUp()
     # The look that claims, made once the wait is over, is the second one.
-    same = incarnation(facts.seen.looks[-1], target) is Incarnation.SAME
+    same = incarnation(facts.seen.looks[-1], target, reuse) is Incarnation.SAME
     next_look = max(retry_at if same else 0.0, facts.seen.looks[-1].answered + LOOK_GAP)
     if now.ticks >= next_look:
         return LookUp(to_claim=True)
     message = retry_message(request, attempt, request.status.last_error)
     return Wait(next_look, waiting(request, facts.seen, now, Reason.RETRYING, message))
+
+
+def _name_reuse(facts: Facts, target: Target | None) -> NameReuse:
+    """As it was declared, unless this process saw the name go: what is there again is another one then."""
+    gone = any(look.entry is None for look in facts.seen.looks)
+    return NameReuse.POSSIBLE if gone and not is_dated(target) else facts.name_reuse
 
 
 def retry_message(request: Request, attempt: Attempt, error: str | None) -> str:

@@ -10,7 +10,7 @@ from moorcheh_operator.clock import Now
 from moorcheh_operator.moorcheh.answers import Accepted, NotSent, Refused, Rejected, Unclear
 
 from .facts import Facts, Look, Sending, Sent
-from .incarnation import LOOK_GAP, Incarnation, agreed, is_dated
+from .incarnation import LOOK_GAP, Incarnation, agreed
 from .statuses import ended, next_status, replaced, seen_target, whole_seconds
 from .steps import Limits, LookUp, Record, Step, Wait
 from .waits import not_taken
@@ -51,8 +51,6 @@ def step(request: Request, facts: Facts, now: Now, limits: Limits) -> Step:
             return Record(
                 next_status(request, now, Phase.RUNNING, Reason.JOB_RUNNING, message, job=Job(id=job_id))
             )
-        case Refused(error) if not is_dated(request.status.target):
-            return Record(_refused_for_good(request, error, now))
         case NotSent(error) | Refused(error):
             return Record(_back_to_pending(request, facts, sent, error, now))
         case Rejected(error):
@@ -80,17 +78,6 @@ def _back_to_pending(request: Request, facts: Facts, sent: Sent, error: str, now
         progress=before.progress,
         last_error=error,
     )
-
-
-def _refused_for_good(request: Request, error: str, now: Now) -> Status:
-    """Rule 8: without creation times never a second DELETE. By the next one the name may hold other data, and
-    a gateway may have passed on what it says it refused.
-    """
-    message = (
-        f"The server refused the DELETE: {error}. It shows no creation time that would tell, at another try, "
-        "whether the namespace is still the same one. Create a new request to try again."
-    )
-    return ended(request, now, Phase.FAILED, Reason.PRECONDITION_UNVERIFIABLE, message, last_error=error)
 
 
 def _verifying(

@@ -25,7 +25,7 @@ from moorcheh_operator.clock import Clock
 from .answers import JobUnknown, Listing, LookUpAnswer, NotSent, PollAnswer, SendAnswer, Unavailable, Unclear
 from .credentials import Credential, KeyFileError
 from .health import Health
-from .parsing import JOB_ID, Response, job_answer, listing_entries, send_answer
+from .parsing import JOB_ID, Response, dated, job_answer, listing_entries, send_answer
 
 MAX_BODY = 64 * 1024  # bytes
 MAX_LISTING = 64 * 1024 * 1024  # bytes
@@ -161,7 +161,7 @@ class Connection:
         entries = listing_entries(response.json())
         if isinstance(entries, str):
             return self._no_listing(entries)
-        self._health.listed()
+        self._health.listed(dated=dated(entries))
         return Listing(entries, self._clock.skew())
 
     def _no_listing(self, error: str) -> Unavailable:

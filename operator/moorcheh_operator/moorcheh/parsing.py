@@ -10,12 +10,14 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
+from itertools import islice
 from typing import Any
 
 import httpx
 
 from moorcheh_operator.api.status import Job, JobStatus
 from moorcheh_operator.api.texts import plain_text
+from moorcheh_operator.api.times import parse_birth
 
 from .answers import (
     Accepted,
@@ -30,6 +32,7 @@ from .answers import (
 )
 
 MAX_COUNT = 2**63 - 1
+LOOKED_AT = 100  # entries: to parse thousands at each listing would cost more than the rest of it
 MAX_RETRY_AFTER = 60.0  # seconds
 JOB_ID = re.compile(r"[A-Za-z0-9_-]{1,128}")
 
@@ -125,6 +128,13 @@ def listing_entries(body: Any) -> _Entries | str:
             return "the listing has a name twice"
         items[name] = item
     return _Entries(items)
+
+
+def dated(entries: Mapping[str, Entry]) -> bool | None:
+    """Whether any of the first entries has a creation time that can be read; None: there are no entries."""
+    if not entries:
+        return None
+    return any(parse_birth(entries[name].creation_time) is not None for name in islice(entries, LOOKED_AT))
 
 
 def _first(values: Any) -> Any:

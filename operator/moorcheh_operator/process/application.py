@@ -72,7 +72,7 @@ async def serve(settings: Settings) -> None:
             lives.measure,
             notices=lambda: [
                 *([f"SERVERS_FILE can't be used: {file.trouble}"] if file and file.trouble else []),
-                *servers.troubles,
+                *servers.notices,
             ],
         )
         try:
@@ -101,7 +101,7 @@ def _first_servers(settings: Settings, servers: LiveServers) -> ServersFile | No
     """None: there is no file, and the one server stays what it is."""
     if settings.servers_file is None:
         try:
-            servers.apply(single(settings.moorcheh_base_url or ""))
+            servers.apply(single(settings.moorcheh_base_url or "", settings.name_reuse))
         except ValueError as error:
             raise CannotStartError(f"--moorcheh-base-url: {error}") from error
         return None

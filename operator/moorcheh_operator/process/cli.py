@@ -8,6 +8,7 @@ import gc
 import click
 
 from moorcheh_operator import __version__
+from moorcheh_operator.servers.definitions import NameReuse
 
 from . import logs, options
 from .check import check
@@ -41,6 +42,16 @@ main.add_command(check)
     metavar="PATH",
     show_envvar=True,
     help="Several servers, and who may delete what on them: a YAML file, read again when it changes.",
+)
+@click.option(
+    "--moorcheh-name-reuse",
+    envvar="MOORCHEH_NAME_REUSE",
+    type=click.Choice([choice.value for choice in NameReuse]),
+    default=NameReuse.POSSIBLE.value,
+    show_default=True,
+    show_envvar=True,
+    help="Never: you know that no name is used again at that server while a request for it is open. Where it "
+    "shows no creation times, a failed job may then be followed by another attempt (docs/servers.md).",
 )
 @click.option(
     "--moorcheh-timeout-seconds",
@@ -120,6 +131,7 @@ def run(
     *,
     moorcheh_base_url: str | None,
     servers_file: str | None,
+    moorcheh_name_reuse: str,
     moorcheh_timeout_seconds: float,
     moorcheh_verify_seconds: float,
     moorcheh_max_running_jobs: int,
@@ -143,9 +155,16 @@ def run(
         raise click.UsageError(
             "set one of --moorcheh-base-url (MOORCHEH_BASE_URL) and --servers-file (SERVERS_FILE)"
         )
+    name_reuse = NameReuse(moorcheh_name_reuse)
+    if servers_file and name_reuse is not NameReuse.POSSIBLE:
+        raise click.UsageError(
+            "--moorcheh-name-reuse (MOORCHEH_NAME_REUSE) is about --moorcheh-base-url: with a servers file, "
+            "write nameReuse into the entry of the server that it is true of"
+        )
     settings = Settings(
         moorcheh_base_url=moorcheh_base_url,
         servers_file=servers_file or None,
+        name_reuse=name_reuse,
         moorcheh_timeout=moorcheh_timeout_seconds,
         verify=moorcheh_verify_seconds,
         max_running_jobs=moorcheh_max_running_jobs,

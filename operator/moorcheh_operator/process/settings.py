@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from moorcheh_operator.controller.live_servers import Defaults
+from moorcheh_operator.servers.definitions import NameReuse
 
 
 class LeaderElection(StrEnum):
@@ -25,6 +26,7 @@ class Settings:
 
     moorcheh_base_url: str | None = None  # this or servers_file
     servers_file: str | None = None
+    name_reuse: NameReuse = NameReuse.POSSIBLE  # at moorcheh_base_url
     moorcheh_timeout: float = 30.0
     verify: float = 600.0
     max_running_jobs: int = 10  # 0: no limit

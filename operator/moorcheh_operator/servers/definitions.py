@@ -44,6 +44,13 @@ class From(StrEnum):
     ALL = "All"
 
 
+class NameReuse(StrEnum):
+    """Whether a name may come to be another namespace there while a request for it is open."""
+
+    POSSIBLE = "Possible"
+    NEVER = "Never"  # whoever runs the server says so; it counts where no creation times are shown
+
+
 class Operator(StrEnum):
     """Of a label selector's expression."""
 
@@ -121,6 +128,7 @@ class Definition(Part, frozen=True):
     ca_file: str | None = None
     timeout_seconds: Annotated[float, Meta(ge=0.5, le=300)] | None = None  # None: the operator's own setting
     max_running_jobs: Annotated[int, Meta(ge=0, le=10_000)] | None = None  # 0: no limit; None: the same
+    name_reuse: NameReuse = NameReuse.POSSIBLE
     allowed_namespaces: Allowed = Allowed()
     allowed_names: tuple[str, ...] = ("*",)
     protected_names: tuple[str, ...] = ()
@@ -156,10 +164,18 @@ class Servers(Part, frozen=True):
     def get(self, name: str) -> Definition | None:
         return next((each for each in self.definitions if each.name == name), None)
 
+    def name_reuse(self, url: str) -> NameReuse:
+        """Of the server with that URL; of one that is not named, nothing is declared."""
+        declared = (each.name_reuse for each in self.definitions if each.url == url)
+        return next(declared, NameReuse.POSSIBLE)
 
-def single(url: str) -> Servers:
+
+def single(url: str, name_reuse: NameReuse = NameReuse.POSSIBLE) -> Servers:
     """What `MOORCHEH_BASE_URL` alone means: one server, open to all that is watched."""
-    return Servers((Definition(DEFAULT_SERVER, address(url), allowed_namespaces=Allowed(From.ALL)),))
+    all_of_them = Allowed(From.ALL)
+    return Servers(
+        (Definition(DEFAULT_SERVER, address(url), name_reuse=name_reuse, allowed_namespaces=all_of_them),)
+    )
 
 
 def parse(text: str) -> Servers:
@@ -225,7 +241,8 @@ def _words(error: str) -> str:
     elif match := re.fullmatch(r"Expected `(\w+)(?: \| null)?`(?:, got `.*`)?( .*)?", what):
         what = f"must be {KINDS.get(match[1], match[1])}{match[2] or ''}"
     elif what.startswith("Invalid enum value"):
-        words = [str(word) for word in (From if path.endswith("from") else Operator)]
+        kinds = {"from": From, "nameReuse": NameReuse}
+        words = [str(word) for word in kinds.get(path.rpartition(".")[2], Operator)]
         what = f"must be {', '.join(words[:-1])} or {words[-1]}"
     if not path:
         return what.removeprefix(".") if what.startswith(".") else f"the file {what}"
