@@ -44,6 +44,7 @@ REASONS: dict[Phase, dict[Reason, str]] = {
     Phase.RUNNING: {
         Reason.JOB_RUNNING: "the server works on it",
         Reason.POLL_FAILING: "the server does not tell how far it is",
+        Reason.STILL_LISTED: "the job completed; that the namespace is gone is still to be seen",
     },
     Phase.SUCCEEDED: {
         Reason.DELETION_COMPLETED: "the server's job said so",
@@ -58,6 +59,7 @@ REASONS: dict[Phase, dict[Reason, str]] = {
         Reason.TARGET_ABSENT: "not there, and `spec.ifAbsent` is `Fail`",
         Reason.PRECONDITION_FAILED: "a precondition is not met",
         Reason.PRECONDITION_UNVERIFIABLE: "the server shows too little to check that it is the right one",
+        Reason.STILL_LISTED: "the job completed, and half a minute later the namespace is still listed",
         Reason.TARGET_NEWER_THAN_REQUEST: "the namespace was created after the request",
         Reason.DEADLINE_EXCEEDED: "not ended within `spec.activeDeadlineSeconds`",
         Reason.OUTCOME_UNKNOWN: "a DELETE may have been sent, and nothing tells what became of it",
@@ -82,7 +84,7 @@ LOG_FIELDS = {
     "number": "`status.attempt.number`",
     "job": "the server's job id",
     "code": "HTTP status code of the DELETE's answer, or the error's name",
-    "items": "items that the job reported as removed",
+    "items": "items that the jobs of all attempts reported as removed",
     "created_at": "the target's creation time, in the server's own words",
     "seconds": "how long the call took",
     "object": "the beginning of an object that can't be read",

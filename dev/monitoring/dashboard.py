@@ -24,6 +24,7 @@ PHASES = (
 )
 ENDS = (("/^Succeeded/", GOOD), ("/^Failed/", BAD), ("/OutcomeUnknown/", WORST))
 CODES = (("/2\\d\\d$/", GOOD), ("/4\\d\\d$/", BAD), ("/(5\\d\\d|[A-Za-z]{5,})$/", WORST))
+VERIFIED = (("/Absent|Replaced/", GOOD), ("Unverifiable", HELD), ("StillListed", WORST))
 RUNS = (
     ("/Completed|NothingToDo/", GOOD),
     ("/Missed|CreateForbidden|Incomplete/", BAD),
@@ -242,8 +243,26 @@ ROWS = (
                 ),
                 colours=(("in use", WORKING), ("/^limit/", PLAIN)),
             ),
+            Panel(
+                "Verifications, 5 min",
+                "short",
+                (
+                    (
+                        "{{result}}",
+                        "sum by (result) (increase(moorcheh_operator_verifications_total[5m])) > 0",
+                    ),
+                ),
+                "What the listing showed after the job. StillListed: it completed, and the namespace is there.",
+                stacked=True,
+                colours=VERIFIED,
+            ),
+            Panel(
+                "Servers that show creation times",
+                "short",
+                (("{{server}}", "max by (server) (moorcheh_operator_server_shows_creation_times)"),),
+                "1: it does. 0: docs/safety.md says what does not hold there.",
+            ),
         ),
-        across=4,
     ),
     Row(
         "Cleanup policies",

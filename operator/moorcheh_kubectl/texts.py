@@ -9,7 +9,14 @@ from typing import Any
 
 from moorcheh_operator.api.request import Request
 from moorcheh_operator.api.spec import DEFAULT_SERVER
-from moorcheh_operator.api.status import ENDED, OPEN_ATTEMPT, Phase, Reason
+from moorcheh_operator.api.status import (
+    ENDED,
+    OPEN_ATTEMPT,
+    EarlierAttempt,
+    Phase,
+    Reason,
+    VerificationResult,
+)
 from moorcheh_operator.api.texts import plain_text
 from moorcheh_operator.api.times import parse_time, render_time
 
@@ -24,7 +31,6 @@ WOULD_BE_REFUSED = "Approval would be refused"
 _NOTHING_SENT = "Sure that nothing was removed by this request: no DELETE was sent."
 _PARTLY = "The server says that its job failed. Some of the items may be gone."
 HOW_SURE: dict[str, str] = {
-    Reason.DELETION_COMPLETED: "Sure: the server's own job reported that it completed.",
     Reason.ALREADY_ABSENT: "Sure that none of this name was there at the first look. No DELETE was sent.",
     Reason.VERIFIED_ABSENT: (
         "Sure that it is gone, as two looks agreed. No job was seen to end, so what removed it, and how many "
@@ -32,6 +38,9 @@ HOW_SURE: dict[str, str] = {
     ),
     Reason.TARGET_REPLACED: (
         "Sure that the one asked for is gone: the one of that name now was created later. It was left alone."
+    ),
+    Reason.STILL_LISTED: (
+        "Sure that it was still listed half a minute after the server's own job reported that it completed."
     ),
     Reason.JOB_FAILED: _PARTLY,
     Reason.BACKOFF_LIMIT_EXCEEDED: "The last attempt did not succeed either. Some of the items may be gone.",
@@ -43,11 +52,26 @@ HOW_SURE: dict[str, str] = {
 """For the reasons to end whose certainty does not depend on how far the request had come."""
 
 
+COMPLETED: dict[str, str] = {
+    VerificationResult.ABSENT: "Sure: the server's own job completed, and the name had left its listing.",
+    VerificationResult.REPLACED: (
+        "Sure: the server's own job completed. The one of that name now was created later. It was left alone."
+    ),
+    VerificationResult.UNVERIFIABLE: (
+        "By the server's word: its own job completed. What the listing showed then does not prove it."
+    ),
+}
+"""For `DeletionCompleted`, by what the listing showed."""
+
+
 def how_sure(request: Request) -> str:
     status = request.status
     match status.phase:
         case phase if phase not in ENDED:
             return "Not ended yet."
+        case _ if status.reason == Reason.DELETION_COMPLETED:
+            shown = status.verification.result if status.verification else ""
+            return COMPLETED.get(shown, "Sure: the server's own job reported that it completed.")
         case _ if (words := HOW_SURE.get(status.reason or "")) is not None:
             return words
         case _ if status.attempt is None:
@@ -94,9 +118,10 @@ def retrying(request: Request) -> Retrying:
 
 def success(request: Request) -> str:
     """What is so now of the name that was asked for."""
-    status, job, name = request.status, request.status.job, request.spec.namespace_name
-    if status.reason == Reason.DELETION_COMPLETED and job and job.deleted_items is not None:
-        return f"Gone: {name}. {job.deleted_items:,} items were removed."
+    status, name = request.status, request.spec.namespace_name
+    proven = status.verification is None or status.verification.result == VerificationResult.ABSENT
+    if status.reason == Reason.DELETION_COMPLETED and proven and status.deleted_items is not None:
+        return f"Gone: {name}. {status.deleted_items:,} items were removed."
     words = plain_text(status.message or "")
     if status.reason == Reason.ALREADY_ABSENT:
         return f"Nothing to delete: {words}"
@@ -225,19 +250,20 @@ def change_line(request: Request) -> str:
 
 # Receipts to keep
 
-RECEIPTS = ("NAME", "TARGET", "PHASE", "REASON", "ITEMS", "ASKED BY", "APPROVED BY", "ENDED")
+RECEIPTS = ("NAME", "TARGET", "PHASE", "REASON", "ITEMS", "LISTED", "ASKED BY", "APPROVED BY", "ENDED")
 
 
 def receipt_row(seen: Seen, vouching: Vouching, *, with_namespace: bool) -> list[str]:
     request, status = seen.request, seen.request.status
     names = [vouching.name(seen.annotations.get(note), request) for note in (REQUESTED_BY, APPROVED_BY)]
-    removed = status.job.deleted_items if status.job else None
+    removed = status.deleted_items
     cells = [
         request.name,
         request.spec.namespace_name,
         str(status.phase or "-"),
         plain_text(status.reason or "") or "-",
         "-" if removed is None else str(removed),
+        plain_text(status.verification.result) if status.verification else "-",
         *("-" if name is None else name.text if name.vouched else f"{name.text} (claimed)" for name in names),
         "-" if status.completion_time is None else render_time(status.completion_time),
     ]
@@ -337,6 +363,11 @@ def receipt(
             ("State", f"{status.phase or 'not seen by an operator yet'}{reason}"),
             *([("Meaning", plain_text(status.message))] if status.message else []),
             ("How sure", how_sure(request)),
+            *(
+                [("Listing then", f"{plain_text(proof.result)}, at {render_time(proof.time)}")]
+                if (proof := status.verification)
+                else []
+            ),
             *([("Newest error", plain_text(status.last_error))] if status.last_error else []),
         ],
     )
@@ -411,6 +442,7 @@ def _job(request: Request) -> Lines:
     if attempt is None:
         return [("Attempts", "none: no DELETE was sent")]
     lines = [("Attempts", f"{attempt.number}, the last one at {render_time(attempt.start_time)}")]
+    lines += [(f"Attempt {each.number}", _earlier(each)) for each in request.status.earlier_attempts]
     lines.append(("Sent as", f"X-Request-Id: {request.uid}/{plain_text(attempt.id)}"))
     if job is None:
         return [*lines, ("Job", "none that is known")]
@@ -418,6 +450,8 @@ def _job(request: Request) -> Lines:
     if job.deleted_items is not None:
         total = "an unknown number" if job.total_items is None else f"{job.total_items:,}"
         lines.append(("Removed", f"{job.deleted_items:,} of {total} items"))
+    if request.status.earlier_attempts and request.status.deleted_items is not None:
+        lines.append(("Removed by all", f"{request.status.deleted_items:,} items"))
     if job.last_error is not None:
         lines.append(("Job's error", plain_text(job.last_error)))
     times = {"began": job.start_time, "last change": job.update_time, "ended": job.finish_time}
@@ -428,6 +462,15 @@ def _job(request: Request) -> Lines:
     if began is not None and ended is not None and ended >= began:
         lines.append(("Job took", long_time((ended - began).total_seconds())))
     return lines
+
+
+def _earlier(attempt: EarlierAttempt) -> str:
+    job = attempt.job
+    if job is None:
+        return "no job that is known"
+    removed = "an unknown number of" if job.deleted_items is None else f"{job.deleted_items:,}"
+    why = f" ({plain_text(job.last_error)})" if job.last_error else ""
+    return f"job {job.id}, {plain_text(job.status or 'not reported')}{why}, removed {removed} items"
 
 
 def _cluster_times(request: Request, now: datetime) -> Lines:

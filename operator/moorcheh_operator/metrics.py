@@ -20,7 +20,7 @@ from prometheus_client import (
 from moorcheh_operator.api.policy import PolicyStatus, Result
 from moorcheh_operator.api.request import Request
 from moorcheh_operator.api.spec import DEFAULT_SERVER
-from moorcheh_operator.api.status import ENDED, Phase, Reason, Status
+from moorcheh_operator.api.status import ENDED, Phase, Reason, Status, VerificationResult
 
 from . import __version__
 
@@ -41,6 +41,7 @@ ENDS = {
         Reason.TARGET_ABSENT,
         Reason.PRECONDITION_FAILED,
         Reason.PRECONDITION_UNVERIFIABLE,
+        Reason.STILL_LISTED,
         Reason.TARGET_NEWER_THAN_REQUEST,
         Reason.DEADLINE_EXCEEDED,
         Reason.OUTCOME_UNKNOWN,
@@ -96,6 +97,12 @@ class Metrics:
         self.items_removed = Counter(
             "moorcheh_operator_items_removed",
             "Items that the jobs of ended requests reported as removed.",
+            registry=registry,
+        )
+        self.verifications = Counter(
+            "moorcheh_operator_verifications",
+            "Ends by what the listing showed then (status.verification).",
+            ["result"],
             registry=registry,
         )
         self.deletes_sent = Counter(
@@ -170,6 +177,8 @@ class Metrics:
         for phase, reasons in ENDS.items():
             for reason in reasons:
                 self.ended.labels(str(phase), str(reason))
+        for result in VerificationResult:
+            self.verifications.labels(str(result))
 
     def count_api_call(self, verb: str, code: str) -> None:
         self.api_calls.labels(verb, code).inc()
@@ -191,8 +200,9 @@ class Metrics:
         if status.phase in ENDED:
             self.ended.labels(str(status.phase), str(status.reason)).inc()
             self.end_seconds.observe(age)
-            if status.job is not None:
-                self.items_removed.inc(status.job.deleted_items or 0)
+            self.items_removed.inc(status.deleted_items or 0)
+            if status.verification is not None:
+                self.verifications.labels(status.verification.result).inc()
 
     def show_policies(self, statuses: Iterable[PolicyStatus]) -> None:
         counts = dict.fromkeys(("ready", "suspended", "stalled"), 0)

@@ -25,7 +25,16 @@ from moorcheh_kubectl.rate import GUESSED_SECONDS, Rate
 from moorcheh_kubectl.screen import Screen
 from moorcheh_operator.api.request import Request
 from moorcheh_operator.api.spec import Spec
-from moorcheh_operator.api.status import Attempt, Job, Phase, Reason, Status
+from moorcheh_operator.api.status import (
+    Attempt,
+    EarlierAttempt,
+    Job,
+    Phase,
+    Reason,
+    Status,
+    Verification,
+    VerificationResult,
+)
 
 ROOT = Path(__file__).parents[2]
 SPEC: dict[str, Any] = yaml.safe_load((ROOT / "crds" / "namespacedeletions.yaml").read_text())["spec"][
@@ -169,15 +178,11 @@ def test_spans_are_short_in_a_column_and_longer_in_a_sentence(seconds: float, sh
 
 
 ENDS = [
-    *[
-        (Phase.SUCCEEDED, reason)
-        for reason in ("DeletionCompleted", "AlreadyAbsent", "VerifiedAbsent", "TargetReplaced")
-    ],
+    *[(Phase.SUCCEEDED, reason) for reason in ("AlreadyAbsent", "VerifiedAbsent", "TargetReplaced")],
     *[
         (Phase.FAILED, reason)
         for reason in Reason
-        if texts.HOW_SURE.get(reason)
-        and reason not in ("DeletionCompleted", "AlreadyAbsent", "VerifiedAbsent", "TargetReplaced")
+        if texts.HOW_SURE.get(reason) and reason not in ("AlreadyAbsent", "VerifiedAbsent", "TargetReplaced")
     ],
 ]
 
@@ -185,6 +190,35 @@ ENDS = [
 @pytest.mark.parametrize(("phase", "reason"), ENDS)
 def test_each_end_says_how_sure_it_is(phase: Phase, reason: str) -> None:
     assert texts.how_sure(request(phase, reason)) == texts.HOW_SURE[reason]
+
+
+@pytest.mark.parametrize("result", [None, *VerificationResult])
+def test_a_completed_job_is_as_sure_as_the_listing_then(result: str | None) -> None:
+    proof = Verification(result, START) if result else None
+    done = request(Phase.SUCCEEDED, "DeletionCompleted", verification=proof, deleted_items=9000)
+
+    assert ("prove it" in texts.how_sure(done)) == (result == "Unverifiable")
+    assert "own job" in texts.how_sure(done)
+    assert ("9,000 items were removed." in texts.success(done)) == (result in (None, "Absent"))
+
+
+def test_a_receipt_has_every_attempt_and_the_sum() -> None:
+    first = EarlierAttempt(1, "a", START, Job("job-1", "failed", 9000, 4500, "disk full"))
+    job = Job("job-2", "completed", 4500, 4500)
+    done = request(
+        Phase.SUCCEEDED,
+        "DeletionCompleted",
+        attempt=Attempt(2, "b", START),
+        job=job,
+        earlier_attempts=(first,),
+        deleted_items=9000,
+    )
+
+    lines = dict(texts._job(done))  # noqa: SLF001 - one section of the receipt
+
+    assert lines["Attempt 1"] == "job job-1, failed (disk full), removed 4,500 items"
+    assert lines["Removed"] == "4,500 of 4,500 items"
+    assert lines["Removed by all"] == "9,000 items"
 
 
 def test_a_refused_precondition_is_sure_only_where_nothing_was_sent_before() -> None:

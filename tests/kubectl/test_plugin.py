@@ -507,7 +507,8 @@ def test_describe_is_a_receipt(person: Person, world: World, target: str) -> Non
     job = request["status"]["job"]
     for line in (
         r"State: +Succeeded \(DeletionCompleted\)",
-        r"How sure: +Sure: the server's own job reported that it completed\.",
+        r"How sure: +Sure: the server's own job completed, and the name had left its listing\.",
+        r"Listing then: +Absent, at ",
         r"By: +(claimed by )?admin",
         r"Made with: +kubectl-moorcheh",
         r"Attempts: +1, the last one at 20",

@@ -17,7 +17,7 @@ from msgspec.structs import fields, replace
 from moorcheh_operator.api.conditions import with_conditions
 from moorcheh_operator.api.request import Request
 from moorcheh_operator.api.spec import DEFAULT_SERVER, IfAbsent, Preconditions, ServerRef, Spec
-from moorcheh_operator.api.status import Attempt, Job, Phase, Reason, Status, Target
+from moorcheh_operator.api.status import Attempt, Job, Phase, Reason, Status, Target, Verification
 from moorcheh_operator.clock import Now
 from moorcheh_operator.lifecycle.access import Open
 from moorcheh_operator.lifecycle.facts import (
@@ -102,7 +102,7 @@ def a_status(phase: Phase | None, reason: str | None = None, **fields: Any) -> S
     if phase in UNDER_WAY:
         known |= {"attempt": ATTEMPT, "target": TARGET}
     if phase is Phase.RUNNING:
-        known |= {"job": JOB, "progress": "40/100 (40%)"}
+        known |= {"job": JOB, "progress": "40/100 (40%)", "deleted_items": 40}
     if phase in ENDS:
         known["completion_time"] = CLAIMED
     status = Status(**(known | fields))
@@ -168,6 +168,7 @@ def retrying(job: Job | None = FAILED_JOB, *, number: int = 1, **fields: Any) ->
         "job": job,
         "target": TARGET,
         "progress": "40/100 (40%)",
+        "deleted_items": 40,
         "last_error": (job and job.last_error) or "job job-1 is unknown to the server",
     }
     return a_request(Phase.PENDING, Reason.RETRYING, **(known | fields))
@@ -269,8 +270,13 @@ class Shown:
         implied: dict[str, Any] = {"start_time": request.status.start_time or now.time}
         if self.phase is Phase.SUSPENDED:
             implied = {"start_time": None}
+        reported = self.changes.get("job")
+        if reported is not None and reported.deleted_items is not None:
+            implied["deleted_items"] = reported.deleted_items
         if self.phase in ENDS and request.status.phase not in ENDS:
             implied["completion_time"] = now.time
+            if (result := PROOF.get(self.reason)) is not None:
+                implied["verification"] = Verification(result, now.time)
         expected = {
             "observed_generation": request.generation,
             "phase": self.phase,
@@ -288,6 +294,15 @@ class Shown:
         assert actual == expected
         assert self.says in (status.message or "")
 
+
+PROOF = {
+    Reason.ALREADY_ABSENT: "Absent",
+    Reason.VERIFIED_ABSENT: "Absent",
+    Reason.TARGET_REPLACED: "Replaced",
+    Reason.DELETION_COMPLETED: "Absent",
+    Reason.STILL_LISTED: "StillListed",
+}
+"""What an end for this reason shows of the listing, unless its row says otherwise."""
 
 OTHER_FIELDS = tuple(
     each.name

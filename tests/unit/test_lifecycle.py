@@ -11,10 +11,11 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from msgspec.structs import replace
 
 from moorcheh_operator.api.request import Request
 from moorcheh_operator.api.spec import IfAbsent
-from moorcheh_operator.api.status import Attempt, Job, Phase, Reason, Target
+from moorcheh_operator.api.status import Attempt, EarlierAttempt, Job, Phase, Reason, Target, Verification
 from moorcheh_operator.api.times import parse_time
 from moorcheh_operator.controller.targets import Targets
 from moorcheh_operator.lifecycle.access import Access, NotFound, Refusal, Undecided
@@ -126,7 +127,13 @@ def settled(*entries: Entry | None, every: float = 10.0, first_seen: float = 400
 # Every phase against every fact
 
 OVERTIME = a_request(
-    FAILED, Reason.DEADLINE_EXCEEDED, job=JOB, attempt=ATTEMPT, target=TARGET, progress="40/100 (40%)"
+    FAILED,
+    Reason.DEADLINE_EXCEEDED,
+    job=JOB,
+    attempt=ATTEMPT,
+    target=TARGET,
+    progress="40/100 (40%)",
+    deleted_items=40,
 )
 COLUMNS = {
     "new": a_request(),
@@ -239,7 +246,7 @@ settled, agree same      | look to claim            | look to claim            |
 settled, disagree        | AlreadyAbsent            | VerifiedAbsent           | Suspended      | wait Verifying    | poll              | forget    | forget | poll                  | forget             | forget                | poll
 settled, too close       | AlreadyAbsent            | VerifiedAbsent           | Suspended      | wait Verifying    | poll              | forget    | forget | poll                  | forget             | forget                | poll
 poll: running            | look to claim            | look to claim            | look           | look              | wait JobRunning   | forget    | forget | wait DeadlineExceeded | forget             | forget                | wait JobRunning
-poll: completed          | look to claim            | look to claim            | look           | look              | DeletionCompleted | forget    | forget | forget                | forget             | forget                | forget
+poll: completed          | look to claim            | look to claim            | look           | look              | look              | forget    | forget | forget                | forget             | forget                | forget
 poll: failed             | look to claim            | look to claim            | look           | look              | Retrying          | forget    | forget | forget                | forget             | forget                | forget
 poll: other word         | look to claim            | look to claim            | look           | look              | wait JobRunning   | forget    | forget | wait DeadlineExceeded | forget             | forget                | wait JobRunning
 poll: due again          | look to claim            | look to claim            | look           | look              | poll              | forget    | forget | poll                  | forget             | forget                | poll
@@ -991,7 +998,12 @@ SUBMITTING_CASES = [
                 )
             ),
             back_to_pending(
-                Reason.REFUSED, "HTTP 429", attempt=ATTEMPT, job=FAILED_JOB, progress="40/100 (40%)"
+                Reason.REFUSED,
+                "HTTP 429",
+                attempt=ATTEMPT,
+                job=FAILED_JOB,
+                progress="40/100 (40%)",
+                deleted_items=None,
             ),
         ),
         id="rule-4-a-refused-second-attempt-does-not-count",
@@ -1233,7 +1245,163 @@ def report(status: str, total: int | None = None, deleted: int | None = None, **
     return polled(JobReport(Job("job-1", status, total, deleted, **fields)))
 
 
+def looked(facts: Facts, *entries: Entry | None, every: float = 10.0, **others: Any) -> Facts:
+    """And the listing, looked at since: by default the name is gone."""
+    return but(facts, looks=looks(*(entries or (ABSENT,)), every=every), **others)
+
+
+COMPLETED_JOB = Job("job-1", "completed", 100, 100)
+
+
+def completed(seconds_ago: float = 1.0, job: Job = COMPLETED_JOB) -> Facts:
+    return polled(JobReport(job), answered=seconds_ago)
+
+
+DONE: dict[str, Any] = {
+    "job": COMPLETED_JOB,
+    "progress": "100/100 (100%)",
+    "deleted_items": 100,
+}
+FIRST_HALF = EarlierAttempt(1, "attempt-1", CLAIMED, Job("job-0", "failed", 9000, 4500, "disk full"))
 RUNNING_REQUEST = a_request(RUNNING)
+
+
+def proves(result: str, *, says: str, **changes: Any) -> Shown:
+    proof = Verification(result, NOW.time)
+    return records(SUCCEEDED, Reason.DELETION_COMPLETED, verification=proof, says=says, **(DONE | changes))
+
+
+COMPLETED_CASES = [
+    pytest.param(Case(RUNNING_REQUEST, completed(), LookUp()), id="a-look-follows"),
+    pytest.param(
+        Case(RUNNING_REQUEST, looked(completed(), ABSENT), proves("Absent", says="100 items were removed.")),
+        id="gone",
+    ),
+    pytest.param(
+        Case(RUNNING_REQUEST, looked(completed(0.1), ABSENT), LookUp()),
+        id="a-look-before-that-proves-nothing",
+    ),
+    pytest.param(
+        Case(RUNNING_REQUEST, looked(completed(), NEWER), proves("Replaced", says="left alone")), id="newer"
+    ),
+    pytest.param(
+        Case(RUNNING_REQUEST, looked(completed(), EARLIER), proves("Unverifiable", says="no creation time")),
+        id="earlier-proves-nothing",
+    ),
+    pytest.param(
+        Case(RUNNING_REQUEST, looked(completed(), UNDATED), proves("Unverifiable", says="no creation time")),
+        id="undated-now",
+    ),
+    pytest.param(
+        Case(
+            a_request(RUNNING, target=UNDATED_TARGET),
+            looked(completed(), UNDATED),
+            proves("Unverifiable", says="no creation time"),
+        ),
+        id="undated-is-no-failure",
+    ),
+    pytest.param(
+        Case(
+            a_request(RUNNING, target=UNDATED_TARGET),
+            looked(completed(3), UNDATED, name_reuse=NameReuse.NEVER),
+            waits(1, RUNNING, Reason.STILL_LISTED, **DONE),
+        ),
+        id="undated-and-never-reused-is-looked-at-again",
+    ),
+    pytest.param(
+        Case(
+            a_request(RUNNING, target=UNDATED_TARGET),
+            looked(completed(30), UNDATED, name_reuse=NameReuse.NEVER),
+            proves("Unverifiable", says="no creation time"),
+        ),
+        id="and-no-failure-either",
+    ),
+    pytest.param(
+        Case(RUNNING_REQUEST, looked(completed(3), THERE), waits(1, RUNNING, Reason.STILL_LISTED, **DONE)),
+        id="still-there-is-looked-at-again",
+    ),
+    pytest.param(
+        Case(
+            RUNNING_REQUEST, looked(completed(29.9), THERE), waits(4.5, RUNNING, Reason.STILL_LISTED, **DONE)
+        ),
+        id="for-half-a-minute",
+    ),
+    pytest.param(
+        Case(
+            RUNNING_REQUEST,
+            looked(completed(30), THERE),
+            records(FAILED, Reason.STILL_LISTED, says="create a new request", **DONE),
+        ),
+        id="still-there-then-is-a-failure",
+    ),
+    pytest.param(
+        Case(RUNNING_REQUEST, looked(completed(30), THERE, ABSENT), proves("Absent", says="removed.")),
+        id="gone-in-the-end-is-gone",
+    ),
+    pytest.param(
+        Case(
+            a_request(RUNNING, Reason.STILL_LISTED, **DONE),
+            seen(31, looks=looks(THERE)),
+            records(FAILED, Reason.STILL_LISTED),
+        ),
+        id="after-a-restart-from-what-is-recorded",
+    ),
+    pytest.param(Case(a_request(RUNNING, **DONE), seen(1), LookUp()), id="after-a-restart-it-looks"),
+    pytest.param(
+        Case(
+            RUNNING_REQUEST,
+            but(completed(), outage=trouble(5)),
+            waits(5, RUNNING, Reason.STILL_LISTED, says="no route", **DONE),
+        ),
+        id="an-outage-is-waited-out",
+    ),
+    pytest.param(Case(RUNNING_REQUEST, but(completed(), outage=trouble(0)), LookUp()), id="and-then-a-look"),
+    pytest.param(
+        Case(
+            RUNNING_REQUEST,
+            but(completed(30), outage=trouble(5)),
+            proves("Unverifiable", says="no route"),
+        ),
+        id="an-outage-that-lasts-leaves-the-server-s-word",
+    ),
+    pytest.param(
+        Case(
+            a_request(RUNNING, deadline=1),
+            looked(completed(3), THERE),
+            waits(1, RUNNING, Reason.STILL_LISTED, **DONE),
+        ),
+        id="no-deadline-while-the-end-is-looked-at",
+    ),
+    pytest.param(
+        Case(
+            a_request(RUNNING, attempt=SECOND, job=Job("job-1"), earlier_attempts=(FIRST_HALF,)),
+            looked(completed(job=Job("job-1", "completed", 4500, 4500))),
+            records(
+                SUCCEEDED,
+                Reason.DELETION_COMPLETED,
+                job=Job("job-1", "completed", 4500, 4500),
+                progress="9000/9000 (100%)",
+                deleted_items=9000,
+                says="9000 items were removed by 2 attempts",
+            ),
+        ),
+        id="the-sum-is-that-of-all-attempts",
+    ),
+]
+
+
+@pytest.mark.parametrize("case", COMPLETED_CASES)
+def test_after_the_job_s_end_the_listing_says_what_became_of_the_name(case: Case) -> None:
+    case.check()
+
+
+def test_a_further_claim_keeps_the_attempt_before_and_its_job() -> None:
+    before = retrying(number=2, earlier_attempts=(FIRST_HALF,))
+    status = claim(before, ready(THERE), NOW, "attempt-3")
+
+    assert status.earlier_attempts == (FIRST_HALF, EarlierAttempt(2, "attempt-2", CLAIMED, FAILED_JOB))
+    assert status.attempt == Attempt(3, "attempt-3", NOW.time)
+
 
 RUNNING_CASES = [
     pytest.param(Case(RUNNING_REQUEST, seen(0.6), Poll("job-1")), id="the-first-poll-is-soon"),
@@ -1243,12 +1411,15 @@ RUNNING_CASES = [
     pytest.param(
         Case(
             RUNNING_REQUEST,
-            report("completed", 100, 100, finish_time="2026-11-23T12:09:59.500Z"),
+            looked(
+                completed(job=Job("job-1", "completed", 100, 100, finish_time="2026-11-23T12:09:59.500Z"))
+            ),
             records(
                 SUCCEEDED,
                 Reason.DELETION_COMPLETED,
-                job=Job("job-1", "completed", 100, 100, finish_time="2026-11-23T12:09:59.500Z"),
+                job=replace(COMPLETED_JOB, finish_time="2026-11-23T12:09:59.500Z"),
                 progress="100/100 (100%)",
+                deleted_items=100,
             ),
         ),
         id="completed",
@@ -1256,20 +1427,26 @@ RUNNING_CASES = [
     pytest.param(
         Case(
             RUNNING_REQUEST,
-            report("COMPLETED"),
-            records(SUCCEEDED, Reason.DELETION_COMPLETED, job=Job("job-1", "COMPLETED", None, 40)),
+            looked(completed(job=Job("job-1", "COMPLETED"))),
+            records(
+                SUCCEEDED,
+                Reason.DELETION_COMPLETED,
+                job=Job("job-1", "COMPLETED", None, 40),
+                deleted_items=40,
+            ),
         ),
         id="completed-in-capitals-without-counts",
     ),
     pytest.param(
         Case(
             a_request(RUNNING, deadline=1),
-            report("completed", 100, 100),
+            looked(completed()),
             records(
                 SUCCEEDED,
                 Reason.DELETION_COMPLETED,
                 job=Job("job-1", "completed", 100, 100),
                 progress="100/100 (100%)",
+                deleted_items=100,
             ),
         ),
         id="completed-after-the-deadline-is-completed",
@@ -1438,12 +1615,13 @@ RUNNING_CASES = [
     pytest.param(
         Case(
             a_request(RUNNING, suspend=True),
-            report("completed", 100, 100),
+            looked(completed()),
             records(
                 SUCCEEDED,
                 Reason.DELETION_COMPLETED,
                 job=Job("job-1", "completed", 100, 100),
                 progress="100/100 (100%)",
+                deleted_items=100,
             ),
         ),
         id="suspend-does-not-hide-the-end",
@@ -1975,6 +2153,7 @@ TABLES = {
     "suspended": SUSPENDED_CASES,
     "submitting": SUBMITTING_CASES,
     "running": RUNNING_CASES,
+    "completed": COMPLETED_CASES,
     "retry": RETRY_CASES,
     "over": OVER_CASES,
     "namespace": NAMESPACE_CASES,
@@ -2055,6 +2234,7 @@ def test_rule_1_another_claim_has_another_id_and_no_job() -> None:
         SUBMITTING,
         Reason.SUBMITTING,
         attempt=Attempt(2, "attempt-2", NOW.time),
+        earlier_attempts=(EarlierAttempt(1, "attempt-1", CLAIMED, FAILED_JOB),),
         job=None,
         progress=None,
     ).check(Record(status), request)

@@ -19,12 +19,14 @@ from moorcheh_operator.api.spec import IfAbsent, Preconditions, ServerRef, Spec
 from moorcheh_operator.api.status import (
     Attempt,
     Condition,
+    EarlierAttempt,
     Job,
     JobStatus,
     Phase,
     Reason,
     Status,
     Target,
+    Verification,
     merge_patch,
     render,
 )
@@ -562,6 +564,9 @@ def test_keys_are_those_of_the_schema() -> None:
         Attempt(1, "a", NOON),
         Job("job-1", "failed", 5, 3, "oh", "s", "u", "f"),
         "3/5 (60%)",
+        3,
+        (EarlierAttempt(1, "a", NOON, Job("job-0", "failed")),),
+        Verification("Unverifiable", NOON),
         "oh",
         NOON,
         NOON,
@@ -587,6 +592,11 @@ def test_keys_are_those_of_the_schema() -> None:
             "finishTime": "f",
         },
         "progress": "3/5 (60%)",
+        "deletedItems": 3,
+        "earlierAttempts": [
+            {"number": 1, "id": "a", "startTime": noon, "job": {"id": "job-0", "status": "failed"}}
+        ],
+        "verification": {"result": "Unverifiable", "time": noon},
         "lastError": "oh",
         "startTime": noon,
         "completionTime": noon,

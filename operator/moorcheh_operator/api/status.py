@@ -55,6 +55,7 @@ class Reason(StrEnum):
     TARGET_ABSENT = "TargetAbsent"
     PRECONDITION_FAILED = "PreconditionFailed"
     PRECONDITION_UNVERIFIABLE = "PreconditionUnverifiable"
+    STILL_LISTED = "StillListed"  # Running before, while it is looked at again
     TARGET_NEWER_THAN_REQUEST = "TargetNewerThanRequest"
     DEADLINE_EXCEEDED = "DeadlineExceeded"
     OUTCOME_UNKNOWN = "OutcomeUnknown"
@@ -113,6 +114,29 @@ class Job(Struct, frozen=True, rename="camel", omit_defaults=True):
             return JobStatus.RUNNING
 
 
+class EarlierAttempt(Struct, frozen=True, rename="camel", omit_defaults=True):
+    """One that was followed by another, with its job as the server last reported it."""
+
+    number: int
+    id: str
+    start_time: Time
+    job: Job | None = None
+
+
+class VerificationResult(StrEnum):
+    """What the listing showed when the request ended."""
+
+    ABSENT = "Absent"
+    REPLACED = "Replaced"  # a newer namespace has the name
+    STILL_LISTED = "StillListed"  # the one that was to be deleted
+    UNVERIFIABLE = "Unverifiable"  # a namespace of that name, or no usable listing
+
+
+class Verification(Struct, frozen=True, rename="camel", omit_defaults=True):
+    result: str  # a `VerificationResult`, or what a newer operator wrote
+    time: Time
+
+
 class Condition(Struct, frozen=True, rename="camel"):
     """A `metav1.Condition`."""
 
@@ -133,6 +157,9 @@ class Status(Struct, frozen=True, rename="camel", omit_defaults=True):
     attempt: Attempt | None = None
     job: Job | None = None
     progress: str | None = None
+    deleted_items: int | None = None
+    earlier_attempts: tuple[EarlierAttempt, ...] = ()
+    verification: Verification | None = None
     last_error: str | None = None
     start_time: Time | None = None
     completion_time: Time | None = None
@@ -142,8 +169,8 @@ class Status(Struct, frozen=True, rename="camel", omit_defaults=True):
 def render(status: Struct) -> dict[str, Any]:
     """The status as the API server stores it; what is None is left out."""
     body: dict[str, Any] = to_builtins(status)
-    if "conditions" in body:
-        body["conditions"] = list(body["conditions"])
+    for name in {"conditions", "earlierAttempts"} & body.keys():
+        body[name] = list(body[name])
     return body
 
 

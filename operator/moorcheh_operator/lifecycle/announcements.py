@@ -71,7 +71,7 @@ def log_fields(request: Request) -> dict[str, object]:
     return {
         **log_names(request),
         **({"attempt": attempt.id, "number": attempt.number} if attempt else {}),
-        **({"job": job.id, "items": job.deleted_items} if job else {}),
+        **({"job": job.id, "items": request.status.deleted_items} if job else {}),
     }
 
 

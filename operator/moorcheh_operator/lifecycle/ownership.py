@@ -48,7 +48,7 @@ def _unfinished(state: JobStatus, polls: Polls) -> bool:
 
 def uses_slot(request: Request, polls: Polls, now: Now) -> bool:
     """A job of it may be running. After its deadline it gives the slot up, or a stuck job would keep it."""
-    return follows_job(request, polls) and not deadline_passed(request, now)
+    return follows_job(request, polls) and not job_over(polls) and not deadline_passed(request, now)
 
 
 def deadline_left(request: Request, now: Now) -> float | None:

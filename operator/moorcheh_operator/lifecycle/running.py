@@ -9,6 +9,7 @@ from moorcheh_operator.api.status import Attempt, Job, JobStatus, Phase, Reason,
 from moorcheh_operator.clock import Now
 from moorcheh_operator.moorcheh.answers import JobReport, JobUnknown, Unavailable
 
+from . import completed
 from .facts import Facts, Polls
 from .ownership import deadline_passed
 from .polling import job_lost, next_poll, reported
@@ -25,18 +26,7 @@ def step(request: Request, facts: Facts, now: Now) -> Step:
     job = reported(request.status.job, facts.polls)
     match job.state:
         case JobStatus.COMPLETED:
-            by = f" by attempt {attempt.number}" if attempt.number > 1 else ""
-            count = f": {job.deleted_items} items were removed{by}" if job.deleted_items is not None else ""
-            return Record(
-                ended(
-                    request,
-                    now,
-                    Phase.SUCCEEDED,
-                    Reason.DELETION_COMPLETED,
-                    f"The job completed{count}.",
-                    **job_shown(request, job),
-                )
-            )
+            return completed.step(request, attempt, job, facts, now)
         case JobStatus.FAILED:
             return Record(_job_failed(request, attempt, job, now))
         case JobStatus.RUNNING:

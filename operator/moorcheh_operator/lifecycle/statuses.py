@@ -8,12 +8,27 @@ from msgspec.structs import replace
 
 from moorcheh_operator.api.conditions import with_conditions
 from moorcheh_operator.api.request import Request
-from moorcheh_operator.api.status import Job, Phase, Reason, Status, Target
+from moorcheh_operator.api.status import (
+    Job,
+    Phase,
+    Reason,
+    Status,
+    Target,
+    Verification,
+    VerificationResult,
+)
 from moorcheh_operator.api.texts import plain_text
 from moorcheh_operator.clock import Now
 
 from .facts import Look, Seen
 from .incarnation import Incarnation, incarnation, is_dated
+
+SHOWN_BY_LOOKS = {
+    Reason.ALREADY_ABSENT: VerificationResult.ABSENT,
+    Reason.VERIFIED_ABSENT: VerificationResult.ABSENT,
+    Reason.TARGET_REPLACED: VerificationResult.REPLACED,
+}
+"""The ends that are nothing but what the listing shows."""
 
 
 def next_status(
@@ -61,7 +76,13 @@ def ended(
 ) -> Status:
     start = request.status.start_time or whole_seconds(now.time)
     changes = {"start_time": start, "completion_time": whole_seconds(now.time), **changes}
+    if (result := SHOWN_BY_LOOKS.get(reason)) is not None:
+        changes["verification"] = verification(result, now)
     return next_status(request, now, phase, reason, message, **changes)
+
+
+def verification(result: VerificationResult, now: Now) -> Verification:
+    return Verification(str(result), whole_seconds(now.time))
 
 
 def replaced(request: Request, now: Now) -> Status:
@@ -92,17 +113,27 @@ def limit_exceeded(request: Request, now: Now, job: Job | None, error: str) -> S
 
 
 def job_shown(request: Request, job: Job | None) -> dict[str, object]:
-    """The job as it is known now, and its progress for the column."""
-    return {"job": job, "progress": (progress(job) if job else None) or request.status.progress}
+    """The job as it is known now, and what it and those of earlier attempts removed: progress for the column,
+    and the sum.
+    """
+    status = request.status
+    before = [each.job.deleted_items for each in status.earlier_attempts if each.job is not None]
+    known = [count for count in (*before, job.deleted_items if job else None) if count is not None]
+    shown = progress(job, sum(known)) if job else None
+    return {
+        "job": job,
+        "progress": shown or status.progress,
+        "deleted_items": sum(known) if known else status.deleted_items,
+    }
 
 
-def progress(job: Job) -> str | None:
-    """`1200/5000 (24%)`; never 100 % before all is gone."""
+def progress(job: Job, removed: int) -> str | None:
+    """`1200/5000 (24%)`, of all that the first attempt found; never 100 % before all is gone."""
     if job.deleted_items is None or job.total_items is None:
         return None
-    total = max(job.total_items, job.deleted_items)
-    percent = 100 * job.deleted_items // total if total else 100
-    return f"{job.deleted_items}/{total} ({percent}%)"
+    total = removed - job.deleted_items + max(job.total_items, job.deleted_items)
+    percent = 100 * removed // total if total else 100
+    return f"{removed}/{total} ({percent}%)"
 
 
 def bound_target(request: Request, seen: Seen) -> Target | None:
@@ -152,5 +183,8 @@ def bare(status: Status) -> Status:
         job=Job(id=status.job.id) if status.job else None,
         progress=None,
         last_error=None,
+        earlier_attempts=tuple(
+            replace(each, job=Job(id=each.job.id) if each.job else None) for each in status.earlier_attempts
+        ),
         conditions=tuple(replace(condition, message=message) for condition in status.conditions),
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import assert_never
 
 from moorcheh_operator.api.request import Request
-from moorcheh_operator.api.status import Attempt, Job, Phase, Reason, Status
+from moorcheh_operator.api.status import Attempt, EarlierAttempt, Job, Phase, Reason, Status
 from moorcheh_operator.clock import Now
 from moorcheh_operator.moorcheh.answers import Accepted, NotSent, Refused, Rejected, Unclear
 
@@ -28,11 +28,20 @@ def claim(request: Request, facts: Facts, now: Now, attempt_id: str) -> Status:
         Reason.SUBMITTING,
         f"Attempt {number} is claimed; its DELETE is on its way.",
         attempt=Attempt(number, attempt_id, whole_seconds(now.time)),
+        earlier_attempts=_earlier(request.status),
         job=None,
         progress=None,
         target=seen_target(request, facts.seen, facts.seen.looks[-1], now),
         start_time=request.status.start_time or whole_seconds(now.time),
     )
+
+
+def _earlier(status: Status) -> tuple[EarlierAttempt, ...]:
+    """The receipt has all of them: the claim takes the place of the one before."""
+    if status.attempt is None:
+        return status.earlier_attempts
+    last = EarlierAttempt(status.attempt.number, status.attempt.id, status.attempt.start_time, status.job)
+    return (*status.earlier_attempts, last)
 
 
 def own_send(request: Request, sending: Sending) -> Sent | None:
@@ -76,6 +85,7 @@ def _back_to_pending(request: Request, facts: Facts, sent: Sent, error: str, now
         attempt=before.attempt,
         job=before.job,
         progress=before.progress,
+        earlier_attempts=before.earlier_attempts,
         last_error=error,
     )
 
