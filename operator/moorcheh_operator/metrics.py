@@ -177,8 +177,8 @@ class Metrics:
         for phase, reasons in ENDS.items():
             for reason in reasons:
                 self.ended.labels(str(phase), str(reason))
-        for result in VerificationResult:
-            self.verifications.labels(str(result))
+        for shown in VerificationResult:
+            self.verifications.labels(str(shown))
 
     def count_api_call(self, verb: str, code: str) -> None:
         self.api_calls.labels(verb, code).inc()

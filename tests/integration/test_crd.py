@@ -21,7 +21,17 @@ from dev.controlplane import ControlPlane, KubectlError
 from moorcheh_operator.api import request as api
 from moorcheh_operator.api.request import GROUP, KIND, PLURAL, parse
 from moorcheh_operator.api.spec import Spec
-from moorcheh_operator.api.status import Attempt, Condition, Job, Phase, Status, Target, render
+from moorcheh_operator.api.status import (
+    Attempt,
+    Condition,
+    EarlierAttempt,
+    Job,
+    Phase,
+    Status,
+    Target,
+    Verification,
+    render,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -65,6 +75,25 @@ FULL_STATUS = Status(
         finish_time="2026-11-23T10:00:06.000Z",
     ),
     progress="1200/5000 (24%)",
+    deleted_items=3000,
+    earlier_attempts=(
+        EarlierAttempt(
+            number=1,
+            id="0b6c5d0e-33f4-4a4e-9f61-8f7c2b8f6f10",
+            start_time=datetime(2026, 11, 23, 9, 59, 1, tzinfo=UTC),
+            job=Job(
+                id="job-0",
+                status="failed",
+                total_items=6800,
+                deleted_items=1800,
+                last_error="no space left",
+                start_time="2026-11-23T09:59:02.000Z",
+                update_time="2026-11-23T09:59:04.000Z",
+                finish_time="2026-11-23T09:59:06.000Z",
+            ),
+        ),
+    ),
+    verification=Verification("Absent", datetime(2026, 11, 23, 10, 1, tzinfo=UTC)),
     last_error="ReadTimeout: the answer to a poll did not come within 30 s",
     start_time=datetime(2026, 11, 23, 9, 59, tzinfo=UTC),
     completion_time=datetime(2026, 11, 23, 10, 1, tzinfo=UTC),
