@@ -8,10 +8,10 @@ JOBS ?= 5
 export PYTHONDONTWRITEBYTECODE :=
 
 .DEFAULT_GOAL := help
-.PHONY: help check format test test-faults test-mutations test-kubernetes bench demo control-plane release image lock clean
+.PHONY: help check format test test-faults test-mutations test-kubernetes e2e bench demo control-plane release image lock clean
 
 help:  ## what can be made
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
+	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
 
 $(VENV)/.installed: requirements-dev.txt
 	@echo "Python environment: installing the pinned requirements into $(VENV), once, about a minute"
@@ -46,6 +46,9 @@ test-faults: control-plane  ## every fault of docs/reliability.md, the long ones
 
 test-mutations: control-plane  ## remove each safety line in turn: some test must fail
 	@$(BIN)/python -m dev.mutate
+
+e2e: $(VENV)/.installed  ## the image on a real node, installed as the README says (Linux, root; YES=1: no question)
+	@$(BIN)/python -m dev.e2e $(if $(YES),--yes)
 
 bench: control-plane  ## this operator beside others, into docs/performance.md (> 20 minutes; REPEAT=3 for medians)
 	$(BIN)/python -m benchmarks run --repeat $(or $(REPEAT),1)

@@ -13,7 +13,7 @@ from dev.controlplane.progress import Progress
 from dev.processes import scratch_folder
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
     from dev.golang import GoModule
@@ -32,6 +32,31 @@ def cached(
 
     `kind` is the cache's folder; `sources` are those of our own that it is built from.
     """
+    return _cached(module, kind, name, sources, environment, progress, _only)
+
+
+def cached_folder(
+    module: GoModule,
+    kind: str,
+    name: str,
+    sources: Sequence[Path] = (),
+    *,
+    environment: Mapping[str, str] = os.environ,
+    progress: Progress | None = None,
+) -> Path:
+    """The same for a module that makes several: the folder with them."""
+    return _cached(module, kind, name, sources, environment, progress, lambda out: out)
+
+
+def _cached(
+    module: GoModule,
+    kind: str,
+    name: str,
+    sources: Sequence[Path],
+    environment: Mapping[str, str],
+    progress: Progress | None,
+    choose: Callable[[Path], Path],
+) -> Path:
     cache = home(environment) / kind
     built = cache / f"{name}-{_fingerprint(module, sources)}"
     if built.exists():
@@ -42,11 +67,15 @@ def cached(
         if built.exists():  # another process has made it meanwhile
             return built
         for old in cache.glob(f"{name}-*"):
-            old.unlink()
+            shutil.rmtree(old) if old.is_dir() else old.unlink()
         with scratch_folder(f".{module.folder.name}-", cache) as scratch:
-            [made] = module.build(scratch, environment, shown).iterdir()
-            shutil.move(made, built)
+            shutil.move(choose(module.build(scratch, environment, shown)), built)
     return built
+
+
+def _only(out: Path) -> Path:
+    [made] = out.iterdir()
+    return made
 
 
 def _fingerprint(module: GoModule, sources: Sequence[Path]) -> str:

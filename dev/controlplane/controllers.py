@@ -11,6 +11,7 @@ from dev.processes import Process, free_port
 
 if TYPE_CHECKING:
     import urllib.request
+    from collections.abc import Sequence
     from pathlib import Path
 
     from dev.controlplane.server import ControlPlane
@@ -37,10 +38,19 @@ while ServiceAccount admission is off. All the others look after nodes, volumes 
 class ControllerManager:
     """A context manager. Its controllers work when `with` is entered; the control plane outlives it."""
 
-    def __init__(self, plane: ControlPlane, program: Path) -> None:
+    def __init__(
+        self,
+        plane: ControlPlane,
+        program: Path,
+        *,
+        controllers: Sequence[str] = CONTROLLERS,
+        flags: Sequence[str] = (),
+    ) -> None:
         """`program`: from `prepare_controller_manager`."""
         self._plane = plane
         self._program = program
+        self._controllers = controllers
+        self._flags = flags
         self._port = free_port()
         self.process: Process
 
@@ -51,11 +61,12 @@ class ControllerManager:
                 self._program,
                 f"--kubeconfig={self._plane.kubeconfig_for(CONTROLLER_MANAGER)}",
                 "--use-service-account-credentials",  # each with its own rights, as in a cluster
-                f"--controllers={','.join(CONTROLLERS)}",
+                f"--controllers={','.join(self._controllers)}",
                 "--leader-elect=false",
                 "--bind-address=127.0.0.1",
                 f"--secure-port={self._port}",
                 f"--cert-dir={data / 'controller-manager'}",
+                *self._flags,
             ],
             output=data / LOG,
         )
@@ -72,7 +83,7 @@ class ControllerManager:
     def _works(self) -> bool:
         """It answers before it has started any."""
         told = get(self._https, f"https://127.0.0.1:{self._port}/healthz?verbose")
-        return all(f"[+]{controller} ok" in told for controller in CONTROLLERS)
+        return all(f"[+]{controller} ok" in told for controller in self._controllers)
 
     @cached_property
     def _https(self) -> urllib.request.OpenerDirector:

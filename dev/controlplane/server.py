@@ -28,6 +28,8 @@ class ControlPlane:
     """A context manager. It is ready, and has the namespace `default`, when `with` is entered.
 
     `users` adds identities by their name and groups, such as `{"jane": ["system:authenticated"]}`.
+    `address` and `port` are where the API server listens. `service_accounts`: Pods get tokens, and need an
+    account, as in a cluster; that takes controllers.
     """
 
     def __init__(
@@ -36,14 +38,22 @@ class ControlPlane:
         assets: Assets | None = None,
         users: Mapping[str, Iterable[str]] | None = None,
         apiserver_flags: Iterable[str] = (),
+        address: str = "127.0.0.1",
+        port: int | None = None,
+        service_accounts: bool = False,
     ) -> None:
         self.assets = assets or prepare()
         self._groups = {**GROUPS, **{user: tuple(groups) for user, groups in (users or {}).items()}}
-        self._flags = tuple(apiserver_flags)
+        # Without controllers nothing makes a `default` account in each namespace.
+        self._flags = (
+            *([] if service_accounts else ["--disable-admission-plugins=ServiceAccount"]),
+            *apiserver_flags,
+        )
         self._tokens = {user: secrets.token_hex(16) for user in self._groups}
         self._undo = ExitStack()
-        self._etcd_port, self._port = free_port(), free_port()
-        self.url = f"https://127.0.0.1:{self._port}"
+        self._etcd_port, self._port = free_port(), port or free_port()
+        self._address = address
+        self.url = f"https://{f'[{address}]' if ':' in address else address}:{self._port}"
         self.data: Path
         self.etcd: Process
         self.apiserver: Process
@@ -126,8 +136,8 @@ class ControlPlane:
             [
                 self.assets.apiserver,
                 f"--etcd-servers=http://127.0.0.1:{self._etcd_port}",
-                "--bind-address=127.0.0.1",
-                "--advertise-address=127.0.0.1",  # a machine without a network has no other to find
+                f"--bind-address={self._address}",
+                f"--advertise-address={self._address}",  # a machine without a network has no other to find
                 f"--secure-port={self._port}",
                 f"--cert-dir={certificates}",
                 # For the tokens of controllers, if there are any. The key that it makes for serving will do.
@@ -138,7 +148,6 @@ class ControlPlane:
                 "--endpoint-reconciler-type=none",
                 f"--token-auth-file={self.data / 'tokens.csv'}",
                 "--authorization-mode=RBAC",
-                "--disable-admission-plugins=ServiceAccount",  # nothing makes a `default` in each namespace
                 # Tests send in bursts what a cluster's users send in minutes.
                 "--enable-priority-and-fairness=false",
                 "--max-requests-inflight=3000",

@@ -23,6 +23,7 @@ DEFAULT = Knobs()
 @click.option(
     "--port", type=click.IntRange(0, 65535), default=8080, show_default=True, help="0 takes a free one."
 )
+@click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on.")
 @click.option(
     "--data", type=click.Path(path_type=Path, file_okay=False), required=True, help="Where the state is kept."
 )
@@ -83,8 +84,8 @@ DEFAULT = Knobs()
 )  # fmt: skip
 @click.option("--max-items", type=click.IntRange(0), default=DEFAULT.max_items, show_default=True)
 @click.option("--api-key", default="", help="Ask for it as x-api-key.")
-def main(port: int, data: Path, faults: Path | None, **knobs: Any) -> None:
-    """A stand-in for the Moorcheh on-prem server, on 127.0.0.1; scriptable under /_admin."""
+def main(port: int, host: str, data: Path, faults: Path | None, **knobs: Any) -> None:
+    """A stand-in for the Moorcheh on-prem server, scriptable under /_admin."""
     try:
         script = read_script(faults)
         server = Server(data, Knobs().changed(knobs), script)
@@ -92,9 +93,9 @@ def main(port: int, data: Path, faults: Path | None, **knobs: Any) -> None:
         raise click.ClickException(str(error)) from error
     server.admin = Admin(server).handle
     try:
-        asyncio.run(serve(server, port))
+        asyncio.run(serve(server, host, port))
     except OSError as error:
-        raise click.ClickException(f"can't listen on 127.0.0.1:{port}: {error.strerror}") from error
+        raise click.ClickException(f"can't listen on {address(host, port)}: {error.strerror}") from error
 
 
 def read_script(path: Path | None) -> Faults:
@@ -112,7 +113,11 @@ def read_script(path: Path | None) -> Faults:
     return faults
 
 
-async def serve(server: Server, port: int) -> None:
+def address(host: str, port: int) -> str:
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+async def serve(server: Server, host: str, port: int) -> None:
     """Until SIGTERM or SIGINT; requests under way get half a second to end."""
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -120,8 +125,8 @@ async def serve(server: Server, port: int) -> None:
     runner = web.AppRunner(server.application(), access_log=None, shutdown_timeout=0.5)
     await runner.setup()
     try:
-        await web.TCPSite(runner, "127.0.0.1", port, backlog=1024).start()
-        print(f"listening on http://127.0.0.1:{runner.addresses[0][1]}", flush=True)
+        await web.TCPSite(runner, host, port, backlog=1024).start()
+        print(f"listening on http://{address(host, runner.addresses[0][1])}", flush=True)
         await stop.wait()
     finally:
         await runner.cleanup()

@@ -93,13 +93,19 @@ class StandIn:
     """A stand-in on a port of its own, which it keeps over restarts; so does its data in `data`."""
 
     def __init__(
-        self, data: Path, *, port: int | None = None, options: Sequence[str] = (), **knobs: object
+        self,
+        data: Path,
+        *,
+        host: str = "127.0.0.1",
+        port: int | None = None,
+        options: Sequence[str] = (),
+        **knobs: object,
     ) -> None:
         self.data = data
         self.port = free_port() if port is None else port
-        self._root = f"http://127.0.0.1:{self.port}"
+        self._root = f"http://{f'[{host}]' if ':' in host else host}:{self.port}"
         self.url = self._root + (f"/{CLOUD_PREFIX}" if knobs.get("product") == "cloud" else "")
-        self._arguments = [*options, *_flags(knobs)]
+        self._arguments = [f"--host={host}", *options, *_flags(knobs)]
         self._process: Process | None = None
         # No proxy of the environment may come between.
         self._opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))

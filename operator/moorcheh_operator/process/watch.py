@@ -7,7 +7,7 @@ writes: `on.event` is outside its progress tracking, and no handler touches `pat
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -32,7 +32,7 @@ class Hooks:
     """What is called when kopf starts, when it stops, and for each event of its watch."""
 
     start: Signal
-    stop: Callable[[], Awaitable[None]]
+    stop: Callable[[], Coroutine[None, None, None]]
     watch_began: Signal  # anew: what was before it, a list must show
     observe: Callable[[dict[str, Any], bool], None]  # the object, and whether it is gone
 
@@ -90,8 +90,9 @@ def registry(api_server: ApiServer, hooks: Hooks) -> kopf.OperatorRegistry:
 
     @kopf.on.cleanup(registry=handlers)
     async def stop(**_: object) -> None:
-        # kopf cancels every task 5 s after a stop; what is awaited here finishes.
-        await hooks.stop()
+        # kopf cancels every task 5 s after a stop; what is awaited here finishes. In a task of its own:
+        # this one was cancelled, and before Python 3.11.3 a timeout in such a task cancels it again.
+        await asyncio.create_task(hooks.stop(), name="stop")
 
     @kopf.on.login(registry=handlers)
     async def login(**_: object) -> kopf.AiohttpSession:
