@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import signal
 from typing import cast
 
 import kopf
@@ -13,7 +15,10 @@ from kopf._core.engines.indexing import OperatorIndexers
 from kopf._core.intents.causes import Activity
 
 from moorcheh_operator.cluster.api_server import ApiServer
+from moorcheh_operator.cluster.history import History
+from moorcheh_operator.controller.reconciler import HistoryEnds, Reconciler
 from moorcheh_operator.process import watch
+from moorcheh_operator.process.lives import Lives
 
 
 async def test_a_timeout_of_the_stop_is_no_cancellation() -> None:
@@ -47,3 +52,46 @@ async def test_a_timeout_of_the_stop_is_no_cancellation() -> None:
     await task
 
     assert cancellations == [0]
+
+
+class _Reconciler:
+    """As one whose drain takes as long as the test says."""
+
+    def __init__(self) -> None:
+        self.started, self.draining, self.may_end = asyncio.Event(), asyncio.Event(), asyncio.Event()
+
+    def start(self) -> None:
+        self.started.set()
+
+    async def drain(self, _seconds: float) -> None:
+        self.draining.set()
+        await self.may_end.wait()
+
+
+async def test_sigterm_ends_the_process_also_while_it_is_about_to_begin_anew() -> None:
+    """kopf sets handlers of its own, which would end but this life; the next one would hear nothing."""
+
+    async def nobody() -> None:
+        return None
+
+    lives: list[_Reconciler] = []
+    history = History()
+
+    def begin(ends: HistoryEnds, _past: object) -> Reconciler:
+        history.begin(lambda: ends(None))
+        lives.append(_Reconciler())
+        return cast("Reconciler", lives[-1])
+
+    operator = Lives(ApiServer("http://127.0.0.1:1", nobody), ("default",), history, None, begin)
+    running = asyncio.create_task(operator.run(lambda: 1.0))
+    async with asyncio.timeout(30):
+        await lives[0].started.wait()
+        await asyncio.sleep(0)
+        history.end("a test says so")
+        await lives[0].draining.wait()
+        os.kill(os.getpid(), signal.SIGTERM)
+        await asyncio.sleep(0.1)  # for the event loop's turn; too short, and the test only shows less
+        lives[0].may_end.set()
+        await running
+
+    assert len(lives) == 1

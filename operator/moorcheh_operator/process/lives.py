@@ -58,8 +58,9 @@ class Lives:
             election = asyncio.create_task(leading, name="leader election")
 
         def start() -> None:
-            for number in (signal.SIGTERM, signal.SIGINT):  # kopf's handlers end with this life
-                asyncio.get_running_loop().add_signal_handler(number, self._terminate)
+            # kopf's handlers would end this life alone, and then wait 5 s for its look at the flag. It sets
+            # them after it has begun to call this.
+            asyncio.get_running_loop().call_soon(self._heed_signals)
             self.reconciler.start()
 
         async def stop() -> None:
@@ -95,6 +96,10 @@ class Lives:
     def _end_life(self, past: Past | None) -> None:
         self._past = past
         self._stop.set()
+
+    def _heed_signals(self) -> None:
+        for number in (signal.SIGTERM, signal.SIGINT):
+            asyncio.get_running_loop().add_signal_handler(number, self._terminate)
 
     def _terminate(self) -> None:
         self._terminated = True
