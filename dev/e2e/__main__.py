@@ -29,8 +29,11 @@ STAGES = ("IPv4", "IPv6")
 @click.option(
     "--stage", "stages", multiple=True, type=click.Choice(STAGES), default=STAGES, help="Only these nodes."
 )
+@click.option("--only", multiple=True, metavar="NAME", help="Only these claims, by their functions.")
 @click.pass_context
-def main(context: click.Context, *, yes: bool, keep: Path | None, stages: tuple[str, ...]) -> None:
+def main(
+    context: click.Context, *, yes: bool, keep: Path | None, stages: tuple[str, ...], only: tuple[str, ...]
+) -> None:
     """The operator's image on a real node of its own, installed as the README says. A table of what held.
 
     Exit code 0: all held. 1: something did not, or could not be tried. 3: the machine lacks something.
@@ -38,9 +41,12 @@ def main(context: click.Context, *, yes: bool, keep: Path | None, stages: tuple[
     if context.invoked_subcommand is not None:
         return
     try:
-        needs.ensure(yes=yes)
-        prepare_programs()
-        rows = _run(stages, keep)
+        needs.ensure(yes=yes, ipv6="IPv6" in stages)
+        try:
+            prepare_programs()
+        except (E2EError, ControlPlaneError) as error:
+            raise MissingError(f"No Kubernetes programs to run: {error}") from error
+        rows = _run(stages, only, keep)
     except MissingError as error:
         click.echo(str(error), err=True)
         sys.exit(3)
@@ -51,8 +57,9 @@ def main(context: click.Context, *, yes: bool, keep: Path | None, stages: tuple[
     sys.exit(0 if rows and all(row.held for row in rows) else 1)
 
 
-def _run(stages: tuple[str, ...], keep: Path | None) -> list[Row]:
-    before = sandbox.traces()
+def _run(stages: tuple[str, ...], only: tuple[str, ...], keep: Path | None) -> list[Row]:
+    namespaces: set[int] = set()
+    before = sandbox.traces(namespaces)
     rows = []
     try:
         with sandbox.ended_in_order(), scratch_folder(sandbox.PREFIX) as folder:
@@ -66,7 +73,7 @@ def _run(stages: tuple[str, ...], keep: Path | None) -> list[Row]:
             try:
                 for stage in stages:
                     with sandbox.cgroup(folder.name) as cgroup:
-                        code = sandbox.run(["inside", stage, str(folder), cgroup])
+                        code = sandbox.run(["inside", stage, str(folder), cgroup, *only], namespaces)
                     if code != 0:
                         report.add(Row(f"{stage}: all was tried", held=False, seen=f"exit code {code}"))
                 rows = report.rows()
@@ -75,7 +82,7 @@ def _run(stages: tuple[str, ...], keep: Path | None) -> list[Row]:
                     _keep(folder, keep)
     finally:
         began = time.monotonic()
-        left = sandbox.left_over(before)
+        left = sandbox.left_over(before, namespaces)
         words = "\n".join(left) or "no mount, process, network namespace, interface or cgroup"
         last = Row("nothing is left on this machine", not left, words, time.monotonic() - began)
         rows.append(last)
@@ -88,10 +95,11 @@ def _run(stages: tuple[str, ...], keep: Path | None) -> list[Row]:
 @click.argument("stage")
 @click.argument("folder", type=click.Path(path_type=Path))
 @click.argument("cgroup")
-def inside(stage: str, folder: Path, cgroup: str) -> None:
+@click.argument("only", nargs=-1)
+def inside(stage: str, folder: Path, cgroup: str, only: tuple[str, ...]) -> None:
     """What the sandbox runs."""
     try:
-        run_stage(stage, folder, cache_folder(os.environ).parents[1] / "e2e", cgroup)
+        run_stage(stage, folder, cache_folder(os.environ).parents[1] / "e2e", cgroup, only)
     except E2EError as error:
         click.echo(str(error), err=True)
         sys.exit(1)

@@ -16,6 +16,9 @@ from dev.e2e.place import CHECKOUT, DEPLOYMENT, NAMESPACE, SELECTOR, seconds_unt
 if TYPE_CHECKING:
     from dev.e2e.place import Place
 
+AT_ONCE = 4.0
+"""Seconds; kopf, if it is left to end by itself, takes 5."""
+
 
 def restarted(place: Place) -> None:
     with place.report.claim("`rollout restart` in the middle of a deletion: one DELETE"):
@@ -55,6 +58,8 @@ def idle_stop(place: Place) -> None:
         place.kill(pod, signal.SIGTERM)
         seconds = seconds_until(lambda: not place.processes(pod), "the process is gone")
         seen.append(f"{seconds:.1f} s")
+        if seconds > AT_ONCE:
+            raise E2EError("that is not at once")
 
         def ended() -> dict[str, Any]:
             [now] = place.pods()
@@ -101,6 +106,7 @@ def failed_over(place: Place) -> None:
         place.node.kubectl("uncordon", "e2e")
         place.succeeds_with_one_delete("failed-over", seconds=90)
     place.node.kubectl("uncordon", "e2e")
+    place.apply(place.folder)
 
 
 def drained(place: Place) -> None:

@@ -63,7 +63,7 @@ class Buildah:
         return self._run(["host-network", "buildah", *arguments], seconds)
 
     def set_up(self, host_network: int) -> None:
-        self.docker.mkdir(parents=True)
+        self.docker.mkdir(parents=True, exist_ok=True)
         (self.folder / "policy.json").write_text('{"default": [{"type": "insecureAcceptAnything"}]}')
         (self.folder / "registries.conf").write_text(REGISTRIES)
         (self.folder / "pip.conf").write_text(pip_conf(_pip_settings()))

@@ -7,6 +7,8 @@ import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from dev.e2e.errors import E2EError
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -24,7 +26,10 @@ SYSCTLS = {
 
 
 def call(*command: str | os.PathLike[str]) -> str:
-    return subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    ran = subprocess.run(command, capture_output=True, text=True, check=False)
+    if ran.returncode != 0:
+        raise E2EError(f"{' '.join(map(str, command))}: {ran.stderr.strip()}")
+    return ran.stdout
 
 
 def make_mounts(folder: Path) -> None:

@@ -43,7 +43,7 @@ def missing_packages(
     return sorted({package for program, package in PACKAGES.items() if find(program) is None})
 
 
-def missing_rights(*, system: str, user: int, cgroups: bool) -> list[str]:
+def missing_rights(*, system: str, user: int, cgroups: bool, ipv6: bool) -> list[str]:
     """What no package brings."""
     return [
         words
@@ -51,15 +51,19 @@ def missing_rights(*, system: str, user: int, cgroups: bool) -> list[str]:
             (system == "linux", "Linux: a kubelet runs nowhere else"),
             (user == 0, "root: `sudo make e2e` (namespaces, mounts and cgroups are made, and removed)"),
             (cgroups, "a writable /sys/fs/cgroup"),
+            (ipv6, "a kernel with IPv6 (`python -m dev.e2e --stage IPv4` does without)"),
         )
         if not there
     ]
 
 
-def ensure(*, yes: bool) -> None:
+def ensure(*, yes: bool, ipv6: bool) -> None:
     """Raises `MissingError` where something is missing and is not to be installed."""
     rights = missing_rights(
-        system=sys.platform, user=os.getuid(), cgroups=os.access("/sys/fs/cgroup", os.W_OK)
+        system=sys.platform,
+        user=os.getuid(),
+        cgroups=os.access("/sys/fs/cgroup", os.W_OK),
+        ipv6=not ipv6 or Path("/proc/sys/net/ipv6").exists(),
     )
     if rights:
         raise MissingError("`make e2e` needs\n" + "\n".join(f"  - {words}" for words in rights))

@@ -9,7 +9,7 @@ import subprocess
 import time
 from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from dev.controlplane import ControllerManager, ControlPlane, KubectlError
 from dev.controlplane.controllers import CONTROLLERS
@@ -108,8 +108,8 @@ class Node:
     def kubectl(self, *arguments: str, input: str | None = None) -> str:  # noqa: A002 - as in subprocess.run
         return self.plane.kubectl(*arguments, input=input)
 
-    def get(self, *arguments: str) -> dict[str, object]:
-        found: dict[str, object] = json.loads(self.kubectl("get", "-o", "json", *arguments))
+    def get(self, *arguments: str) -> dict[str, Any]:
+        found: dict[str, Any] = json.loads(self.kubectl("get", "-o", "json", *arguments))
         return found
 
     def has_image(self, name: str) -> bool:

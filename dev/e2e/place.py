@@ -22,6 +22,8 @@ from dev.moorcheh.standin import StandIn
 from dev.processes import Process
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
     from dev.e2e.images import Buildah
     from dev.e2e.node import Node
     from dev.e2e.results import Report
@@ -74,15 +76,11 @@ class Place:
         [text] = document.yaml_blocks(document.section(self.readme, "Install it into a cluster"))
         return dict(yaml.safe_load(text))
 
-    def variant(self, name: str, **changes: object) -> Path:
+    def variant(self, name: str, *, patches: Sequence[object] = (), **changes: object) -> Path:
         """The README's kustomization with these fields; `patches` are added to its own."""
         wanted = self.kustomization
-        patches = [*wanted["patches"], *_list(changes.pop("patches", []))]
-        wanted |= {**changes, "patches": patches}
-        wanted["resources"] = [
-            each if "://" in each or not each.startswith(CHECKOUT) else f"../{each}"
-            for each in wanted["resources"]
-        ]
+        wanted |= {**changes, "patches": [*wanted["patches"], *patches]}
+        wanted["resources"] = [f"../{each}" for each in wanted["resources"]]
         folder = self.folder / name
         folder.mkdir(exist_ok=True)
         (folder / "kustomization.yaml").write_text(yaml.safe_dump(wanted))
@@ -211,11 +209,7 @@ def _is_operator(cgroup: Path, pod_uid: str) -> bool:
     return False
 
 
-def _list(value: object) -> list[object]:
-    return list(value) if isinstance(value, list) else [value]
-
-
-def seconds_until(condition: Any, what: str, seconds: float = 60.0) -> float:
+def seconds_until(condition: Callable[[], object], what: str, seconds: float = 60.0) -> float:
     began = time.monotonic()
     wait(what, condition, seconds)
     return time.monotonic() - began

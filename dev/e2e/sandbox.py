@@ -8,7 +8,6 @@ ends, and `unshare` when this process does. What no namespace holds are the cgro
 from __future__ import annotations
 
 import os
-import re
 import signal
 import subprocess
 import sys
@@ -22,6 +21,7 @@ if TYPE_CHECKING:
     from types import FrameType
 
 PREFIX = "moorcheh-e2e-"
+INTERFACES = ("node0", "cni0")
 CGROUPS = Path("/sys/fs/cgroup")
 HOST_NETWORK = "MOORCHEH_E2E_HOST_NETWORK"
 """The variable with the open file of the network namespace that the sandbox was started from."""
@@ -30,8 +30,11 @@ ROOT = Path(__file__).parents[2]
 _GONE_SECONDS = 20.0
 
 
-def run(arguments: Sequence[str]) -> int:
-    """`python -m dev.e2e …` in the sandbox: its exit code. All that it started has ended on return."""
+def run(arguments: Sequence[str], namespaces: set[int]) -> int:
+    """`python -m dev.e2e …` in the sandbox: its exit code. All that it started has ended on return.
+
+    Its process namespace is added to `namespaces`.
+    """
     command = ["setpriv", "--pdeathsig", "KILL", "unshare", "--mount", "--pid", "--ipc", "--uts"]
     command += ["--net", "--fork", "--kill-child", "--mount-proc"]
     with ExitStack() as undo:
@@ -47,6 +50,7 @@ def run(arguments: Sequence[str]) -> int:
             start_new_session=True,  # Ctrl-C reaches this process alone, which ends the others
         )
         undo.callback(_end, inside)
+        namespaces.add(_namespace_of_children(inside.pid))
         return inside.wait()
 
 
@@ -112,24 +116,33 @@ def _remove_cgroups(name: str) -> None:
         time.sleep(0.1)
 
 
-def traces() -> set[str]:
-    """Whatever a run could leave: the difference of two calls is what it did."""
-    found = {f"mount {line.split()[4]}" for line in Path("/proc/self/mountinfo").read_text().splitlines()}
+def traces(namespaces: set[int]) -> set[str]:
+    """What there is of the kinds that a run makes; `namespaces` are its process namespaces, by inode."""
+    mounts = Path("/proc/self/mountinfo").read_text().splitlines()
+    found = {f"mount {line.split()[4]}" for line in mounts if PREFIX in line}
     found |= {f"cgroup {path}" for path in _cgroups()}
-    shown = subprocess.run(["ip", "-o", "link"], capture_output=True, text=True, check=True).stdout
-    found |= {f"interface {name}" for name in re.findall(r"^\d+: ([^:@]+)", shown, re.MULTILINE)}
-    found |= {f"network namespace {path.name}" for path in Path("/run/netns").glob("*")}
-    ours = Path("/proc/self/ns/pid").stat().st_ino
+    found |= {f"interface {name}" for name in INTERFACES if Path("/sys/class/net", name).exists()}
+    found |= {f"network namespace {path.name}" for path in Path("/run/netns").glob("cni-*")}
     for process in Path("/proc").glob("[0-9]*"):
         with suppress(OSError):
-            if (process / "ns" / "pid").stat().st_ino != ours:
+            if (process / "ns" / "pid").stat().st_ino in namespaces:
                 found.add(f"process {process.name} {(process / 'comm').read_text().strip()}")
     return found
 
 
-def left_over(before: set[str]) -> list[str]:
+def left_over(before: set[str], namespaces: set[int]) -> list[str]:
     """What is new since `before`, once what is on its way has gone."""
     until = time.monotonic() + _GONE_SECONDS
-    while (left := sorted(traces() - before)) and time.monotonic() < until:
+    while (left := sorted(traces(namespaces) - before)) and time.monotonic() < until:
         time.sleep(0.2)
     return left
+
+
+def _namespace_of_children(process: int) -> int:
+    """The process namespace that `unshare` has made, once it has; 0 if it has ended before."""
+    with suppress(OSError):
+        ours = Path("/proc/self/ns/pid").stat().st_ino
+        while (made := Path(f"/proc/{process}/ns/pid_for_children").stat().st_ino) == ours:
+            time.sleep(0.01)
+        return made
+    return 0

@@ -47,8 +47,9 @@ def run_stage(name: str, folder: Path, cache: Path, cgroup: str, only: Sequence[
     report = Report(folder / "report")
     mine = folder / name
     mine.mkdir()
-    inside.make_mounts(mine)
-    inside.make_network(network, [images.REGISTRY])
+    with report.claim(f"mounts and an {name} network of its own can be made", vital=True):
+        inside.make_mounts(mine)
+        inside.make_network(network, [images.REGISTRY])
     buildah = images.Buildah(folder / "buildah")
     buildah.set_up(int(os.environ[HOST_NETWORK]))
     programs = prepare_programs()

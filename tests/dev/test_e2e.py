@@ -111,15 +111,18 @@ def test_packages_are_named_for_the_programs_that_are_not_there() -> None:
 
 
 @pytest.mark.parametrize(
-    ("system", "user", "cgroups", "words"),
+    ("system", "user", "cgroups", "ipv6", "words"),
     [
-        pytest.param("linux", 0, True, [], id="all-there"),
-        pytest.param("darwin", 501, False, ["Linux", "root", "/sys/fs/cgroup"], id="a-laptop"),
-        pytest.param("linux", 1000, True, ["root"], id="no-root"),
+        pytest.param("linux", 0, True, True, [], id="all-there"),
+        pytest.param("darwin", 501, False, False, ["Linux", "root", "/sys/fs/cgroup", "IPv6"], id="a-laptop"),
+        pytest.param("linux", 1000, True, True, ["root"], id="no-root"),
+        pytest.param("linux", 0, True, False, ["--stage IPv4"], id="no-ipv6"),
     ],
 )
-def test_what_no_package_brings_is_said(system: str, user: int, cgroups: bool, words: list[str]) -> None:
-    missing = missing_rights(system=system, user=user, cgroups=cgroups)
+def test_what_no_package_brings_is_said(
+    system: str, user: int, cgroups: bool, ipv6: bool, words: list[str]
+) -> None:
+    missing = missing_rights(system=system, user=user, cgroups=cgroups, ipv6=ipv6)
 
     assert len(missing) == len(words)
     assert all(word in line for word, line in zip(words, missing, strict=True))
