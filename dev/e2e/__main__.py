@@ -10,8 +10,8 @@ from pathlib import Path
 
 import click
 
+from dev.cache import home
 from dev.controlplane import ControlPlaneError
-from dev.controlplane.assets import cache_folder
 from dev.e2e import needs, sandbox, wheels
 from dev.e2e.errors import E2EError, MissingError
 from dev.e2e.programs import prepare_programs
@@ -99,7 +99,7 @@ def _run(stages: tuple[str, ...], only: tuple[str, ...], keep: Path | None) -> l
 def inside(stage: str, folder: Path, cgroup: str, only: tuple[str, ...]) -> None:
     """What the sandbox runs."""
     try:
-        run_stage(stage, folder, cache_folder(os.environ).parents[1] / "e2e", cgroup, only)
+        run_stage(stage, folder, home(os.environ) / "e2e", cgroup, only)
     except E2EError as error:
         click.echo(str(error), err=True)
         sys.exit(1)
