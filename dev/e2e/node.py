@@ -175,8 +175,8 @@ class Node:
             hosts = self.folder / "registries" / name
             hosts.mkdir()
             (hosts / "hosts.toml").write_text(
-                f'server = "http://{self.network.at(port)}"\n'
-                f'[host."http://{self.network.at(port)}"]\n  capabilities = ["pull", "resolve"]\n'
+                f'server = "http://{name}:{port}"\n'
+                f'[host."http://{name}:{port}"]\n  capabilities = ["pull", "resolve"]\n'
             )
 
     def _start_names(self) -> None:

@@ -79,7 +79,7 @@ def ended_in_order() -> Iterator[None]:
 def cgroup(name: str) -> Iterator[str]:
     """One of that name in each hierarchy; those that a killed run left are removed, too."""
     for left in {path.name for path in _cgroups()}:
-        _remove_cgroups(left)
+        _remove_cgroups(left, seconds=0.0)  # but those of a run beside this one, which are in use
     try:
         for hierarchy in _hierarchies():
             folder = hierarchy / name
@@ -103,9 +103,9 @@ def _cgroups() -> list[Path]:
     return [path for hierarchy in _hierarchies() for path in hierarchy.glob(f"{PREFIX}*")]
 
 
-def _remove_cgroups(name: str) -> None:
+def _remove_cgroups(name: str, seconds: float = _GONE_SECONDS) -> None:
     """From the leaves up; a process that was just killed holds its own for a moment."""
-    until = time.monotonic() + _GONE_SECONDS
+    until = time.monotonic() + seconds
     while left := [path for path in _cgroups() if path.name == name]:
         for top in left:
             for folder, _, _ in os.walk(top, topdown=False):

@@ -49,7 +49,7 @@ def run_stage(name: str, folder: Path, cache: Path, cgroup: str, only: Sequence[
     mine.mkdir()
     with report.claim(f"mounts and an {name} network of its own can be made", vital=True):
         inside.make_mounts(mine)
-        inside.make_network(network, [images.REGISTRY])
+        inside.make_network(network, list(images.PORTS))
     buildah = images.Buildah(folder / "buildah")
     buildah.set_up(int(os.environ[HOST_NETWORK]))
     programs = prepare_programs()
