@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import shutil
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import click
@@ -62,7 +65,7 @@ def _run(stages: tuple[str, ...], only: tuple[str, ...], keep: Path | None) -> l
     before = sandbox.traces(namespaces)
     rows = []
     try:
-        with sandbox.ended_in_order(), scratch_folder(sandbox.PREFIX) as folder:
+        with sandbox.ended_in_order(), _alone(), scratch_folder(sandbox.PREFIX) as folder:
             if not needs.overlay_works_in(folder):
                 raise MissingError(
                     f"No overlay file system works in {folder.parent}. Set TMPDIR to a folder on a disk."
@@ -89,6 +92,20 @@ def _run(stages: tuple[str, ...], only: tuple[str, ...], keep: Path | None) -> l
         if sys.exc_info()[0] is not None:
             print(table([last]), flush=True)
     return rows
+
+
+@contextmanager
+def _alone() -> Iterator[None]:
+    """One run at a time: what an earlier one has left is removed, and what is left at the end is told."""
+    place = home(os.environ) / "e2e" / "run.lock"
+    place.parent.mkdir(parents=True, exist_ok=True)
+    with place.open("ab") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            click.echo("Another run is under way; waiting for its end.", err=True)
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 @main.command(hidden=True)
