@@ -49,7 +49,8 @@ def main(
             prepare_programs()
         except (E2EError, ControlPlaneError) as error:
             raise MissingError(f"No Kubernetes programs to run: {error}") from error
-        rows = _run(stages, only, keep)
+        with _alone():
+            rows = _run(stages, only, keep)
     except MissingError as error:
         click.echo(str(error), err=True)
         sys.exit(3)
@@ -65,7 +66,7 @@ def _run(stages: tuple[str, ...], only: tuple[str, ...], keep: Path | None) -> l
     before = sandbox.traces(namespaces)
     rows = []
     try:
-        with sandbox.ended_in_order(), _alone(), scratch_folder(sandbox.PREFIX) as folder:
+        with sandbox.ended_in_order(), scratch_folder(sandbox.PREFIX) as folder:
             if not needs.overlay_works_in(folder):
                 raise MissingError(
                     f"No overlay file system works in {folder.parent}. Set TMPDIR to a folder on a disk."

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import time
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from dev.e2e import document
@@ -16,7 +17,8 @@ if TYPE_CHECKING:
     from dev.e2e.place import Place
 
 STARTS = 3
-"""On a machine that is busy one may be slow, and have its Warning."""
+UNHURRIED = 4.0
+"""Seconds of a start. One that takes longer may be asked too early, after 5 s, and then has its Warning."""
 INSTALL = "Install it into a cluster"
 
 
@@ -78,16 +80,28 @@ def installed(place: Place) -> None:
         seen.append("the next Pod was admitted")
     with place.report.claim("a start leaves no Warning") as seen:
         for _ in range(STARTS):
-            if not (warnings := _warnings_of_a_start(place)):
-                return
-            seen.append(warnings)
-        raise E2EError(f"{STARTS} starts had one each")
+            place.node.kubectl("delete", "pod", "-n", NAMESPACE, "-l", SELECTOR)
+            place.rolled_out()
+            [pod] = place.pods()
+            seconds, warnings = _start_seconds(place, pod), _warnings(place, pod)
+            seen.append(f"started in {seconds:.0f} s" + (", with a Warning" if warnings else ""))
+            if not warnings:
+                break
+            if seconds < UNHURRIED:
+                raise E2EError(warnings)
+        else:
+            seen.append("not judged, busy as this machine is")
 
 
-def _warnings_of_a_start(place: Place) -> str:
-    place.node.kubectl("delete", "pod", "-n", NAMESPACE, "-l", SELECTOR)
-    place.rolled_out()
-    [pod] = place.pods()
+def _start_seconds(place: Place, pod: dict[str, Any]) -> float:
+    """From the container's start to the operator's first line."""
+    name = pod["metadata"]["name"]
+    first = place.node.kubectl("logs", "-n", NAMESPACE, name, "--timestamps").split(" ", 1)[0]
+    began = pod["status"]["containerStatuses"][0]["state"]["running"]["startedAt"]
+    return (datetime.fromisoformat(first[:19]) - datetime.fromisoformat(began[:19])).total_seconds()
+
+
+def _warnings(place: Place, pod: dict[str, Any]) -> str:
     chosen = f"type=Warning,involvedObject.name={pod['metadata']['name']}"
     return place.node.kubectl("get", "events", "-n", NAMESPACE, f"--field-selector={chosen}", "--no-headers")
 
