@@ -14,8 +14,8 @@ from moorcheh_operator.api.request import Request
 from moorcheh_operator.api.spec import Spec
 from moorcheh_operator.api.status import Status
 from moorcheh_operator.clock import Clock
-from moorcheh_operator.cluster.api_server import ApiServer
 from moorcheh_operator.cluster.client import Cluster
+from tests.dev.clusters import api_server
 
 if TYPE_CHECKING:
     from dev.controlplane import ControlPlane
@@ -31,12 +31,9 @@ def events(control_plane: ControlPlane) -> Any:
         made = datetime.now(UTC)  # noqa: TID251 - any time will do
         request = Request("default", "wipe", str(uuid4()), "1", 1, made, Spec("documents"), Status())
 
-        async def authorization() -> str:
-            return f"Bearer {control_plane.admin_token}"
-
         async def say() -> list[dict[str, Any]]:
             tls = ssl.create_default_context(cafile=str(control_plane.ca_file))
-            cluster = Cluster(ApiServer(control_plane.url, authorization, tls), Clock())
+            cluster = Cluster(api_server(control_plane.url, control_plane.admin_token, tls), Clock())
             try:
                 for each in news:
                     await cluster.post_event(request, *each)

@@ -11,11 +11,13 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import yaml
 
+from moorcheh_operator.clock import Clock
 from moorcheh_operator.cluster import kubeconfig
 from moorcheh_operator.cluster.kubeconfig import KubeconfigError
 
 if TYPE_CHECKING:
     from dev.controlplane import Assets
+    from moorcheh_operator.cluster.api_server import ApiServer
 
 SECRET = "s3cret-t0ken"
 
@@ -74,10 +76,10 @@ async def test_the_cluster_and_the_user_are_kubectl_s(
     ).stdout
     view = json.loads(said)
 
-    found = await kubeconfig.load()
+    found = await kubeconfig.load(Clock())
 
     assert found.url == view["clusters"][0]["cluster"]["server"]
-    assert await found.authorization() == f"Bearer {view['users'][0]['user']['token']}"
+    assert await authorization(found) == f"Bearer {view['users'][0]['user']['token']}"
 
 
 async def test_a_token_file_beside_its_kubeconfig_is_read_at_each_call(
@@ -86,11 +88,15 @@ async def test_a_token_file_beside_its_kubeconfig_is_read_at_each_call(
     a_file(tmp_path / "a", "a", token=None, tokenFile="token")
     (tmp_path / "token").write_text(f"{SECRET}-1\n\n")
     monkeypatch.setenv("KUBECONFIG", str(tmp_path / "a"))
-    found = await kubeconfig.load()
-    assert await found.authorization() == f"Bearer {SECRET}-1"
+    found = await kubeconfig.load(Clock())
+    assert await authorization(found) == f"Bearer {SECRET}-1"
 
     (tmp_path / "token").write_text(f"{SECRET}-2")
-    assert await found.authorization() == f"Bearer {SECRET}-2"
+    assert await authorization(found) == f"Bearer {SECRET}-2"
+
+
+async def authorization(found: ApiServer) -> str | None:
+    return (await found.credentials.current()).authorization
 
 
 def users(**fields: Any) -> str:
@@ -139,7 +145,7 @@ async def test_what_can_t_be_honoured_is_refused_by_name_and_without_a_secret(
     monkeypatch.setenv("KUBECONFIG", str(path))
 
     with pytest.raises(KubeconfigError) as refused:
-        await kubeconfig.load()
+        await kubeconfig.load(Clock())
 
     assert words in str(refused.value)
     assert SECRET not in str(refused.value)

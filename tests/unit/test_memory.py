@@ -16,9 +16,9 @@ from aiohttp import web
 from moorcheh_operator.api import wire
 from moorcheh_operator.api.request import parse
 from moorcheh_operator.clock import Clock
-from moorcheh_operator.cluster.api_server import ApiServer
 from moorcheh_operator.cluster.client import ANSWER_MOST, Cluster, TooLongError
 from moorcheh_operator.process import kopf_session
+from tests.dev import clusters
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -113,10 +113,7 @@ async def api_server(unused_tcp_port: int) -> AsyncIterator[tuple[Api, Cluster]]
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", unused_tcp_port).start()
 
-    async def nobody() -> None:
-        return None
-
-    cluster = Cluster(ApiServer(f"http://127.0.0.1:{unused_tcp_port}", nobody), Clock())
+    cluster = Cluster(clusters.api_server(f"http://127.0.0.1:{unused_tcp_port}"), Clock())
     yield api, cluster
     await cluster.aclose()
     await runner.cleanup()

@@ -150,6 +150,7 @@ class Cluster:
     def __init__(self, api_server: ApiServer, clock: Clock, observer: Observer = lambda *_: None) -> None:
         self.history = History()
         self.server = api_server.url
+        self._where = api_server.where
         self._session = api_server.session()
         self._turns = Turns(CONNECTIONS, SHARE)
         self._manager = f"{COMPONENT}-{secrets.token_hex(4)}"  # tells this process' writes from a replica's
@@ -165,7 +166,7 @@ class Cluster:
             try:
                 answer = await self._call("GET", collection(namespace), {"limit": "1"})
             except ClusterError as error:
-                raise ClusterError(f"the cluster at {self.server} can't be reached: {error}") from error
+                raise ClusterError(f"the cluster at {self._where} can't be reached: {error}") from error
             match answer.status:
                 case 200 if answer.is_list():
                     continue
@@ -181,7 +182,7 @@ class Cluster:
                     advice = "see the API server's log, and start the operator again"
             where = f" in the Kubernetes namespace {namespace}" if namespace else ""
             raise ClusterError(
-                f"the cluster at {self.server} does not let the operator list {PLURAL}{where} "
+                f"the cluster at {self._where} does not let the operator list {PLURAL}{where} "
                 f"({answer.describe()}): {advice}",
                 answer.status,
             )

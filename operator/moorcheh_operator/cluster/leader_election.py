@@ -209,7 +209,7 @@ class Elector:
                 "the Lease %s can't be read or renewed, which is tried again; nobody leads without it: %s%s",
                 self._name,
                 words,
-                "; manifests/base has the Role that gives the right to" if status in (401, 403) else "",
+                "; manifests/base has the Role that gives the right to" if status == 403 else "",
             )
         self._trouble = _Trouble(status, self._clock.ticks())
 

@@ -24,7 +24,7 @@ from moorcheh_operator.servers.file import Loaded, ServersFile
 
 from .credentials import credential_of
 from .kopf_words import error_words, is_from_api_server
-from .lives import Lives, WatchBrokeOffError
+from .lives import CredentialsRefusedError, Lives, WatchBrokeOffError
 from .probes import Probes
 from .settings import LeaderElection, Settings
 
@@ -45,7 +45,7 @@ async def serve(settings: Settings) -> None:
         stack.push_async_callback(servers.aclose)
         file = _first_servers(settings, servers)
         try:
-            api_server = await kubeconfig.load()
+            api_server = await kubeconfig.load(clock)
             cluster = Cluster(api_server, clock, metrics.count_api_call)
             stack.push_async_callback(cluster.aclose)
             await cluster.check(settings.watch_namespaces)
@@ -93,6 +93,8 @@ async def serve(settings: Settings) -> None:
             stack.callback(reread.cancel)
         try:
             await lives.run(lambda: servers.longest_timeout + DRAIN_EXTRA)
+        except CredentialsRefusedError as error:
+            raise CannotStartError(str(error)) from error
         except WatchBrokeOffError as error:
             raise CannotStartError(await _why_it_broke_off(error, cluster, settings)) from error
 

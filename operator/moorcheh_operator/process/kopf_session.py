@@ -8,6 +8,7 @@ begins (the reconciler lists then, see `controller/relist.py`); events are trimm
 from __future__ import annotations
 
 import asyncio
+import functools
 import logging
 from collections import defaultdict
 from collections.abc import AsyncIterator, Callable
@@ -23,6 +24,8 @@ NOTHING = "metadata.name=NOTHING"  # no object can have a name in capitals
 LINE_MOST = 4 * 1024 * 1024  # bytes of one event; an object has at most 3 MiB
 BRIEF_SECONDS = 1.0  # that a watch lasts at the least, if anybody serves it
 BRIEF_WORTH_A_LINE = 3  # in a row
+UNAUTHORIZED = 401
+REFUSED_SECONDS = 1.0  # between two calls that are answered so
 EVENT_MOST = 64 * 1024  # bytes of what kopf is given: a spec and a status, with all texts at their longest
 
 
@@ -34,8 +37,9 @@ def session(api_server: ApiServer, began: Callable[[], None]) -> aiohttp.ClientS
     paces: defaultdict[str, _Pace] = defaultdict(_Pace)  # by path: there is a watch for each namespace
 
     async def look_away(
-        request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType
+        request: aiohttp.ClientRequest, unwary: aiohttp.ClientHandlerType
     ) -> aiohttp.ClientResponse:
+        handler = functools.partial(_patiently, handler=unwary)
         if request.method != "GET" or request.url.name != PLURAL:
             return await handler(request)
         if "watch" in request.url.query:
@@ -50,6 +54,18 @@ def session(api_server: ApiServer, began: Callable[[], None]) -> aiohttp.ClientS
         return response
 
     return api_server.session(look_away)
+
+
+async def _patiently(
+    request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType
+) -> aiohttp.ClientResponse:
+    """At a 401 kopf would close the session, and all other watches with it. The process ends where the
+    credentials are refused for too long (`cluster/credentials.py`).
+    """
+    while (response := await handler(request)).status == UNAUTHORIZED:
+        response.close()
+        await asyncio.sleep(REFUSED_SECONDS)
+    return response
 
 
 class _Pace:

@@ -21,11 +21,17 @@ from moorcheh_operator.lifecycle.rewound import Past
 
 from . import watch
 
+REFUSED_DRAIN_SECONDS = 5.0
+
 logger = logging.getLogger(__name__)
 
 
 class WatchBrokeOffError(Exception):
     """kopf gave up; the cause says why."""
+
+
+class CredentialsRefusedError(Exception):
+    """The API server has not taken the operator's credentials for too long; one sentence."""
 
 
 class Lives:
@@ -43,6 +49,8 @@ class Lives:
         self._elector = elector
         self._begin = begin
         self._past: Past | None = None
+        self._refusals = api_server.refusals
+        self._refusals.given_up = self._terminate
         self._terminated = False
         self._stop = asyncio.Event()
         self.reconciler = begin(self._end_life, None)
@@ -51,7 +59,7 @@ class Lives:
         self.reconciler.measure()
 
     async def run(self, drain_seconds: Callable[[], float]) -> None:
-        """Until SIGTERM or SIGINT. Raises `WatchBrokeOffError`."""
+        """Until SIGTERM or SIGINT. Raises `WatchBrokeOffError`, `CredentialsRefusedError`."""
         election = None
         if self._elector is not None:
             leading = self._elector.run(self._leadership_changed)
@@ -65,7 +73,8 @@ class Lives:
 
         async def stop() -> None:
             logger.info("stopping: answers under way are recorded first")
-            await self.reconciler.drain(drain_seconds())
+            # Without credentials nothing can be recorded.
+            await self.reconciler.drain(REFUSED_DRAIN_SECONDS if self._refusals.words else drain_seconds())
             if election is not None and self._elector is not None and not self._lives_again:
                 election.cancel()
                 await asyncio.gather(election, return_exceptions=True)
@@ -80,6 +89,8 @@ class Lives:
         hooks = watch.Hooks(start, stop, watch_began, observe)
         while True:
             await self._watch(hooks)
+            if self._refusals.words is not None:
+                raise CredentialsRefusedError(self._refusals.words)
             if not self._lives_again:
                 return
             logger.info("beginning anew: everything is read again")

@@ -20,7 +20,7 @@ from .kopf_session import session
 
 WATCH_SECONDS = 600.0  # a watch is renewed at the latest after this
 WORKER_SECONDS = 0.05  # kopf keeps an object's last body for so long after an event (default: 5)
-LOGIN_SECONDS = 1.0  # between two calls that the API server answers 401
+LOGIN_SECONDS = 1.0  # between two sessions
 RETRY_SECONDS = (1.0, 2.0, 5.0, 10.0)
 
 
@@ -97,7 +97,7 @@ def registry(api_server: ApiServer, hooks: Hooks) -> kopf.OperatorRegistry:
     @kopf.on.login(registry=handlers)
     async def login(**_: object) -> kopf.AiohttpSession:
         nonlocal logins
-        if logins:  # kopf asks again at once after each 401
+        if logins:  # kopf asks again at once for each session that broke
             await asyncio.sleep(LOGIN_SECONDS)
         logins += 1
         return kopf.AiohttpSession(
