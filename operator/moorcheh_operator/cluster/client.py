@@ -21,13 +21,14 @@ from moorcheh_operator.api import wire
 from moorcheh_operator.api.policy import POLICY_KIND, Policy
 from moorcheh_operator.api.request import GROUP, KIND, PLURAL, VERSION, MalformedRequestError, Request, parse
 from moorcheh_operator.api.status import OPEN_ATTEMPT, Phase, Status, merge_patch
-from moorcheh_operator.api.texts import plain_text
+from moorcheh_operator.api.texts import error_text, plain_text
 from moorcheh_operator.api.times import render_time
 from moorcheh_operator.backoff import backoff
 from moorcheh_operator.clock import Clock
 from moorcheh_operator.turns import Turns
 
 from .api_server import ApiServer
+from .credentials import CredentialError
 from .history import History
 from .schema import keeps_unknown_fields
 
@@ -205,7 +206,7 @@ class Cluster:
             )
         logger.warning(
             "can't tell whether the CRD is the one that this operator needs (%s): an older one drops "
-            "misspelled fields, and the rest of such a request runs",
+            "misspelled fields, and the rest of such a request runs; kubectl apply -k crds makes sure",
             answer.describe(),
         )
 
@@ -453,10 +454,12 @@ class Cluster:
                     answered = self._clock.ticks()
                     data = await _read(response)
                 result = str(response.status)
+            except CredentialError as error:
+                raise ClusterError(str(error)) from error
             except TimeoutError as error:
                 raise ClusterError(f"no answer within {TIMEOUT:.0f} s") from error
             except (aiohttp.ClientError, OSError, ValueError) as error:
-                raise ClusterError(plain_text(f"{type(error).__name__}: {error}")) from error
+                raise ClusterError(error_text(error)) from error
             finally:
                 self._observer(method, result)
         self._clock.cluster.observe(response.headers.get("Date"), started, answered)

@@ -21,6 +21,7 @@ from datetime import datetime
 from enum import Enum
 from typing import Any
 
+from moorcheh_operator.api.texts import error_text
 from moorcheh_operator.api.times import parse_time
 from moorcheh_operator.clock import Clock
 
@@ -255,7 +256,7 @@ def _parse(body: dict[str, Any]) -> Lease:
             resource_version=body["metadata"]["resourceVersion"],
         )
     except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise ClusterError(f"the API server's answer is no Lease: {type(error).__name__}: {error}") from error
+        raise ClusterError(f"the API server's answer is no Lease: {error_text(error)}") from error
 
 
 def _render(lease: Lease) -> dict[str, Any]:

@@ -35,7 +35,10 @@ class Events:
         waiting = self._waiting.setdefault(namespace, deque())
         if len(waiting) >= QUEUED:
             if namespace not in self._dropping:
-                words = "Events of this Kubernetes namespace are dropped, as %d wait to be posted"
+                words = (
+                    "Events of this Kubernetes namespace are dropped, as %d wait to be posted; "
+                    "the status of each object says the same"
+                )
                 logger.warning(words, QUEUED, extra=_names(about))
             self._dropping.add(namespace)
             return
@@ -73,7 +76,12 @@ class Events:
                 # For a hundred requests that end with their namespace it would read like a missing right.
                 logger.debug("an Event is not taken any more: %s", error, extra=_names(about))
             except ClusterError as error:
-                logger.warning("the Event %s is dropped: %s", news.reason, error, extra=_names(about))
+                logger.warning(
+                    "the Event %s is dropped, the status says the same: %s",
+                    news.reason,
+                    error,
+                    extra=_names(about),
+                )
             except Exception:
                 logger.exception("unexpected error with the Event %s", news.reason, extra=_names(about))
 

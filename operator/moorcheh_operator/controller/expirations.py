@@ -127,7 +127,9 @@ class Expirations:
                     self._forget(entry)
                     self._again.pop(entry.namespace, None)
                     self._told.discard(entry.namespace)
-                    logger.info("deleted after its time to live", extra=_names(entry))
+                    logger.info(
+                        "this ended request was deleted, as its time to live was over", extra=_names(entry)
+                    )
                 case Deleted.CHANGED:
                     seen = await self._read(entry)
                     if seen is not None and seen.resource_version == entry.resource_version:
@@ -137,7 +139,7 @@ class Expirations:
                     await self._tell_forbidden(entry, now)
         except (ClusterError, MalformedRequestError) as error:
             logger.warning(
-                "could not be deleted after its time to live, which is tried again: %s",
+                "this ended request could not be deleted after its time to live, which is tried again: %s",
                 error,
                 extra=_names(entry),
             )

@@ -106,7 +106,9 @@ class LiveServers:
         for url, server in self._by_url.items():
             if server.listed and url not in urls:
                 logger.warning(
-                    "%s is no server any more; what is under way there is followed to its end", url
+                    "%s is no server any more, as SERVERS_FILE has no such url; what is under way there is "
+                    "followed to its end",
+                    url,
                 )
             server.listed = url in urls
 
@@ -145,7 +147,7 @@ class LiveServers:
     def leave(self, in_use: Collection[LiveServer]) -> None:
         """Close those that are neither in the file nor in use."""
         for server in [each for each in self.all if not each.listed and each not in in_use]:
-            logger.info("nothing is under way at %s any more; it is left", server.url)
+            logger.info("nothing is under way at %s any more; it is asked no more", server.url)
             del self._by_url[server.url]
             self._retire(server.moorcheh)
 

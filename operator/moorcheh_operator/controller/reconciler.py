@@ -168,7 +168,8 @@ class Reconciler:
         await self._until_idle(seconds)
         for uid, running in list(self._running.items()):
             logger.warning(
-                "stopped before the answer came; the next start will verify",
+                "stopped before the answer to a call for this request came; the next start looks at what "
+                "became of it",
                 extra=log_names(self._tasks[uid].request),
             )
             running.cancel()
@@ -184,7 +185,11 @@ class Reconciler:
         try:
             request = parse(body)
         except MalformedRequestError as error:
-            logger.error("left alone, as it can't be read: %s", error, extra={"object": str(body)[:200]})
+            logger.error(
+                "a NamespaceDeletion is left alone, as it can't be read: %s; is the CRD this operator's?",
+                error,
+                extra={"object": str(body)[:200]},
+            )
             return
         if deleted:
             request = dataclasses.replace(request, withdrawn=True, gone=True)
@@ -303,7 +308,9 @@ class Reconciler:
                 request = await self._cluster.read(task.request.namespace, task.request.name)
             except MalformedRequestError as error:
                 logger.error(
-                    "left alone, as it can't be read any more: %s", error, extra=log_names(task.request)
+                    "this request is left alone, as it can't be read now: %s; is the CRD this operator's?",
+                    error,
+                    extra=log_names(task.request),
                 )
                 continue
             if request is None or request.uid != uid:

@@ -10,9 +10,17 @@ from moorcheh_operator.clock import Clock
 from moorcheh_operator.lifecycle.announcements import Announcement, announcement, log_fields, long_wait
 from moorcheh_operator.lifecycle.retention import ignored
 from moorcheh_operator.metrics import Metrics
-from moorcheh_operator.moorcheh.answers import Accepted, SendAnswer
+from moorcheh_operator.moorcheh.answers import Accepted, NotSent, Refused, Rejected, SendAnswer, Unclear
 
 from .events import Events
+
+WORDS = {
+    Accepted: "accepted as job",
+    NotSent: "surely not sent",
+    Refused: "refused",
+    Rejected: "rejected for good",
+    Unclear: "without a clear answer, so its effect is looked for",
+}
 
 logger = logging.getLogger(__name__)
 
@@ -51,7 +59,7 @@ class Reporter:
         logger.log(
             logging.INFO if isinstance(answer, Accepted) else logging.WARNING,
             "DELETE %s: %s",
-            type(answer).__name__,
+            WORDS[type(answer)],
             getattr(answer, "error", None) or job_id or "",
             extra={
                 **log_fields(request),

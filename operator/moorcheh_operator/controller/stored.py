@@ -109,6 +109,12 @@ class StoredRequest:
         answer = await self._cluster.write_status(self.request, status)
         match answer:
             case Written(request):
+                if self._unanswered:
+                    logger.info(
+                        "the status could be written, after %d failures",
+                        self._unanswered,
+                        extra=log_names(self.request),
+                    )
                 self._unanswered = 0
                 self.adopt(request)
                 self._tell(write)

@@ -377,7 +377,8 @@ class RequestTask:
         match await self._write(status):
             case Invalid(error):
                 logger.error(
-                    "the API server rejects the status; what can be left out is, and it is tried again: %s",
+                    "the API server rejects the status, which is tried again with less in it: %s; is the "
+                    "CRD this operator's?",
                     error,
                     extra=log_names(self.request),
                 )

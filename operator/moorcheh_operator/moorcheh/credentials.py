@@ -33,7 +33,9 @@ class Credential:
                 content = file.read(MAX_FILE)
             key = content.decode("ascii").strip()
         except OSError as error:
-            raise KeyFileError(f"{self._path} can't be read: {type(error).__name__}") from None
+            raise KeyFileError(
+                f"{self._path} can't be read: {getattr(error, 'strerror', None) or type(error).__name__}"
+            ) from None
         except ValueError:
             key = ""
         if not KEY.fullmatch(key):

@@ -11,7 +11,7 @@ import re
 import sys
 
 from moorcheh_operator.api.request import PLURAL
-from moorcheh_operator.api.texts import plain_text
+from moorcheh_operator.api.texts import error_text, plain_text
 
 LOGGER = "kopf._cogs.clients"  # its tries, and at DEBUG which one succeeded
 FAILED = re.compile(r"Request attempt #(\d+)\S* failed; will retry: GET (\S+) -> (.*)", re.DOTALL)
@@ -46,7 +46,7 @@ def error_words(error: BaseException) -> str:
     if is_from_api_server(error):
         message = getattr(error, "message", None) or str(error)
         return plain_text(f"HTTP {getattr(error, 'status', '')}: {message}")
-    return plain_text(": ".join(word for word in (type(error).__name__, str(error)) if word))
+    return error_text(error)
 
 
 def is_from_api_server(error: BaseException | None) -> bool:

@@ -74,9 +74,11 @@ class ServersFile:
             await asyncio.sleep(self._look_seconds)
             try:
                 if loaded := self.look(changed):
-                    logger.info("%s has changed: %s", self._path, _names(loaded.servers))
+                    logger.info(
+                        "%s has changed, and counts from now on: %s", self._path, _names(loaded.servers)
+                    )
                 elif self.trouble is not None:
-                    logger.info("%s is again what it was", self._path)
+                    logger.info("%s can be used again, and is what it was", self._path)
                 self.trouble = None
             except ServersError as error:
                 words = plain_text(str(error))
