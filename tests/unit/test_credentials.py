@@ -104,7 +104,7 @@ async def test_without_a_usable_key_nothing_is_sent_and_nothing_of_it_is_shown(
 
 
 def test_a_key_file_that_is_missing_is_named(tmp_path: Path) -> None:
-    with pytest.raises(KeyFileError, match=r"none can't be read: FileNotFoundError"):
+    with pytest.raises(KeyFileError, match=r"none can't be read: No such file"):
         Credential(str(tmp_path / "none"), "X-Api-Key").headers()
 
 
