@@ -51,6 +51,11 @@ class Script:
             self._event_rules.append(rule)
         return rule
 
+    def unused(self) -> list[Rule]:
+        """Those that nothing has met yet."""
+        with self._lock:
+            return [rule for rule in (*self._rules, *self._event_rules) if not rule.used]
+
     def clear(self) -> None:
         """No more rules; what is held goes on."""
         with self._lock:

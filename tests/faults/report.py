@@ -6,6 +6,7 @@ import ast
 import json
 import os
 import platform
+import subprocess
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -103,10 +104,13 @@ def _figures(told: list[Json]) -> list[str]:
 
 def _machine(told: list[Json]) -> str:
     failed = _failed(told)
+    commit = subprocess.run(
+        ["git", "log", "-1", "--format=%h of %cs"], cwd=ROOT, capture_output=True, text=True, check=True
+    ).stdout.strip()
     return (
-        f"Python {platform.python_version()}, kube-apiserver {VERSION} and etcd on the same machine, "
-        f"{os.cpu_count()} cores, {platform.system()}. {len(told) - failed} tests passed, {failed} failed; "
-        "the figures are of both."
+        f"At commit {commit}: Python {platform.python_version()}, kube-apiserver {VERSION} and etcd on "
+        f"the same machine, {os.cpu_count()} cores, {platform.system()}. {len(told) - failed} tests "
+        f"passed, {failed} failed; the figures are of both."
     )
 
 

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from dev.chaos import Hold
+from tests.dev.waiting import until
 from tests.integration.background import Background
 from tests.integration.gate import Gate
 
 if TYPE_CHECKING:
     from tests.faults.conftest import Fault
+
+FULL = {"MOORCHEH_MAX_RUNNING_JOBS": "0", "MOORCHEH_TIMEOUT_SECONDS": "20"}
 
 
 def test_05_a_refused_connection_is_tried_again_and_deletes_once(fault: Fault) -> None:
@@ -29,6 +33,42 @@ def test_05_a_refused_connection_is_tried_again_and_deletes_once(fault: Fault) -
         world.point_to(world.moorcheh.url)
 
         assert [len(one.deletes) for one in asked] == [1] * 5
+        assert {one.ends("Succeeded/DeletionCompleted")["attempt"]["number"] for one in asked} == {1}
+
+
+def test_05_a_name_that_can_not_be_resolved_is_waited_for_by_its_name(fault: Fault) -> None:
+    """Its lookups fail; the name is in the status and in the log. Then it means a server."""
+    with fault.world(up=False) as world:
+        world.point_to("http://moorcheh.invalid:8080")
+        asked = world.ask_many(3, "unresolved")
+        world.start()
+        for one in asked:
+            one.reaches("Pending/ServerUnavailable")
+            assert "moorcheh.invalid" in one.status["message"] + one.status["lastError"]
+            world.also["a name that can't be resolved"] += 1
+        assert "moorcheh.invalid:8080 can't be reached" in world.operator.output.read_text()
+        world.operator.stop()
+        world.point_to(world.moorcheh.url)
+        world.start()
+        world.finish(asked)
+
+        assert [len(one.deletes) for one in asked] == [1] * 3
+        assert {one.ends("Succeeded/DeletionCompleted")["attempt"]["number"] for one in asked} == {1}
+
+
+def test_05_where_all_connections_are_in_use_a_claim_waits_for_one(fault: Fault) -> None:
+    """Sixteen DELETEs are held on their way; what comes behind them is claimed once it can be sent."""
+    with fault.world(wire=True, options=FULL) as world:
+        held = world.script.on(Hold(), "delete", "moorcheh-namespaces", count=16)
+        asked = world.ask_many(24, "full")
+        assert until(lambda: held.used == 16, within=30)
+        assert until(lambda: sum(one.status.get("phase") == "Pending" for one in asked) == 8, within=30)
+        assert sum("Submitting/Submitting" in one.trail for one in asked) == 16
+        world.also["no connection is free for a DELETE"] += 8
+        held.release()
+        world.finish(asked)
+
+        assert [len(one.deletes) for one in asked] == [1] * 24
         assert {one.ends("Succeeded/DeletionCompleted")["attempt"]["number"] for one in asked} == {1}
 
 

@@ -34,6 +34,7 @@ def test_11_without_rights_for_a_while_it_recovers_or_exits_with_an_error(
             assert world.api.disturb(Cut()) >= 1
             end = time.monotonic() + seconds
             assert until(functools.partial(kept_until, world, end), within=seconds + 5)
+            assert rule.used
             rule.release()
             world.finish(asked)
             # The first one may be found by a list that was due; the second one only by a watch.

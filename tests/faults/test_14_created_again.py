@@ -42,5 +42,6 @@ def test_14_what_was_created_again_at_any_moment_is_left_alone(fault: Fault) -> 
         down_as = down.status["reason"]
         assert down_as in ("DeletionCompleted", "TargetReplaced", "VerifiedAbsent"), down.trail
         assert [len(one.deletes) for one in (unseen, accepted, ended, down)] == [0, 1, 1, 1]
+        assert world.not_injected() == []
         living = world.moorcheh.namespaces()
         assert all(living[one.target]["precious"] for one in (unseen, looked, accepted, ended, down))

@@ -33,6 +33,7 @@ def test_15_a_request_that_is_deleted_sends_nothing_and_its_namesake_starts_from
         world.finish(again[:1])
         world.finish(again)
 
+        assert world.not_injected() == []
         assert [len(one.deletes) for one in first.values()] == [0, 0, 1, 1]
         # All three have the same target: one deletes it, the others find it gone.
         assert sum(len(one.deletes) for one in again) == 1
@@ -53,5 +54,6 @@ def test_15_a_running_job_holds_its_target_after_its_request_was_deleted(fault: 
         second.reaches("Pending/TargetBusy")
         world.finish([second])
 
+        assert world.not_injected() == []
         assert (len(first.deletes), len(second.deletes)) == (1, 0)
         assert world.moorcheh.namespaces()["docs"]["precious"]

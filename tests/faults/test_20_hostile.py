@@ -60,6 +60,7 @@ def test_20_hostile_names_are_rejected_and_hostile_answers_are_bounded_and_lead_
         asked = {name: world.ask(name, backoffLimit=0) for name in targets}
         world.finish(list(asked.values()))
 
+        assert world.not_injected() == []
         assert {len(one.deletes) for one in asked.values()} == {1}
         assert {one.status["phase"] for name, one in asked.items() if name != "screaming"} == {"Succeeded"}
         error = asked["screaming"].ends("Failed/BackoffLimitExceeded")["lastError"]
@@ -95,4 +96,5 @@ def test_20_a_hostile_listing_is_never_read_as_absent(fault: Fault) -> None:
         second = world.ask("more")
         second.ends("Succeeded/DeletionCompleted")
 
+        assert world.not_injected() == []
         assert (len(first.deletes), len(second.deletes)) == (1, 1)

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from moorcheh_operator.process.probes import LAG_BAD
 from tests.dev.waiting import until
 
 if TYPE_CHECKING:
@@ -19,7 +18,15 @@ if TYPE_CHECKING:
     from tests.faults.world import FaultWorld
 
 MANY = int(os.environ.get("FAULTS_MANY", "5000"))
-MEMORY = 400.0  # MB, at most
+LAG = 1.5  # seconds that the event loop was late, at most
+BUSY_LAG = 5.0  # the same, beside other tests
+
+
+def allowed(count: int) -> float:
+    """MB of memory: what an idle operator takes, 40 for bodies, and 20 KB for each request in work. The
+    Deployment grants twice that for the most that is tried here.
+    """
+    return 130 + 0.02 * count
 
 
 def memory(world: FaultWorld) -> float:
@@ -55,7 +62,7 @@ def make_finished(world: FaultWorld, many: int) -> None:
         list(pool.map(finished, range(many)))
 
 
-def deluge(world: FaultWorld, fault: Fault, many: int) -> None:
+def deluge(world: FaultWorld, fault: Fault, many: int, lag_most: float = LAG) -> None:
     world.moorcheh.fault("recreate", kind="end", count=-1)
     names = [one["name"] for one in world.moorcheh.create_many(many, "many-", items=1)]
     with ThreadPoolExecutor(8) as pool:
@@ -70,8 +77,8 @@ def deluge(world: FaultWorld, fault: Fault, many: int) -> None:
 
     assert until(done, within=60 + many * 0.3)
     fault.figures |= {"memory, MB": round(most), "loop lag, s": round(late, 2)}
-    assert most < MEMORY
-    assert late < LAG_BAD
+    assert most < allowed(many)
+    assert late < lag_most
     assert world.ended_as() == {"Succeeded/DeletionCompleted": many}
     assert len({delete["request_id"] for delete in world.moorcheh.record()["deletes"]}) == len(asked)
 
@@ -79,7 +86,7 @@ def deluge(world: FaultWorld, fault: Fault, many: int) -> None:
 def test_21_a_hundred_at_once_cost_one_delete_and_few_writes_each(fault: Fault) -> None:
     """Twenty jobs at a time; I7 holds for each request."""
     with fault.world(options={"MOORCHEH_MAX_RUNNING_JOBS": "20"}) as world:
-        deluge(world, fault, 100)
+        deluge(world, fault, 100, BUSY_LAG)
 
 
 @pytest.mark.slow
@@ -100,5 +107,5 @@ def test_21_thousands_that_have_ended_cost_a_start_nothing(fault: Fault) -> None
         world.ask_many(1, "next")[0].ends("Succeeded/DeletionCompleted")
         taken = memory(world)
         fault.figures["memory with finished ones, MB"] = round(taken)
-        assert taken < MEMORY
+        assert taken < allowed(0)
         assert len(world.moorcheh.record()["deletes"]) == 1

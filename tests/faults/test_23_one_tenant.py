@@ -16,9 +16,8 @@ import pytest
 
 from dev.moorcheh.standin import StandIn
 from dev.operator_process import OperatorProcess
-from moorcheh_operator.process.probes import LAG_BAD
 from tests.dev.waiting import until
-from tests.faults.test_21_many import lag, memory
+from tests.faults.test_21_many import BUSY_LAG, allowed, lag, memory
 from tests.integration.life import API, client_options
 
 if TYPE_CHECKING:
@@ -31,13 +30,6 @@ if TYPE_CHECKING:
 LARGE = int(os.environ.get("FAULTS_LARGE", "2000"))
 LONG = {"note": "x" * 250_000}
 MANY = {f"key-{number}": "" for number in range(3_000)}
-
-
-def allowed(count: int) -> float:
-    """MB of memory: what an idle operator takes, 40 for bodies, and 20 KB for each request in work. The
-    Deployment grants twice that for the most that is tried here.
-    """
-    return 130 + 0.02 * count
 
 
 class Tenant:
@@ -125,7 +117,7 @@ def others_are_served(world: FaultWorld, fault: Fault, count: int = 10) -> None:
         most, late = max(most, memory(world)), max(late, lag(world))
     fault.figures |= {"memory, MB": round(most), "loop lag, s": round(late, 2)}
     assert most < allowed(count)
-    assert late < LAG_BAD
+    assert late < BUSY_LAG
 
 
 @pytest.mark.parametrize(

@@ -244,6 +244,12 @@ class FaultWorld(World):
         """Whether that many DELETEs have arrived at the stand-in."""
         return self.moorcheh.counts().get("delete", 0) >= deletes
 
+    def not_injected(self) -> list[str]:
+        """The faults that were asked for, here and at the stand-in, and that nothing has met."""
+        here = [f"{rule.fault} {rule.what} {rule.resource} {rule.name}" for rule in self.script.unused()]
+        there = [rule for rule in self.moorcheh.faults() if not rule["used"]]
+        return here + [f"{rule['operation']} {rule['name']} {rule['kind']}" for rule in there]
+
     def unfinished(self) -> list[dict[str, Any]]:
         return self.witness.unfinished()
 

@@ -220,6 +220,39 @@ def test_a_key_is_sent_and_read_anew(two: Two, tmp_path: Path) -> None:
     assert "s3cret" not in told + two.world.operator.get("/metrics")[1]
 
 
+def test_a_key_is_rotated_without_a_restart_and_what_was_refused_meanwhile_goes_on(
+    two: Two, tmp_path: Path
+) -> None:
+    """The file changes as a mounted Secret does: a link to another folder, exchanged."""
+    mount = tmp_path / "mount"
+    mount.mkdir()
+    (mount / "key").symlink_to("..data/key")
+    update(mount, "first")
+    two.says(apiKeyFile=str(mount / "key"))
+    two.world.moorcheh.knob(api_key="first")
+    two.world.moorcheh.create("before", age=60)
+    two.world.moorcheh.create("docs", age=60)
+    two.world.operator.start()
+    two.world.ask("before").ends("Succeeded/DeletionCompleted")
+
+    two.world.moorcheh.knob(api_key="second")
+    asked = two.world.ask("docs")
+    assert "401" in asked.reaches("Pending")["message"]
+    update(mount, "second")
+
+    asked.ends("Succeeded/DeletionCompleted")
+    assert len(asked.deletes) == 1
+
+
+def update(mount: Path, key: str) -> None:
+    """As kubelet does it."""
+    fresh = mount / f"..{key}"
+    fresh.mkdir()
+    (fresh / "key").write_text(key)
+    (mount / "..new").symlink_to(fresh.name)
+    (mount / "..new").replace(mount / "..data")
+
+
 def test_labels_of_the_kubernetes_namespace_decide_with_the_optional_right(two: Two) -> None:
     two.world.plane.kubectl("apply", "-f", str(SELECTOR))
     try:

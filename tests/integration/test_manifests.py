@@ -18,6 +18,7 @@ import yaml
 from dev.controlplane import ControlPlane, KubectlError
 from moorcheh_operator import __version__
 from moorcheh_operator.process import cli
+from moorcheh_operator.servers.definitions import parse
 from tests.integration.conftest import install
 
 if TYPE_CHECKING:
@@ -518,6 +519,24 @@ def test_for_one_namespace_the_operator_has_rights_there_and_nowhere_else(
     assert binding["subjects"] == [
         {"kind": "ServiceAccount", "name": "moorcheh-operator", "namespace": SYSTEM}
     ]
+
+
+def test_each_key_that_the_servers_file_names_is_mounted_from_a_secret_that_is_there(
+    control_plane: ControlPlane,
+) -> None:
+    objects = rendered(control_plane, MANIFESTS / "overlays" / "server-with-key")
+    pod = one(objects, "Deployment")["spec"]["template"]["spec"]
+    secrets = {each["name"]: each["secret"]["secretName"] for each in pod["volumes"] if "secret" in each}
+    there = {
+        f"{mount['mountPath']}/{key}"
+        for mount in pod["containers"][0]["volumeMounts"]
+        if mount["name"] in secrets
+        for key in one(objects, "Secret", secrets[mount["name"]])["stringData"]
+    }
+    servers = parse(one(objects, "ConfigMap", "moorcheh-servers")["data"]["servers.yaml"])
+
+    assert {each.api_key_file for each in servers.definitions} == {None, *there}
+    assert there
 
 
 def test_high_availability_never_stops_both(control_plane: ControlPlane) -> None:

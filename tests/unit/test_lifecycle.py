@@ -582,6 +582,9 @@ def seen_now(entry: Entry) -> Target:
     return Target(True, entry.item_count, entry.creation_time, NOW.time)
 
 
+NOT_THERE = a_request(PENDING, target=Target(False, None, None, STARTED))
+
+
 def newer_than_request(entry: Entry) -> Shown:
     return records(FAILED, Reason.TARGET_NEWER_THAN_REQUEST, target=seen_now(entry))
 
@@ -726,6 +729,15 @@ LOOK_CASES = [
     pytest.param(
         Case(NEW, ready(born(2), rival_end=MADE - timedelta(seconds=1)), Claim()),
         id="rule-8-a-rival-that-ended-before-the-request-was-made",
+    ),
+    pytest.param(
+        Case(NOT_THERE, ready(born(1)), newer_than_request(born(1))),
+        id="rule-8-no-tolerance-where-a-preview-found-nothing",
+    ),
+    pytest.param(Case(NOT_THERE, ready(THERE), Claim()), id="rule-8-an-old-one-that-a-preview-did-not-find"),
+    pytest.param(
+        Case(NOT_THERE, ready(UNDATED), unverifiable(UNDATED)),
+        id="rule-8-undated-where-a-preview-found-nothing",
     ),
     pytest.param(Case(NEW, ready(UNDATED), Claim()), id="rule-8-undated-may-be-deleted-once"),
     pytest.param(Case(NEW, ready(UNPARSABLE), Claim()), id="rule-8-unreadable-is-undated"),
@@ -2387,7 +2399,10 @@ def test_a_wait_wakes(request_: Request, until: float | None, expected: float | 
     ("request_", "shown", "expected"),
     [
         pytest.param(NEW, a_status(PENDING), ago(2) + 1, id="a-wait-is-written-after-a-second"),
-        pytest.param(BOUND, a_status(PENDING, Reason.TARGET_BUSY), ago(2) + 1, id="another-reason-too"),
+        pytest.param(BOUND, a_status(PENDING, Reason.TARGET_BUSY), ago(2), id="behind-another-at-once"),
+        pytest.param(
+            BOUND, a_status(PENDING, Reason.SERVER_UNAVAILABLE), ago(2) + 1, id="another-reason-too"
+        ),
         pytest.param(
             RUNNING_REQUEST, a_status(RUNNING, progress="41/100 (41%)"), ago(3) + 5, id="progress-each-five"
         ),

@@ -63,6 +63,12 @@ def _absent(request: Request, bound: Target | None, now: Now) -> Status:
 
 
 def _undated(request: Request, rivals: Rivals, now: Now) -> Status | None:
+    if _was_absent(request):
+        message = (
+            "There was no such namespace when this request first looked, and the server shows no creation "
+            "time that would tell since when there is one. Create a new request to delete it."
+        )
+        return _unverifiable(request, now, message)
     if not _another_ended_meanwhile(request, rivals):
         return None
     message = (
@@ -73,8 +79,11 @@ def _undated(request: Request, rivals: Rivals, now: Now) -> Status | None:
 
 
 def _dated(request: Request, rivals: Rivals, look: Look, created: datetime, now: Now) -> Status | None:
-    """Behind another request there is no tolerance, and not even the clocks' error is given away."""
-    grace = -CLOCK_ERROR if _another_ended_meanwhile(request, rivals) else TOLERANCE
+    """Behind another request, or where nothing was there before, there is no tolerance, and not even the
+    clocks' error is given away.
+    """
+    strict = _another_ended_meanwhile(request, rivals) or _was_absent(request)
+    grace = -CLOCK_ERROR if strict else TOLERANCE
     if created + look.skew <= request.creation_time + grace:
         return None
     shown = look.entry.creation_time if look.entry else None
@@ -84,6 +93,11 @@ def _dated(request: Request, rivals: Rivals, look: Look, created: datetime, now:
         "Create a new request to delete it."
     )
     return ended(request, now, Phase.FAILED, Reason.TARGET_NEWER_THAN_REQUEST, message)
+
+
+def _was_absent(request: Request) -> bool:
+    """By what is recorded: a preview that found nothing, and what came since was not shown."""
+    return request.status.target is not None and not request.status.target.found
 
 
 def _another_ended_meanwhile(request: Request, rivals: Rivals) -> bool:

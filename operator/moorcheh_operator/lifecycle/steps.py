@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from moorcheh_operator.api.request import Request
-from moorcheh_operator.api.status import ENDED, Status
+from moorcheh_operator.api.status import ENDED, Reason, Status
 from moorcheh_operator.clock import Now
 
 from .facts import Facts
@@ -86,5 +86,7 @@ def write_due(request: Request, status: Status, waiting_since: float, facts: Fac
     if recorded.observed_generation not in (-1, status.observed_generation):
         return 0.0
     if (recorded.phase, recorded.reason) != (status.phase, status.reason):
+        if status.reason == Reason.TARGET_BUSY and status.attempt is None:
+            return waiting_since  # rule 8 is stricter with it, and after a kill nothing else tells that
         return waiting_since + WAIT_WRITTEN
     return facts.written + PROGRESS_SECONDS
