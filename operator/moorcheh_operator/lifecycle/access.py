@@ -111,12 +111,16 @@ def shut_out(
             if labels is None or isinstance(labels, str):
                 why = labels or "not tried yet"
                 return Undecided(
-                    f"The server asks for the labels of this namespace, which can't be read: {why}"
+                    f"The server takes requests by the labels of the Kubernetes namespace {namespace}, which "
+                    f"can't be read: {why}"
                 )
             allowed = selector is not None and selector.holds(labels)
         case _:
             assert_never(source)
-    message = f'The server "{server.name}" takes no requests from the namespace {namespace}.'
+    message = (
+        f'The server "{server.name}" takes no requests from the Kubernetes namespace {namespace} '
+        "(allowedNamespaces in the servers file)."
+    )
     return None if allowed else Refusal(Reason.NOT_ALLOWED, message)
 
 
@@ -126,6 +130,8 @@ def _allowed(request: Request, server: Definition) -> Access:
         message = f'"{name}" is protected on the server "{server.name}" (protectedNames has {glob}).'
         return Refusal(Reason.PROTECTED, message)
     if not server.allows_name(name):
-        message = f'"{name}" is none of the allowedNames of the server "{server.name}".'
+        message = (
+            f'"{name}" is none of those that may be deleted on the server "{server.name}" (allowedNames).'
+        )
         return Refusal(Reason.NOT_ALLOWED, message)
     return Open()

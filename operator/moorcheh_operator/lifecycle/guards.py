@@ -40,7 +40,8 @@ def _verdict(request: Request, facts: Facts, look: Look, now: Now) -> Status | N
     if seen is Incarnation.UNCLEAR and bound is not None and is_dated(bound):
         message = (
             f"The target was first seen as created at {bound.creation_time}; the server now shows "
-            f"{look.entry.creation_time or 'no creation time'}, so it may be another one."
+            f"{look.entry.creation_time or 'no creation time'}, so it may be another one. "
+            "Create a new request to delete it."
         )
         return _unverifiable(request, now, message)
     created = parse_birth(look.entry.creation_time)
@@ -113,7 +114,10 @@ def _preconditions(
     bounds = request.spec.preconditions
     if bounds.created_before is not None:
         if created is None:
-            message = "preconditions.createdBefore is set, but the server shows no creation time."
+            message = (
+                "preconditions.createdBefore is set, but the server shows no creation time. Check the "
+                "namespace, and create a request without it."
+            )
             return _unverifiable(request, now, message)
         if by_either_clock(created, skew) >= bounds.created_before:
             message = (
@@ -123,7 +127,10 @@ def _preconditions(
             return ended(request, now, Phase.FAILED, Reason.PRECONDITION_FAILED, message)
     if bounds.max_items is not None:
         if entry.item_count is None:
-            message = "preconditions.maxItems is set, but the server shows no item count."
+            message = (
+                "preconditions.maxItems is set, but the server shows no item count. Check the namespace, "
+                "and create a request without it."
+            )
             return _unverifiable(request, now, message)
         if entry.item_count > bounds.max_items:
             message = (

@@ -51,7 +51,10 @@ def _unless_held_up(request: Request, facts: Facts, look: Look, now: Now, *, fre
     """
     held = facts.holding.since is not None and look.started >= facts.holding.since
     if not held and facts.holding.slots_full:
-        message = "Waiting for a job slot: as many jobs run as the operator allows."
+        message = (
+            "Waiting for a job slot: as many jobs run at the server as the operator allows "
+            "(maxRunningJobs, MOORCHEH_MAX_RUNNING_JOBS)."
+        )
         return Wait(None, waiting(request, facts.seen, now, Reason.WAITING_FOR_SLOT, message))
     if isinstance(facts.admission.namespace, Untold) and now.ticks < facts.admission.namespace.until:
         reason, message = namespace_untold(request, facts.admission.namespace)

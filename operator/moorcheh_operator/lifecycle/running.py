@@ -68,7 +68,8 @@ def _still_running(request: Request, polls: Polls, now: Now, job: Job) -> Status
     last_error = request.status.last_error
     match polls.last.answer if polls.last else None:
         case Unavailable(error) | JobUnknown(error):
-            reason, message = Reason.POLL_FAILING, f"The server does not tell about job {job.id}: {error}"
+            reason = Reason.POLL_FAILING
+            message = f"The server does not tell about job {job.id}, which is asked for again: {error}"
             last_error = error
         case None if request.status.reason == Reason.POLL_FAILING:
             return request.status  # after a restart nothing better is known until the first answer

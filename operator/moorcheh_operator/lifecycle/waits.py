@@ -83,7 +83,7 @@ def behind(request: Request, facts: Facts, now: Now) -> Step:
 def outage_wait(request: Request, facts: Facts, trouble: Trouble, now: Now) -> Step:
     if now.ticks >= trouble.until:
         return LookUp(to_claim=True)
-    message = f"The server gave no usable listing: {trouble.error}"
+    message = f"The server gave no usable listing, which is tried again: {trouble.error}"
     reason, message = still_queued(request, facts.rivals, Reason.SERVER_UNAVAILABLE, message)
     return Wait(trouble.until, waiting(request, facts.seen, now, reason, message, trouble.error))
 
@@ -110,5 +110,5 @@ def not_taken(request: Request, admission: Admission, error: str, *, refused: bo
     if isinstance(admission.namespace, Untold):
         return namespace_untold(request, admission.namespace)
     if refused:
-        return Reason.REFUSED, f"The server refused the DELETE: {error}"
-    return Reason.SERVER_UNAVAILABLE, f"The DELETE could not be sent: {error}"
+        return Reason.REFUSED, f"The server refused the DELETE, which is tried again: {error}"
+    return Reason.SERVER_UNAVAILABLE, f"The DELETE could not be sent, which is tried again: {error}"
