@@ -210,9 +210,9 @@ class Cluster:
             answer.describe(),
         )
 
-    async def read(self, namespace: str, name: str) -> Request | None:
+    async def read(self, namespace: str, name: str, *, lane: str = "") -> Request | None:
         """None: there is no such object. Raises `ClusterError`, `MalformedRequestError`."""
-        answer = await self._call("GET", _path(namespace, name))
+        answer = await self._call("GET", _path(namespace, name), lane=lane)
         if answer.status == 404:
             return None
         if answer.status != 200:

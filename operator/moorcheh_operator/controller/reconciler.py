@@ -305,7 +305,8 @@ class Reconciler:
             if uid in seen or task.request.gone or task.facts.first_seen >= started:
                 continue
             try:
-                request = await self._cluster.read(task.request.namespace, task.request.name)
+                # A lane of its own: a tenant with thousands of calls must not hold up the list.
+                request = await self._cluster.read(task.request.namespace, task.request.name, lane="relist")
             except MalformedRequestError as error:
                 logger.error(
                     "this request is left alone, as it can't be read now: %s; is the CRD this operator's?",
