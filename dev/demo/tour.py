@@ -92,6 +92,11 @@ def steps(*, viewer: Path, log: Path, moorcheh: str) -> tuple[Step, ...]:
             code=1,
         ),
         Step(
+            "What is this server like, and which guarantees hold on it? This only reads.",
+            f"moorcheh-operator check {moorcheh}",
+            "It can be asked: reachable, and its listing can be read",
+        ),
+        Step(
             "What the stand-in for Moorcheh holds now.",
             f"curl -s {moorcheh}/namespaces",
             "customer-records",

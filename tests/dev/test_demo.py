@@ -113,7 +113,7 @@ class Kept:
         page = terminal.text.partition("Paste this first:")[2].replace("\r", "")
         first, _, then = page.partition("Then, in this order:")
         self.surroundings = [line for line in first.splitlines() if line.startswith(("cd ", "export "))]
-        self.commands = re.findall(r"^(?:kubectl|curl|tail) .*", then, re.MULTILINE)
+        self.commands = re.findall(r"^(?:kubectl|moorcheh-operator|curl|tail) .*", then, re.MULTILINE)
 
     def last_word(self, beginning: str) -> str:
         [command] = [each for each in self.commands if each.startswith(beginning)]
