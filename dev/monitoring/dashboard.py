@@ -252,7 +252,7 @@ ROWS = (
                         "sum by (result) (increase(moorcheh_operator_verifications_total[5m])) > 0",
                     ),
                 ),
-                "What the listing showed after the job. StillListed: it completed, and the namespace is there.",
+                "What the listing showed after the job. StillListed: the namespace did not go.",
                 stacked=True,
                 colours=VERIFIED,
             ),
