@@ -44,6 +44,7 @@ REASONS: dict[Phase, dict[Reason, str]] = {
     Phase.RUNNING: {
         Reason.JOB_RUNNING: "the server works on it",
         Reason.POLL_FAILING: "the server does not tell how far it is",
+        Reason.DELETION_ACCEPTED: "the server accepted it and gave no job; the listing will tell",
         Reason.STILL_LISTED: "the job completed; that the namespace is gone is still to be seen",
     },
     Phase.SUCCEEDED: {

@@ -111,7 +111,7 @@ SENDING = [
         "1",
         "the claim clears the job",
         "lifecycle/submitting.py",
-        "        job=None,\n        progress=None,\n",
+        "        job=None,\n        acceptance=None,\n",
         "",
     ),
     Mutation(
@@ -426,6 +426,34 @@ FURTHER = [
         "lifecycle/retrying.py",
         "verdict = agreed(facts.seen.looks, target, facts.first_seen, LOOK_GAP, reuse)",
         "verdict = agreed(facts.seen.looks, target, facts.first_seen, 0.0, reuse)",
+    ),
+    one(
+        "5",
+        "without a job two looks since the acceptance must agree",
+        "lifecycle/accepted.py",
+        "    match agreed(facts.seen.looks, request.status.target, facts.first_seen, LOOK_GAP):\n",
+        "    match agreed(facts.seen.looks, request.status.target, 0.0, 0.0):\n",
+    ),
+    one(
+        "10",
+        "without a job, and without its object, the target is held until the deletion is over",
+        "lifecycle/accepted.py",
+        "    if shown in (Incarnation.ABSENT, Incarnation.REPLACED) or deadline_passed(request, now):\n",
+        "    if True:\n",
+    ),
+    one(
+        "4",
+        "what says failure is not accepted",
+        "moorcheh/parsing.py",
+        'if body.get("job_id") is None and not _says_failure(body):',
+        'if body.get("job_id") is None:',
+    ),
+    one(
+        "13",
+        "a job id that can't be used is not the same as none",
+        "moorcheh/parsing.py",
+        'if body.get("job_id") is None and not _says_failure(body):',
+        "if not _says_failure(body):",
     ),
     one(
         "6",

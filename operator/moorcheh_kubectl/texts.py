@@ -76,8 +76,8 @@ def how_sure(request: Request) -> str:
             return words
         case _ if status.attempt is None:
             return _NOTHING_SENT
-        case _ if status.reason == Reason.DEADLINE_EXCEEDED and status.job is not None:
-            return "The job may go on at the server: it cannot be told to stop."
+        case _ if status.reason == Reason.DEADLINE_EXCEEDED and (status.job or status.acceptance):
+            return "The deletion may go on at the server: it cannot be told to stop."
         case _:
             return "An earlier attempt of this request had been sent. Some of the items may be gone."
 
@@ -444,6 +444,10 @@ def _job(request: Request) -> Lines:
     lines = [("Attempts", f"{attempt.number}, the last one at {render_time(attempt.start_time)}")]
     lines += [(f"Attempt {each.number}", _earlier(each)) for each in request.status.earlier_attempts]
     lines.append(("Sent as", f"X-Request-Id: {request.uid}/{plain_text(attempt.id)}"))
+    if (acceptance := request.status.acceptance) is not None:
+        lines.append(("Accepted", f"{render_time(acceptance.time)}, without a job"))
+        said = (("Server says", acceptance.message), ("Estimated end", acceptance.estimated_completion))
+        return [*lines, *((label, plain_text(words)) for label, words in said if words)]
     if job is None:
         return [*lines, ("Job", "none that is known")]
     lines.append(("Job", f"{job.id}, {plain_text(job.status or 'not reported yet')}"))

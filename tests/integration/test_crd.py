@@ -22,6 +22,7 @@ from moorcheh_operator.api import request as api
 from moorcheh_operator.api.request import GROUP, KIND, PLURAL, parse
 from moorcheh_operator.api.spec import Spec
 from moorcheh_operator.api.status import (
+    Acceptance,
     Attempt,
     Condition,
     EarlierAttempt,
@@ -74,6 +75,7 @@ FULL_STATUS = Status(
         update_time="2026-11-23T10:00:04.000Z",
         finish_time="2026-11-23T10:00:06.000Z",
     ),
+    acceptance=Acceptance(datetime(2026, 11, 23, 10, 0, 1, tzinfo=UTC), "Started.", "2 minutes"),
     progress="1200/5000 (24%)",
     deleted_items=3000,
     earlier_attempts=(
@@ -729,8 +731,9 @@ def test_a_status_of_a_phase_alone_is_enough(requests: Requests, phase: str | No
         *[[key] for key in SCHEMA["properties"]["status"]["properties"] if key != "observedGeneration"],
         *[
             [part, key]
-            for part in ("target", "attempt", "job")
+            for part in ("target", "attempt", "job", "acceptance")
             for key in SCHEMA["properties"]["status"]["properties"][part]["properties"]
+            if key not in SCHEMA["properties"]["status"]["properties"][part].get("required", ())
         ],
     ],
     ids=".".join,

@@ -14,6 +14,7 @@ from moorcheh_operator.api.status import Job
 from moorcheh_operator.clock import Clock
 from moorcheh_operator.moorcheh.answers import (
     Accepted,
+    AcceptedWithoutJob,
     Entry,
     JobReport,
     JobUnknown,
@@ -212,7 +213,8 @@ class Wire(Connection):
             case "reset":
                 return Unclear("RemoteProtocolError")
             case "no job id":
-                return Unclear("HTTP 202 without a usable job id", settled=True)
+                answered = answers[0]
+                return AcceptedWithoutJob("started") if isinstance(answered, Accepted) else answered
             case "rejected":
                 return Rejected("HTTP 400")
             case _:

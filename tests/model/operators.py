@@ -277,7 +277,8 @@ class Steps:
                     faults = self._world.faults._replace(lost=self._world.faults.lost - 1)
                     yield unsent._replace(state=unsent.state._replace(faults=faults), fault=True)
             case "accepted":
-                running = self._view._replace(phase=RUNNING, job=self._task.job, verifying=False)
+                job = 0 if self._setting.jobless else self._task.job
+                running = self._view._replace(phase=RUNNING, job=job, verifying=False)
                 yield from self._write("job", running)
             case "unsent":
                 back = self._task.back
@@ -354,6 +355,9 @@ class Steps:
         return not in_flight and not about_to
 
     def _running(self) -> Iterator[Move[World]]:
+        if self._setting.jobless:
+            yield from self._accepted()
+            return
         view = self._view
         yield from self._write_late("progress", view, self._world, self._label("writes progress"))
         job = next(job for job in self._world.jobs if job.id == view.job)
@@ -363,3 +367,15 @@ class Steps:
             yield from self._end(FAILED, "limit", over="failed")
         elif job.state != "running":
             yield from self._write("retry", view._replace(phase=PENDING, over=job.state))
+
+    def _accepted(self) -> Iterator[Move[World]]:
+        """Nothing but the listing tells; or its time is over."""
+        if len(self._task.looks) < 2:
+            yield self._look()
+        verdict = self._agreed()
+        if verdict in (GONE, REPLACED):
+            yield from self._end(SUCCEEDED, verdict)
+        elif verdict is not None and self._rules.retry_without_job:
+            yield from self._write("retry", self._view._replace(phase=PENDING, over="unknown"))
+        else:
+            yield from self._end(FAILED, "deadline")

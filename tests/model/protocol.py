@@ -39,6 +39,7 @@ class Rules:
     resume_attempts: bool = False  # a restarted operator sends for an attempt that it finds
     claim_before_list: bool = False  # a started operator acts on the first request that it sees
     keep_attempt_id: bool = False  # another attempt goes under the id of the one before
+    retry_without_job: bool = False  # "still there" is taken for "the server has given up"
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +50,7 @@ class Setting:
     dated: bool = True  # the server shows creation times
     never_reused: bool = False  # the servers file says so …
     reused: bool = False  # … and it is not true
+    jobless: bool = False  # the server accepts without a job, as in the cloud
     held: bool = False  # the older request starts out suspended
     tolerance: bool = False  # requests start out young
     # How often each fault may strike.

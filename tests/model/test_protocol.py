@@ -43,6 +43,12 @@ SETTINGS = [
         4100,
         id="no creation times, names that are never used again, two requests",
     ),
+    pytest.param(Setting(births=2, jobless=True), 17950, id="accepted without a job, every fault"),
+    pytest.param(
+        Setting(births=2, crashes=1, late_writes=0, dated=False, jobless=True),
+        7905,
+        id="accepted without a job, no creation times",
+    ),
     pytest.param(
         Setting(births=1, crashes=0, late_writes=0, limit=2, failures=2), 1633, id="two further attempts"
     ),
@@ -146,6 +152,11 @@ MUTATIONS = [
         Rules(retry_any_incarnation=True),
         Setting(births=1, crashes=0, late_writes=0, lost=0, dated=False),
         id="a second attempt without creation times",
+    ),
+    pytest.param(
+        Rules(retry_without_job=True),
+        Setting(births=0, failures=0, late_writes=0, crashes=0, jobless=True),
+        id="a second attempt although the first may go on, unseen",
     ),
     pytest.param(
         Rules(tolerance_for_all=True),

@@ -15,7 +15,16 @@ from msgspec.structs import replace
 
 from moorcheh_operator.api.request import Request
 from moorcheh_operator.api.spec import IfAbsent
-from moorcheh_operator.api.status import Attempt, EarlierAttempt, Job, Phase, Reason, Target, Verification
+from moorcheh_operator.api.status import (
+    Acceptance,
+    Attempt,
+    EarlierAttempt,
+    Job,
+    Phase,
+    Reason,
+    Target,
+    Verification,
+)
 from moorcheh_operator.api.times import parse_time
 from moorcheh_operator.controller.targets import Targets
 from moorcheh_operator.lifecycle.access import Access, NotFound, Refusal, Undecided
@@ -37,6 +46,7 @@ from moorcheh_operator.lifecycle.steps import (
 from moorcheh_operator.lifecycle.submitting import claim
 from moorcheh_operator.moorcheh.answers import (
     Accepted,
+    AcceptedWithoutJob,
     Entry,
     JobReport,
     JobUnknown,
@@ -79,6 +89,7 @@ from tests.unit.builders import (
     ahead,
     but,
     known,
+    later,
     looks,
     ready,
     records,
@@ -182,6 +193,7 @@ FACTS = {
     "answer: rejected": seen(sent=sent(Rejected("HTTP 400"))),
     "answer: unclear": seen(sent=sent(Unclear("HTTP 500"))),
     "answer: settled": seen(sent=sent(Unclear("HTTP 404: no such namespace", settled=True))),
+    "answer: accepted, no job": seen(sent=sent(AcceptedWithoutJob("started"))),
     "answer: foreign": seen(sent=sent(Accepted("job-0"), attempt="attempt-0")),
     "settled": seen(SETTLE),
     "settled but for a second": seen(SETTLE - 1),
@@ -236,6 +248,7 @@ answer: refused          | look to claim            | look to claim            |
 answer: rejected         | look to claim            | look to claim            | look           | Rejected          | poll              | forget    | forget | poll                  | forget             | forget                | poll
 answer: unclear          | look to claim            | look to claim            | look           | wait Verifying    | poll              | forget    | forget | poll                  | forget             | wait Submitting       | poll
 answer: settled          | look to claim            | look to claim            | look           | look              | poll              | forget    | forget | poll                  | forget             | forget                | poll
+answer: accepted, no job | look to claim            | look to claim            | look           | DeletionAccepted  | poll              | forget    | forget | poll                  | forget             | look                  | poll
 answer: foreign          | look to claim            | look to claim            | look           | wait Verifying    | poll              | forget    | forget | poll                  | forget             | wait Submitting       | poll
 settled                  | look to claim            | look to claim            | look           | look              | poll              | forget    | forget | poll                  | forget             | forget                | poll
 settled but for a second | look to claim            | look to claim            | look           | wait Verifying    | poll              | forget    | forget | poll                  | forget             | wait Submitting       | poll
@@ -1283,6 +1296,116 @@ def proves(result: str, *, says: str, **changes: Any) -> Shown:
     return records(SUCCEEDED, Reason.DELETION_COMPLETED, verification=proof, says=says, **(DONE | changes))
 
 
+TAKEN = Acceptance(NOW.time - timedelta(seconds=100), "started", "in two minutes")
+
+
+def in_the_cloud(**fields: Any) -> Request:
+    return a_request(RUNNING, Reason.DELETION_ACCEPTED, job=None, acceptance=TAKEN, **fields)
+
+
+def since_then(*entries: Entry | None, every: float = 10.0, last: float = 0.5) -> Facts:
+    return seen(90, looks=looks(*entries, every=every, last=last))
+
+
+def still_there(until: float = SOON, **changes: Any) -> Shown:
+    return waits(until, RUNNING, Reason.DELETION_ACCEPTED, says="started", **changes)
+
+
+def gone_since(**fields: Any) -> Case:
+    end = records(SUCCEEDED, Reason.VERIFIED_ABSENT)
+    return Case(in_the_cloud(**fields), since_then(ABSENT, ABSENT), end)
+
+
+ACCEPTED_CASES = [
+    pytest.param(
+        Case(
+            a_request(SUBMITTING, job=None),
+            seen(sent=sent(AcceptedWithoutJob("started", "in two minutes"))),
+            records(
+                RUNNING,
+                Reason.DELETION_ACCEPTED,
+                acceptance=Acceptance(NOW.time, "started", "in two minutes"),
+                says='says: "started" Estimated completion: in two minutes.',
+            ),
+        ),
+        id="rule-4-accepted-without-a-job",
+    ),
+    pytest.param(Case(in_the_cloud(), seen(1), LookUp()), id="a-first-look-soon"),
+    pytest.param(Case(in_the_cloud(), seen(0.25), still_there(0.75)), id="but-not-at-once"),
+    pytest.param(
+        Case(in_the_cloud(), since_then(THERE, last=-2), still_there(), now=later(3)),
+        id="there-is-looked-at-again",
+    ),
+    pytest.param(
+        Case(in_the_cloud(), since_then(THERE, last=8.1), LookUp()), id="within-a-tenth-of-its-time"
+    ),
+    pytest.param(
+        Case(in_the_cloud(), since_then(THERE, ABSENT), still_there(4.5)), id="one-look-is-not-enough"
+    ),
+    pytest.param(gone_since(), id="gone"),
+    pytest.param(
+        Case(in_the_cloud(), since_then(ABSENT, ABSENT, every=5.0), still_there(4.5)),
+        id="two-looks-too-close",
+    ),
+    pytest.param(
+        Case(in_the_cloud(), seen(5, looks=looks(ABSENT, ABSENT)), still_there(4.5)),
+        id="not-a-look-before-the-acceptance",
+    ),
+    pytest.param(
+        Case(in_the_cloud(), since_then(NEWER, NEWER), records(SUCCEEDED, Reason.TARGET_REPLACED)),
+        id="replaced",
+    ),
+    pytest.param(
+        Case(
+            in_the_cloud(target=UNDATED_TARGET),
+            since_then(UNDATED, UNDATED, last=-2),
+            still_there(),
+            now=later(3),
+        ),
+        id="undated-and-there-may-be-either",
+    ),
+    pytest.param(
+        Case(
+            in_the_cloud(deadline=595),
+            since_then(THERE, THERE),
+            records(FAILED, Reason.DEADLINE_EXCEEDED, says="may go on"),
+        ),
+        id="rule-12-the-deadline",
+    ),
+    pytest.param(gone_since(deadline=595), id="gone-at-the-deadline-is-gone"),
+    pytest.param(
+        Case(in_the_cloud(), seen(90, outage=trouble(5)), still_there(5, last_error="no route")),
+        id="an-outage-is-waited-out",
+    ),
+    pytest.param(
+        Case(in_the_cloud(gone=True), since_then(THERE, last=8.1), LookUp()),
+        id="rule-10-its-object-is-gone-and-the-target-is-held",
+    ),
+    pytest.param(
+        Case(in_the_cloud(gone=True), since_then(ABSENT, ABSENT), Forget()), id="rule-10-until-it-is-gone"
+    ),
+    pytest.param(
+        Case(in_the_cloud(gone=True, deadline=595), since_then(THERE, THERE), Forget()),
+        id="rule-10-or-its-time-is-over",
+    ),
+]
+
+
+@pytest.mark.parametrize("case", ACCEPTED_CASES)
+def test_a_deletion_without_a_job_is_over_when_the_listing_says_so(case: Case) -> None:
+    case.check()
+
+
+def test_deletions_without_jobs_that_began_together_look_together() -> None:
+    due = set()
+    for number in range(5):
+        step = next_step(in_the_cloud(), since_then(THERE, last=-number / 2), later(3), LIMITS)
+        assert isinstance(step, Wait)
+        due.add(step.until)
+
+    assert len(due) == 1
+
+
 COMPLETED_CASES = [
     pytest.param(Case(RUNNING_REQUEST, completed(), LookUp()), id="a-look-follows"),
     pytest.param(
@@ -2166,6 +2289,7 @@ TABLES = {
     "submitting": SUBMITTING_CASES,
     "running": RUNNING_CASES,
     "completed": COMPLETED_CASES,
+    "accepted": ACCEPTED_CASES,
     "retry": RETRY_CASES,
     "over": OVER_CASES,
     "namespace": NAMESPACE_CASES,

@@ -17,6 +17,7 @@ from moorcheh_operator.api import wire
 from moorcheh_operator.api.request import MalformedRequestError, Request, parse
 from moorcheh_operator.api.spec import IfAbsent, Preconditions, ServerRef, Spec
 from moorcheh_operator.api.status import (
+    Acceptance,
     Attempt,
     Condition,
     EarlierAttempt,
@@ -563,6 +564,7 @@ def test_keys_are_those_of_the_schema() -> None:
         Target(False, 0, "t", NOON),
         Attempt(1, "a", NOON),
         Job("job-1", "failed", 5, 3, "oh", "s", "u", "f"),
+        Acceptance(NOON, "Soon.", "2 minutes"),
         "3/5 (60%)",
         3,
         (EarlierAttempt(1, "a", NOON, Job("job-0", "failed")),),
@@ -591,6 +593,7 @@ def test_keys_are_those_of_the_schema() -> None:
             "updateTime": "u",
             "finishTime": "f",
         },
+        "acceptance": {"time": noon, "message": "Soon.", "estimatedCompletion": "2 minutes"},
         "progress": "3/5 (60%)",
         "deletedItems": 3,
         "earlierAttempts": [

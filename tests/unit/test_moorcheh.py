@@ -18,6 +18,7 @@ from moorcheh_operator.api.status import Job
 from moorcheh_operator.clock import Clock
 from moorcheh_operator.moorcheh.answers import (
     Accepted,
+    AcceptedWithoutJob,
     Entry,
     JobReport,
     JobUnknown,
@@ -30,7 +31,7 @@ from moorcheh_operator.moorcheh.answers import (
 )
 from moorcheh_operator.moorcheh.client import Moorcheh
 from moorcheh_operator.moorcheh.connection import MAX_BODY, Connection
-from moorcheh_operator.moorcheh.parsing import MAX_COUNT
+from moorcheh_operator.moorcheh.parsing import MAX_COUNT, QUOTA_WORDS
 from tests.unit.servers import (
     Behaviour,
     Peer,
@@ -54,6 +55,7 @@ SHORT = 0.2  # seconds, where the timeout itself is the test
 NO_TLS = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # trusts nobody, and takes no time to make
 REQUEST_ID = "uid-1/attempt-1"
 DELETED = {"status": "success", "job_id": "job-1", "namespace_name": "documents"}
+PENDING = {"status": "pending", "message": "Started.", "estimated_completion": "2 minutes"}
 
 
 @dataclass
@@ -110,6 +112,24 @@ def failure(words: str) -> dict[str, str]:
             pytest.param(code, DELETED, Accepted("job-1"), id=f"{code}-accepted")
             for code in (200, 201, 202, 299)
         ),
+        *(
+            pytest.param(code, PENDING, AcceptedWithoutJob("Started.", "2 minutes"), id=f"{code}-no-job")
+            for code in (200, 202)
+        ),
+        pytest.param(202, {}, AcceptedWithoutJob(), id="no-job-and-no-words"),
+        pytest.param(202, {"job_id": None}, AcceptedWithoutJob(), id="a-job-that-is-null"),
+        pytest.param(
+            202,
+            {"message": "a\nb", "estimated_completion": 7},
+            AcceptedWithoutJob("a b"),
+            id="no-job-and-words-of-another-kind",
+        ),
+        pytest.param(
+            429,
+            failure("Monthly quota exceeded; upgrade your plan"),
+            Refused(f"HTTP 429: Monthly quota exceeded; upgrade your plan ({QUOTA_WORDS})"),
+            id="429-by-quota",
+        ),
         pytest.param(202, DELETED | {"job_id": "a" * 128}, Accepted("a" * 128), id="the-longest-job-id"),
         *(
             pytest.param(code, failure("no"), Refused(f"HTTP {code}: no"), id=f"{code}-refused")
@@ -148,8 +168,8 @@ async def test_rule_4_what_the_answer_to_a_delete_means(status: int, body: Any, 
 @pytest.mark.parametrize(
     "body",
     [
-        pytest.param({"status": "success"}, id="none"),
-        pytest.param({"job_id": None}, id="null"),
+        pytest.param({"status": "failure"}, id="none-and-a-failure"),
+        pytest.param({"status": "success", "error": "no"}, id="none-and-an-error"),
         pytest.param({"job_id": 7}, id="a-number"),
         pytest.param({"job_id": ["job-1"]}, id="a-list"),
         pytest.param({"job_id": {"id": "job-1"}}, id="an-object"),
@@ -169,7 +189,7 @@ async def test_rule_4_what_the_answer_to_a_delete_means(status: int, body: Any, 
         pytest.param(None, id="no-body"),
     ],
 )
-async def test_rule_13_accepted_without_a_usable_job_id_is_unclear_but_settled(body: Any) -> None:
+async def test_rule_13_accepted_with_a_job_id_that_can_t_be_used_is_unclear_but_settled(body: Any) -> None:
     actual, _ = await deleting(always(answer(202, body)))
 
     assert actual == Unclear("HTTP 202 without a usable job id", settled=True)

@@ -43,6 +43,7 @@ class Reason(StrEnum):
     # Running
     JOB_RUNNING = "JobRunning"
     POLL_FAILING = "PollFailing"
+    DELETION_ACCEPTED = "DeletionAccepted"
     # Succeeded
     DELETION_COMPLETED = "DeletionCompleted"
     ALREADY_ABSENT = "AlreadyAbsent"
@@ -114,6 +115,14 @@ class Job(Struct, frozen=True, rename="camel", omit_defaults=True):
             return JobStatus.RUNNING
 
 
+class Acceptance(Struct, frozen=True, rename="camel", omit_defaults=True):
+    """The server accepted the deletion and gave no job; its own words."""
+
+    time: Time
+    message: str | None = None
+    estimated_completion: str | None = None
+
+
 class EarlierAttempt(Struct, frozen=True, rename="camel", omit_defaults=True):
     """One that was followed by another, with its job as the server last reported it."""
 
@@ -156,6 +165,7 @@ class Status(Struct, frozen=True, rename="camel", omit_defaults=True):
     target: Target | None = None
     attempt: Attempt | None = None
     job: Job | None = None
+    acceptance: Acceptance | None = None
     progress: str | None = None
     deleted_items: int | None = None
     earlier_attempts: tuple[EarlierAttempt, ...] = ()

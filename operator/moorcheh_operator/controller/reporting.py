@@ -10,12 +10,21 @@ from moorcheh_operator.clock import Clock
 from moorcheh_operator.lifecycle.announcements import Announcement, announcement, log_fields, long_wait
 from moorcheh_operator.lifecycle.retention import ignored
 from moorcheh_operator.metrics import Metrics
-from moorcheh_operator.moorcheh.answers import Accepted, NotSent, Refused, Rejected, SendAnswer, Unclear
+from moorcheh_operator.moorcheh.answers import (
+    Accepted,
+    AcceptedWithoutJob,
+    NotSent,
+    Refused,
+    Rejected,
+    SendAnswer,
+    Unclear,
+)
 
 from .events import Events
 
 WORDS = {
     Accepted: "accepted as job",
+    AcceptedWithoutJob: "accepted without a job",
     NotSent: "surely not sent",
     Refused: "refused",
     Rejected: "rejected for good",
@@ -57,10 +66,10 @@ class Reporter:
         """The answer to its DELETE; `code`: HTTP status or error, None where it never left."""
         job_id = getattr(answer, "job_id", None)
         logger.log(
-            logging.INFO if isinstance(answer, Accepted) else logging.WARNING,
+            logging.INFO if isinstance(answer, Accepted | AcceptedWithoutJob) else logging.WARNING,
             "DELETE %s: %s",
             WORDS[type(answer)],
-            getattr(answer, "error", None) or job_id or "",
+            getattr(answer, "error", None) or getattr(answer, "message", None) or job_id or "",
             extra={
                 **log_fields(request),
                 "job": job_id,

@@ -77,10 +77,8 @@ def log_fields(request: Request) -> dict[str, object]:
 
 def _submitted(request: Request) -> Announcement:
     status = request.status
-    job = status.job.id if status.job else "unknown"
-    return Announcement(
-        "Normal", SUBMITTED, f'Deletion of "{request.spec.namespace_name}" submitted, job {job}.'
-    )
+    how = f"job {status.job.id}" if status.job else "accepted without a job"
+    return Announcement("Normal", SUBMITTED, f'Deletion of "{request.spec.namespace_name}" submitted, {how}.')
 
 
 def _attempts(status: Status) -> int:

@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
-from moorcheh_operator.api.request import Request
-from moorcheh_operator.api.status import Job
-from moorcheh_operator.clock import Now
-from moorcheh_operator.moorcheh.answers import Accepted, NotSent, Refused, Rejected, Unclear
+from datetime import timedelta
 
+from moorcheh_operator.api.request import Request
+from moorcheh_operator.api.status import Acceptance, Job
+from moorcheh_operator.clock import Now
+from moorcheh_operator.moorcheh.answers import (
+    Accepted,
+    AcceptedWithoutJob,
+    NotSent,
+    Refused,
+    Rejected,
+    Unclear,
+)
+
+from . import accepted
 from .facts import Facts
 from .ownership import follows_job
 from .polling import job_over, next_poll
@@ -22,6 +32,8 @@ def step(request: Request, facts: Facts, now: Now, limits: Limits) -> Step:
         return Record(observed(request, now))
     if not follows_job(request, facts.polls):
         return Forget()
+    if status.job is None and status.acceptance is not None:
+        return accepted.follow(request, status.acceptance, facts, now)
     sent = own_send(request, facts.sending)
     match (status.job, sent.answer if sent else None):
         case (Job(id=job_id), _) | (None, Accepted(job_id)):
@@ -29,6 +41,9 @@ def step(request: Request, facts: Facts, now: Now, limits: Limits) -> Step:
                 return Forget()
             due = next_poll(request, facts, now)
             return Poll(job_id) if now.ticks >= due else Wait(due, status)
+        case (None, AcceptedWithoutJob(words, estimate)):
+            since = now.time - timedelta(seconds=now.ticks - (sent.answered if sent else now.ticks))
+            return accepted.follow(request, Acceptance(since, words, estimate), facts, now)
         case (None, NotSent() | Refused() | Rejected() | Unclear(settled=True)):
             return Forget()
         case _:

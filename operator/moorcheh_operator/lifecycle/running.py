@@ -9,7 +9,7 @@ from moorcheh_operator.api.status import Attempt, Job, JobStatus, Phase, Reason,
 from moorcheh_operator.clock import Now
 from moorcheh_operator.moorcheh.answers import JobReport, JobUnknown, Unavailable
 
-from . import completed
+from . import accepted, completed
 from .facts import Facts, Polls
 from .ownership import deadline_passed
 from .polling import job_lost, next_poll, reported
@@ -19,7 +19,9 @@ from .steps import Poll, Record, Step, Wait
 
 
 def step(request: Request, facts: Facts, now: Now) -> Step:
-    attempt = request.status.attempt
+    attempt, acceptance = request.status.attempt, request.status.acceptance
+    if request.status.job is None and acceptance is not None:
+        return accepted.step(request, acceptance, facts, now)
     if request.status.job is None or attempt is None:
         message = "The status names no job, so it can't be followed. Create a new request."
         return Record(ended(request, now, Phase.FAILED, Reason.OUTCOME_UNKNOWN, message))

@@ -93,7 +93,7 @@ def replaced(request: Request, now: Now) -> Status:
 def deadline_exceeded(request: Request, now: Now, job: Job | None) -> Status:
     message = f"Not finished within {request.spec.active_deadline_seconds} s (spec.activeDeadlineSeconds)."
     running = request.status.phase is Phase.RUNNING
-    message += " The job may go on at the server." if running else " Nothing of it is under way."
+    message += " The deletion may go on at the server." if running else " Nothing of it is under way."
     return ended(request, now, Phase.FAILED, Reason.DEADLINE_EXCEEDED, message, **job_shown(request, job))
 
 
@@ -181,6 +181,9 @@ def bare(status: Status) -> Status:
         status,
         message=message,
         job=Job(id=status.job.id) if status.job else None,
+        acceptance=replace(status.acceptance, message=None, estimated_completion=None)
+        if status.acceptance
+        else None,
         progress=None,
         last_error=None,
         earlier_attempts=tuple(

@@ -5,10 +5,18 @@ from __future__ import annotations
 from typing import assert_never
 
 from moorcheh_operator.api.request import Request
-from moorcheh_operator.api.status import Attempt, EarlierAttempt, Job, Phase, Reason, Status
+from moorcheh_operator.api.status import Acceptance, Attempt, EarlierAttempt, Job, Phase, Reason, Status
 from moorcheh_operator.clock import Now
-from moorcheh_operator.moorcheh.answers import Accepted, NotSent, Refused, Rejected, Unclear
+from moorcheh_operator.moorcheh.answers import (
+    Accepted,
+    AcceptedWithoutJob,
+    NotSent,
+    Refused,
+    Rejected,
+    Unclear,
+)
 
+from . import accepted
 from .facts import Facts, Look, Sending, Sent
 from .incarnation import LOOK_GAP, Incarnation, agreed
 from .statuses import ended, next_status, replaced, seen_target, whole_seconds
@@ -30,6 +38,7 @@ def claim(request: Request, facts: Facts, now: Now, attempt_id: str) -> Status:
         attempt=Attempt(number, attempt_id, whole_seconds(now.time)),
         earlier_attempts=_earlier(request.status),
         job=None,
+        acceptance=None,
         progress=None,
         target=seen_target(request, facts.seen, facts.seen.looks[-1], now),
         start_time=request.status.start_time or whole_seconds(now.time),
@@ -60,6 +69,10 @@ def step(request: Request, facts: Facts, now: Now, limits: Limits) -> Step:
             return Record(
                 next_status(request, now, Phase.RUNNING, Reason.JOB_RUNNING, message, job=Job(id=job_id))
             )
+        case AcceptedWithoutJob(words, estimate):
+            acceptance = Acceptance(whole_seconds(now.time), words, estimate)
+            reason, message = Reason.DELETION_ACCEPTED, accepted.message(acceptance)
+            return Record(next_status(request, now, Phase.RUNNING, reason, message, acceptance=acceptance))
         case NotSent(error) | Refused(error):
             return Record(_back_to_pending(request, facts, sent, error, now))
         case Rejected(error):
@@ -84,6 +97,7 @@ def _back_to_pending(request: Request, facts: Facts, sent: Sent, error: str, now
         message,
         attempt=before.attempt,
         job=before.job,
+        acceptance=before.acceptance,
         progress=before.progress,
         earlier_attempts=before.earlier_attempts,
         last_error=error,

@@ -17,6 +17,14 @@ class Accepted:
 
 
 @dataclass(frozen=True, slots=True)
+class AcceptedWithoutJob:
+    """2xx, and no job to ask for, as the cloud product answers: the listing will show when it is done."""
+
+    message: str | None = None
+    estimated_completion: str | None = None  # in the server's own words
+
+
+@dataclass(frozen=True, slots=True)
 class NotSent:
     """The DELETE surely never left: it may be tried again with a new attempt."""
 
@@ -42,15 +50,15 @@ class Rejected:
 class Unclear:
     """Anything else: the delete may have happened, may be happening, may still happen.
 
-    `settled`: the server has finished with this DELETE (2xx without a usable job id, or 404 or 409 with its
-    own JSON error), so that a look-up from now on tells the truth.
+    `settled`: the server has finished with this DELETE (2xx that makes no sense, or 404 or 409 with its own
+    JSON error), so that a look-up from now on tells the truth.
     """
 
     error: str
     settled: bool = False
 
 
-SendAnswer = Accepted | NotSent | Refused | Rejected | Unclear
+SendAnswer = Accepted | AcceptedWithoutJob | NotSent | Refused | Rejected | Unclear
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,6 +21,7 @@ from moorcheh_operator.api.times import parse_birth
 
 from .answers import (
     Accepted,
+    AcceptedWithoutJob,
     Entry,
     JobReport,
     PollAnswer,
@@ -34,6 +35,8 @@ from .answers import (
 MAX_COUNT = 2**63 - 1
 LOOKED_AT = 100  # entries: to parse thousands at each listing would cost more than the rest of it
 MAX_RETRY_AFTER = 60.0  # seconds
+QUOTA_WORDS = "so a quota is used up, or a subscription is over: that need not pass by itself"
+QUOTA = re.compile(r"quota|subscription|\bplan\b|billing|upgrade|credits?\b", re.IGNORECASE)
 JOB_ID = re.compile(r"[A-Za-z0-9_-]{1,128}")
 
 
@@ -61,7 +64,9 @@ class Response:
                 return None
 
     def describe(self) -> str:
-        return f"HTTP {self.status}" + (f": {self.message}" if self.message else "")
+        words = f"HTTP {self.status}" + (f": {self.message}" if self.message else "")
+        spent = self.status == httpx.codes.TOO_MANY_REQUESTS and QUOTA.search(self.message or "")
+        return f"{words} ({QUOTA_WORDS})" if spent else words
 
 
 def send_answer(response: Response) -> SendAnswer:
@@ -75,12 +80,24 @@ def send_answer(response: Response) -> SendAnswer:
             match response.json():
                 case {"job_id": str(job_id)} if JOB_ID.fullmatch(job_id):
                     return Accepted(job_id)
+                case dict(body) if body.get("job_id") is None and not _says_failure(body):
+                    return AcceptedWithoutJob(response.message, _own_words(body, response.shown))
                 case _:
                     return Unclear(f"{words} without a usable job id", settled=True)
         case 404 | 409:
             return Unclear(words, settled=response.message is not None)
         case _:
             return Unclear(words)
+
+
+def _says_failure(body: Mapping[str, Any]) -> bool:
+    """Moorcheh's errors carry it; what a gateway makes of one may be a 200."""
+    return str(body.get("status", "")).lower() in ("failure", "failed", "error") or bool(body.get("error"))
+
+
+def _own_words(body: Mapping[str, Any], shown: Callable[[str], str]) -> str | None:
+    words = body.get("estimated_completion")
+    return plain_text(shown(words)) if isinstance(words, str) and words else None
 
 
 def _retry_after(response: Response) -> float | None:
