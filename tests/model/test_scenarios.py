@@ -462,7 +462,7 @@ def test_the_answer_about_an_earlier_attempt_s_job_frees_no_target(bench: Bench)
     bench.server.job_seconds = 3.0
     bench.server.fails = 1
     name = bench.request("documents")
-    bench.let_pass(3.1)
+    bench.let_pass(3.4)
     bench.server.slow_polls.append(25.0)
     bench.let_pass(1.0)
     assert not bench.server.slow_polls
@@ -605,7 +605,7 @@ def test_one_that_stood_behind_another_is_strict_though_it_never_saw_what_the_ot
     """A standby saw both made, and nothing more: the older one was carried out, and its object is gone."""
     leader, standby = bench.start(), bench.start()
     standby.leads = False
-    bench.server.job_seconds = 0.2
+    bench.server.job_seconds = 0.4
     bench.server.down_until = bench.loop.time() + 2.0
     first = bench.request("documents")
     bench.let_pass(2.4)
