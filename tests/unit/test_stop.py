@@ -19,6 +19,7 @@ from moorcheh_operator.cluster.history import History
 from moorcheh_operator.controller.reconciler import HistoryEnds, Reconciler
 from moorcheh_operator.process import watch
 from moorcheh_operator.process.lives import Lives
+from tests.dev.clusters import api_server
 
 
 async def test_a_timeout_of_the_stop_is_no_cancellation() -> None:
@@ -71,9 +72,6 @@ class _Reconciler:
 async def test_sigterm_ends_the_process_also_while_it_is_about_to_begin_anew() -> None:
     """kopf sets handlers of its own, which would end but this life; the next one would hear nothing."""
 
-    async def nobody() -> None:
-        return None
-
     lives: list[_Reconciler] = []
     history = History()
 
@@ -82,7 +80,7 @@ async def test_sigterm_ends_the_process_also_while_it_is_about_to_begin_anew() -
         lives.append(_Reconciler())
         return cast("Reconciler", lives[-1])
 
-    operator = Lives(ApiServer("http://127.0.0.1:1", nobody), ("default",), history, None, begin)
+    operator = Lives(api_server("http://127.0.0.1:1"), ("default",), history, None, begin)
     running = asyncio.create_task(operator.run(lambda: 1.0))
     async with asyncio.timeout(30):
         await lives[0].started.wait()
