@@ -15,7 +15,7 @@ import yaml
 from dev.controlplane import ControlPlane, KubectlError
 from moorcheh_operator.api.spec import Spec
 from tests.dev.waiting import until
-from tests.integration.conftest import install
+from tests.integration.conftest import api_folder, install
 from tests.integration.life import API, Asked, World, client_options
 
 if TYPE_CHECKING:
@@ -72,7 +72,7 @@ def manifest(parts: Json, **metadata: object) -> Json:
 @pytest.fixture(scope="module")
 def http(control_plane: ControlPlane) -> Iterator[httpx.Client]:
     """The API with the policy beside it, both in force."""
-    control_plane.kubectl("apply", "--kustomize", str(CRDS))
+    control_plane.kubectl("apply", "--kustomize", str(api_folder(control_plane)))
     with httpx.Client(**client_options(control_plane)) as client:
         probe = manifest({"spec": GOOD | {"none": 1}})
         assert until(

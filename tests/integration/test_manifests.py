@@ -19,7 +19,7 @@ from dev.controlplane import ControlPlane, KubectlError
 from moorcheh_operator import __version__
 from moorcheh_operator.process import cli
 from moorcheh_operator.servers.definitions import parse
-from tests.integration.conftest import install
+from tests.integration.conftest import api_folder, install
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -126,7 +126,7 @@ def test_the_base_installs_and_installing_it_again_changes_nothing(installed: Co
     generation = installed.kubectl(
         "get", "deployment", "moorcheh-operator", "-n", SYSTEM, "-o", "jsonpath={.metadata.generation}"
     )
-    installed.kubectl("apply", "-k", API)
+    installed.kubectl("apply", "-k", api_folder(installed))
     installed.kubectl("apply", "-k", BASE)
 
     assert len(before) == len(rendered(installed, BASE))
