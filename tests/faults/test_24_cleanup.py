@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import pytest
 
-from dev.chaos import Answer, Call, Drop, Fail, Gate, Hold
+from dev.chaos import ALWAYS, Answer, Call, Drop, Fail, Gate, Hold
 from tests.dev.waiting import until
 from tests.faults.world import is_running
 from tests.integration.cleanup import CleanupPolicy, may_create
@@ -212,3 +212,15 @@ def test_24_a_policy_that_changes_in_the_middle_of_a_run_creates_no_more(fault: 
         assert 1 <= len(again.requests()) <= 2
         assert "lastRun" not in new.status
         world.finish([*suspended.requests(), *deleted.requests(), *again.requests()])
+
+
+@pytest.mark.parametrize("status", [404, 403], ids=["no-api", "no-right"])
+def test_24_where_there_are_no_policies_everything_else_goes_on(fault: Fault, status: int) -> None:
+    """As with a CRD or roles from before there were policies: it is said once, and requests go on."""
+    with fault.world(up=False) as world:
+        world.script.on(Answer(status), "list", "namespacecleanuppolicies", count=ALWAYS)
+        world.start()
+        world.finish(world.ask_many(3, "without"))
+
+        assert world.operator.output.read_text().count("there are no cleanup policies here") == 1
+        assert world.ended_as() == {"Succeeded/DeletionCompleted": 3}

@@ -82,6 +82,7 @@ class Policies:
                 if namespace not in self._not_served:
                     self._not_served.add(namespace)
                     logger.info("there are no cleanup policies here: %s", error)
+                self._stop_all(namespace)
                 await asyncio.sleep(NOT_SERVED_SECONDS)
             except ClusterError as error:
                 failures += 1
@@ -143,9 +144,10 @@ class Policies:
         if known is not None:
             known[1].cancel()
 
-    def _stop_all(self) -> None:
-        for uid in list(self._tasks):
-            self._stop(uid)
+    def _stop_all(self, namespace: str = "") -> None:
+        for uid, (task, _) in list(self._tasks.items()):
+            if namespace in ("", task.policy.namespace):
+                self._stop(uid)
 
     def _tell(self, before: PolicyStatus, policy: Policy) -> None:
         """Of a status that is on record now, and was not before."""
