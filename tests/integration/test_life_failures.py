@@ -48,7 +48,6 @@ LOST_ANSWERS = {
     "timed-out": delete(kind="answer", hold=8),
     "half": delete(kind="half"),
     "error-after-effect": delete(kind="status", status=500, effect=True),
-    "accepted-without-a-job": delete(kind="no-job"),
     "hostile-job-id": delete(kind="job-id", job_id="../../health"),
     "no-json": delete(kind="body", body="<html>accepted</html>"),
     "oversized": delete(kind="oversized"),
