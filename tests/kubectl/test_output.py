@@ -34,8 +34,8 @@ def piped(person: Person, *arguments: str) -> tuple[int, bytes]:
         try:
             plugin.stdout.readline()
             plugin.stdout.close()
-            errors = plugin.stderr.read()
-            return plugin.wait(timeout=60), errors
+            code = plugin.wait(timeout=60)
+            return code, plugin.stderr.read()
         finally:
             plugin.kill()
 
