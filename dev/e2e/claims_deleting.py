@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
+from dev.controlplane import KubectlError
 from dev.e2e.errors import E2EError
 from dev.e2e.node import wait
 from dev.e2e.place import CHECKOUT, DEPLOYMENT, NAMESPACE, SELECTOR, seconds_until
@@ -99,8 +100,6 @@ def failed_over(place: Place) -> None:
         place.node.kubectl(
             "delete", "pod", "-n", NAMESPACE, leader["metadata"]["name"], "--force", "--grace-period=0"
         )
-        place.ask("after-the-death")
-        place.moorcheh.create("after-the-death", items=1)
         took = seconds_until(lambda: place.holder() not in {before, ""}, "the other one leads", 40)
         seen.append(f"it leads after {took:.1f} s")
         place.node.kubectl("uncordon", "e2e")
@@ -113,18 +112,11 @@ def drained(place: Place) -> None:
     with place.report.claim(
         "a drain of the only node waits for two replicas, as documented; with one it goes"
     ) as seen:
-        drain = [
-            "drain",
-            "e2e",
-            "--ignore-daemonsets",
-            "--force",
-            "--delete-emptydir-data",
-            f"--pod-selector={SELECTOR}",
-        ]
+        drain = ["drain", "e2e", "--ignore-daemonsets", f"--pod-selector={SELECTOR}"]
         place.apply(_two_replicas(place))
         try:
             place.node.kubectl(*drain, "--timeout=15s")
-        except Exception as error:
+        except KubectlError as error:
             if "disruption budget" not in str(error):
                 raise
             seen.append("two replicas: `violate the pod's disruption budget`")
@@ -271,11 +263,9 @@ def _servers(place: Place, text: str) -> Any:
     folder = place.variant("servers", components=[f"../{CHECKOUT}/manifests/components/servers"])
     wanted = folder / "kustomization.yaml"
     # The component takes MOORCHEH_BASE_URL out, so the README's patch, which sets it, has no place here.
-    content = {
-        **json.loads(json.dumps(yaml.safe_load(wanted.read_text()))),
-        "patches": [{"patch": json.dumps(config)}],
-    }
-    wanted.write_text(json.dumps(content))
+    wanted.write_text(
+        json.dumps({**yaml.safe_load(wanted.read_text()), "patches": [{"patch": json.dumps(config)}]})
+    )
     return folder
 
 

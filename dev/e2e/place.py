@@ -107,7 +107,7 @@ class Place:
 
     def pods(self, namespace: str = NAMESPACE) -> list[dict[str, Any]]:
         """Those that are not being deleted."""
-        found: Any = self.node.get("pods", "-n", namespace, "-l", SELECTOR)["items"]
+        found = self.node.get("pods", "-n", namespace, "-l", SELECTOR)["items"]
         return [pod for pod in found if "deletionTimestamp" not in pod["metadata"]]
 
     def ask(self, name: str, namespace: str = "default", **spec: object) -> None:
