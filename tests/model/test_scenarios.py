@@ -464,10 +464,10 @@ def test_the_answer_about_an_earlier_attempt_s_job_frees_no_target(bench: Bench)
     name = bench.request("documents")
     bench.let_pass(3.4)
     bench.server.slow_polls.append(25.0)
-    bench.let_pass(1.0)
+    bench.let_pass(1.5)
     assert not bench.server.slow_polls
     bench.start()
-    bench.let_pass(2.0)
+    bench.let_pass(1.5)
     bench.server.job_seconds = 100.0
     bench.let_pass(14.0)
     bench.request("documents")
@@ -610,9 +610,10 @@ def test_one_that_stood_behind_another_is_strict_though_it_never_saw_what_the_ot
     first = bench.request("documents")
     bench.let_pass(2.4)
     second = bench.request("documents")
+    # The first one's claim, job and end land between them.
+    leader.trouble.writes.extend([LOST, LOST, WriteFault(), WriteFault(), LOST])
     bench.let_pass(0.2)
     standby.trouble.deaf_until = bench.loop.time() + 500.0
-    leader.trouble.writes.extend([WriteFault(), WriteFault(), LOST])
     until_ended(bench, first)
     bench.kill(leader)
     assert bench.status(second).get("reason") is None
