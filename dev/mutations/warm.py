@@ -19,7 +19,7 @@ from typing import IO, Self
 # Nothing that imports the operator, the tests or `dev`.
 IMPORTED = (
     *("pytest", "_pytest.pytester", "hypothesis.strategies", "hypothesis.stateful", "pygments.lexers"),
-    *("kopf", "kubernetes.aio.client", "kubernetes.aio.config", "httpx", "aiohttp.web", "msgspec"),
+    *("kopf", "httpx", "aiohttp.web", "msgspec"),
     *("prometheus_client", "yaml", "click", "rich.console"),
 )
 # Plugins that are imported already can't be rewritten; their own assertions need no words here.
