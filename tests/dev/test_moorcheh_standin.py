@@ -155,7 +155,7 @@ def test_a_delete_is_accepted_with_the_four_documented_fields(moorcheh: StandIn,
 
 
 def test_a_job_removes_items_step_by_step_and_then_the_name(moorcheh: StandIn, api: httpx.Client) -> None:
-    moorcheh.create("docs", items=50, seconds=0.4)
+    moorcheh.create("docs", items=50, seconds=2)
     job_id = delete(api, "docs")
     first = job(api, "docs", job_id)
     seen, counted = [first["deleted_items"]], []
@@ -253,7 +253,7 @@ def test_a_deleted_name_can_linger_after_its_job(moorcheh: StandIn, api: httpx.C
 def test_the_cloud_accepts_without_a_job_under_a_prefix(tmp_path: Path) -> None:
     """The documented answer of the cloud product; the namespace leaves the listing all the same."""
     with (
-        StandIn(tmp_path, product="cloud", job_seconds=0.2, api_key="sesame") as moorcheh,
+        StandIn(tmp_path, product="cloud", job_seconds=2, api_key="sesame") as moorcheh,
         httpx.Client(base_url=moorcheh.url, headers={"x-api-key": "sesame"}, trust_env=False) as api,
     ):
         moorcheh.create("docs", items=5)
