@@ -318,10 +318,13 @@ class Bench:
             self._fail(f"I3: {words}, with a further attempt")
 
     def _first_and_undated(self, arrival: Arrival) -> bool:
-        """Rule 8 allows it: a server that shows no creation times gives nothing to compare."""
-        target = self.records[arrival.uid].statuses[-1].get("target") or {}
+        """Rule 8 allows it: a server that shows no creation times gives nothing to compare. Not where the
+        request had shown that nothing was there.
+        """
+        shown = [status.get("target") or {} for status in self.records[arrival.uid].statuses]
         first = all(other.uid != arrival.uid for other in self.server.arrivals)
-        return first and not target.get("creationTime")
+        found = all(target.get("found", True) for target in shown)
+        return first and found and not shown[-1].get("creationTime")
 
     def _waited(self, record: Record) -> bool:
         """Another request for the target was over only after it was made, and the operator can know of that:

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from moorcheh_operator.api.request import PLURAL
-from moorcheh_operator.servers.definitions import Allowed, Definition, From, Servers, single
+from moorcheh_operator.servers.definitions import Allowed, Definition, From, NameReuse, Servers, single
 from tests.model.api_server import ApiServer, Json, Trouble, WriteFault
 from tests.model.bench import ENDED, URL, Bench
 from tests.model.moorcheh_server import SendFault
@@ -590,6 +590,86 @@ def test_a_request_that_was_seen_only_after_an_outlived_job_deletes_nothing_with
 
     assert sent(bench) == 1
     assert reason(bench, second) == "PreconditionUnverifiable"
+
+
+@pytest.mark.parametrize("undated", [True, False], ids=["undated", "dated"])
+def test_rule_8_a_preview_that_found_nothing_is_not_forgotten_for_what_came_since(
+    bench: Bench, *, undated: bool
+) -> None:
+    del bench.server.namespaces["documents"]
+    bench.server.hides_times = undated
+    bench.start()
+    name = bench.request("documents", suspend=True)
+    bench.let_pass(2.0)
+    bench.server.create("documents")
+    bench.let_pass(130.0)
+    bench.api.edit(name, suspend=False)
+    bench.let_pass(60.0)
+
+    assert sent(bench) == 0
+    assert reason(bench, name) == ("PreconditionUnverifiable" if undated else "TargetNewerThanRequest")
+
+
+@pytest.mark.parametrize("interruption", ["none", "restart", "leadership", "suspension"])
+def test_rule_8_never_reused_is_no_word_against_what_was_seen(bench: Bench, interruption: str) -> None:
+    """The name was seen to be free between two attempts, and whatever comes then, that is not forgotten."""
+    bench.server.hides_times = True
+    bench.server.fails = 1
+    bench.serve(single(URL, NameReuse.NEVER))
+    operator = bench.start()
+    name = bench.request("documents")
+    bench.let_pass(4.0)
+    assert reason(bench, name) == "Retrying"
+    if interruption == "suspension":
+        bench.api.edit(name, suspend=True)
+        bench.let_pass(2.0)
+    del bench.server.namespaces["documents"]
+    for _ in range(1000):
+        if not bench.status(name)["target"]["found"]:
+            break
+        bench.let_pass(0.1)
+    assert not bench.status(name)["target"]["found"]
+    bench.server.create("documents")
+    match interruption:
+        case "restart":
+            bench.kill(operator)
+            bench.start()
+        case "leadership":
+            operator.leads = False
+            operator.context.copy().run(operator.reconciler.leadership_changed)
+            bench.let_pass(1.0)
+            operator.leads = True
+            operator.context.copy().run(operator.reconciler.leadership_changed)
+        case "suspension":
+            bench.let_pass(70.0)
+            bench.api.edit(name, suspend=False)
+    bench.let_pass(60.0)
+
+    assert sent(bench) == 1
+    assert reason(bench, name) == "JobFailed"
+
+
+def test_rule_8_who_loses_the_target_between_two_attempts_does_not_go_on(bench: Bench) -> None:
+    """An older one was approved, carried out and removed, before the younger one's next look."""
+    bench.server.hides_times = True
+    bench.server.fails = 1
+    bench.serve(single(URL, NameReuse.NEVER))
+    operator = bench.start()
+    older = bench.request("documents", suspend=True)
+    bench.let_pass(2.0)
+    younger = bench.request("documents")
+    bench.let_pass(4.0)
+    assert reason(bench, younger) == "Retrying"
+    bench.api.edit(older, suspend=False)
+    until_ended(bench, older)
+    bench.server.create("documents")
+    bench.kill(operator)
+    bench.remove(older)
+    bench.start()
+    bench.let_pass(60.0)
+
+    assert sent(bench) == 2
+    assert reason(bench, younger) == "PreconditionUnverifiable"
 
 
 def until_ended(bench: Bench, name: str) -> None:

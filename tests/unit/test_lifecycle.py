@@ -744,12 +744,12 @@ LOOK_CASES = [
         id="rule-8-a-rival-that-ended-before-the-request-was-made",
     ),
     pytest.param(
-        Case(NOT_THERE, ready(born(1)), newer_than_request(born(1))),
+        Case(NOT_THERE, ready(born(1)), records(FAILED, Reason.TARGET_NEWER_THAN_REQUEST)),
         id="rule-8-no-tolerance-where-a-preview-found-nothing",
     ),
     pytest.param(Case(NOT_THERE, ready(THERE), Claim()), id="rule-8-an-old-one-that-a-preview-did-not-find"),
     pytest.param(
-        Case(NOT_THERE, ready(UNDATED), unverifiable(UNDATED)),
+        Case(NOT_THERE, ready(UNDATED), records(FAILED, Reason.PRECONDITION_UNVERIFIABLE)),
         id="rule-8-undated-where-a-preview-found-nothing",
     ),
     pytest.param(Case(NEW, ready(UNDATED), Claim()), id="rule-8-undated-may-be-deleted-once"),

@@ -139,6 +139,9 @@ class Targets:
             self._owners.pop(place, None)
             return
         _, (_, uid) = self._claims[place][0]
-        if self._owners.get(place) != uid:
+        former = self._owners.get(place)
+        if former != uid:
             self._owners[place] = uid
             self._wake(uid)
+            if former in self._members[place]:
+                self._wake(former)  # that another had the target is to be recorded

@@ -33,7 +33,7 @@ from moorcheh_operator.lifecycle.facts import (
     elsewhere,
     new_chapter,
 )
-from moorcheh_operator.lifecycle.guards import CLOCK_ERROR
+from moorcheh_operator.lifecycle.incarnation import CLOCK_ERROR
 from moorcheh_operator.lifecycle.kubernetes_namespace import Active
 from moorcheh_operator.lifecycle.next_step import next_step
 from moorcheh_operator.lifecycle.ownership import uses_slot

@@ -17,11 +17,11 @@ from moorcheh_operator.clock import Now
 from moorcheh_operator.moorcheh.answers import Entry
 
 from .facts import Facts, Look, Rivals
-from .incarnation import Incarnation, incarnation, is_dated
-from .statuses import bound_target, ended, replaced, seen_target
+from .incarnation import CLOCK_ERROR, Incarnation, incarnation, is_dated
+from .ownership import stood_behind
+from .statuses import bound_target, ended, replaced, seen_target, unverifiable_after_another
 
 TOLERANCE = timedelta(seconds=3)  # a target may look this much newer than its request (rule 8)
-CLOCK_ERROR = timedelta(seconds=2)  # how far two clocks read from `Date` headers may be off
 
 
 def judge(request: Request, facts: Facts, look: Look, now: Now) -> Status | None:
@@ -70,13 +70,7 @@ def _undated(request: Request, rivals: Rivals, now: Now) -> Status | None:
             "time that would tell since when there is one. Create a new request to delete it."
         )
         return _unverifiable(request, now, message)
-    if not _another_ended_meanwhile(request, rivals):
-        return None
-    message = (
-        "Another request for this target may have come before, and the server shows no creation time that "
-        "would tell whether the namespace is a newer one. Create a new request to delete it."
-    )
-    return _unverifiable(request, now, message)
+    return unverifiable_after_another(request, now) if _another_ended_meanwhile(request, rivals) else None
 
 
 def _dated(request: Request, rivals: Rivals, look: Look, created: datetime, now: Now) -> Status | None:
@@ -104,7 +98,7 @@ def _was_absent(request: Request) -> bool:
 def _another_ended_meanwhile(request: Request, rivals: Rivals) -> bool:
     """Whether another request, or this one in a history that is lost, may have deleted the target since."""
     seen = rivals.last_end is not None and rivals.last_end >= request.creation_time
-    return seen or rivals.queued or rivals.rewound or request.status.reason == Reason.TARGET_BUSY
+    return seen or rivals.rewound or stood_behind(request, rivals)
 
 
 def _preconditions(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import timedelta
 from enum import Enum
 
 from moorcheh_operator.api.status import Target
@@ -11,6 +12,7 @@ from moorcheh_operator.servers.definitions import NameReuse
 
 from .facts import Look
 
+CLOCK_ERROR = timedelta(seconds=2)  # how far two clocks read from `Date` headers may be off
 LOOK_GAP = 5.0  # seconds between two looks that must agree (rules 5 and 6)
 
 

@@ -7,7 +7,7 @@ from moorcheh_operator.api.status import ENDED, OPEN_ATTEMPT, JobStatus, Reason
 from moorcheh_operator.clock import Now
 
 from .access import Open
-from .facts import Facts, Polls
+from .facts import Facts, Polls, Rivals
 from .polling import job_over
 
 NO_POLLS = Polls()
@@ -24,6 +24,11 @@ def claim_rank(request: Request, facts: Facts) -> int | None:
     if request.doubtful or not isinstance(facts.admission.access, Open):
         return None  # or whoever may not delete a target could keep those waiting who may
     return None if request.withdrawn or request.spec.suspend or status.phase in ENDED else 1
+
+
+def stood_behind(request: Request, rivals: Rivals) -> bool:
+    """Another request had its target, since this one was made or since its last attempt."""
+    return rivals.queued or request.status.reason == Reason.TARGET_BUSY
 
 
 def was_shut_out(request: Request) -> bool:

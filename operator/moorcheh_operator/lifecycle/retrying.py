@@ -26,6 +26,9 @@ def before_retry(request: Request, attempt: Attempt, facts: Facts, now: Now) -> 
     verdict = agreed(facts.seen.looks, target, facts.first_seen, LOOK_GAP, reuse)
     if verdict is not None and (end := _retry_verdict(request, attempt, verdict, now)) is not None:
         return Record(end)
+    if reuse is not facts.name_reuse and target is not None and target.found:
+        # Recorded at once: after a restart nothing else tells that the name was free.
+        return Record(_retrying(request, attempt, facts, now))
     retry_at = facts.first_seen + retry_delay(attempt.number)
     if verdict is Incarnation.SAME and now.ticks >= retry_at:
         return None
@@ -38,13 +41,17 @@ def before_retry(request: Request, attempt: Attempt, facts: Facts, now: Now) -> 
     next_look = max(retry_at if same else 0.0, facts.seen.looks[-1].answered + LOOK_GAP)
     if now.ticks >= next_look:
         return LookUp(to_claim=True)
+    return Wait(next_look, _retrying(request, attempt, facts, now))
+
+
+def _retrying(request: Request, attempt: Attempt, facts: Facts, now: Now) -> Status:
     message = retry_message(request, attempt, request.status.last_error)
-    return Wait(next_look, waiting(request, facts.seen, now, Reason.RETRYING, message))
+    return waiting(request, facts.seen, now, Reason.RETRYING, message)
 
 
 def _name_reuse(facts: Facts, target: Target | None) -> NameReuse:
-    """As it was declared, unless this process saw the name go: what is there again is another one then."""
-    gone = any(look.entry is None for look in facts.seen.looks)
+    """As it was declared, unless the name was seen to be free: what is there again is another one then."""
+    gone = any(look.entry is None for look in facts.seen.looks) or (target is not None and not target.found)
     return NameReuse.POSSIBLE if gone and not is_dated(target) else facts.name_reuse
 
 

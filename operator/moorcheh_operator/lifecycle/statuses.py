@@ -18,10 +18,11 @@ from moorcheh_operator.api.status import (
     VerificationResult,
 )
 from moorcheh_operator.api.texts import plain_text
+from moorcheh_operator.api.times import parse_birth
 from moorcheh_operator.clock import Now
 
 from .facts import Look, Seen
-from .incarnation import Incarnation, incarnation, is_dated
+from .incarnation import CLOCK_ERROR, Incarnation, incarnation, is_dated
 
 SHOWN_BY_LOOKS = {
     Reason.ALREADY_ABSENT: VerificationResult.ABSENT,
@@ -58,7 +59,8 @@ def waiting(
     """Pending. The first look that found the target is written with it: it binds (rule 7)."""
     target = request.status.target
     if seen.looks and not is_dated(target):
-        target = seen_target(request, seen, seen.looks[-1], now)
+        gone = [look for look in seen.looks if look.entry is None] if request.status.attempt else []
+        target = seen_target(request, seen, [*gone, seen.looks[-1]][0], now)
     return next_status(
         request,
         now,
@@ -88,6 +90,14 @@ def verification(result: VerificationResult, now: Now) -> Verification:
 def replaced(request: Request, now: Now) -> Status:
     message = "What was asked for is gone; a newer namespace has its name and was left alone."
     return ended(request, now, Phase.SUCCEEDED, Reason.TARGET_REPLACED, message)
+
+
+def unverifiable_after_another(request: Request, now: Now) -> Status:
+    message = (
+        "Another request for this target may have come before, and the server shows no creation time that "
+        "would tell whether the namespace is a newer one. Create a new request to delete it."
+    )
+    return ended(request, now, Phase.FAILED, Reason.PRECONDITION_UNVERIFIABLE, message)
 
 
 def deadline_exceeded(request: Request, now: Now, job: Job | None) -> Status:
@@ -153,10 +163,15 @@ def bound_target(request: Request, seen: Seen) -> Target | None:
 def seen_target(request: Request, seen: Seen, look: Look, now: Now) -> Target:
     """What a look shows of the target, with the time of the first look that showed just that.
 
-    Frozen from the first claim on: it stays the incarnation that this request is for.
+    Frozen from the first claim on: it stays the incarnation that this request is for. That nothing was there
+    stays as well, unless what is there now is surely older than the request: what came since is not meant
+    (rule 8), and after a restart nothing else tells it.
     """
     recorded = request.status.target
     if recorded is not None and request.status.attempt is not None:
+        gone = look.entry is None and recorded.found and not is_dated(recorded)
+        return replace(recorded, found=False, observation_time=whole_seconds(now.time)) if gone else recorded
+    if recorded is not None and not recorded.found and not _surely_older(request, look):
         return recorded
     bound = bound_target(request, seen)
     named = bound.creation_time if bound else None
@@ -167,6 +182,11 @@ def seen_target(request: Request, seen: Seen, look: Look, now: Now) -> Target:
     if recorded is not None and replace(recorded, observation_time=None) == shown:
         return recorded
     return replace(shown, observation_time=whole_seconds(now.time))
+
+
+def _surely_older(request: Request, look: Look) -> bool:
+    created = parse_birth(look.entry.creation_time) if look.entry else None
+    return created is not None and created + look.skew <= request.creation_time - CLOCK_ERROR
 
 
 def whole_seconds(time: datetime) -> datetime:

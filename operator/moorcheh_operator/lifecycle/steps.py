@@ -9,6 +9,7 @@ from moorcheh_operator.api.status import ENDED, Reason, Status
 from moorcheh_operator.clock import Now
 
 from .facts import Facts
+from .incarnation import is_dated
 from .ownership import deadline_left
 
 SETTLE_EXTRA = 5.0  # seconds, on top of two request timeouts (rule 5)
@@ -86,7 +87,7 @@ def write_due(request: Request, status: Status, waiting_since: float, facts: Fac
     if recorded.observed_generation not in (-1, status.observed_generation):
         return 0.0
     if (recorded.phase, recorded.reason) != (status.phase, status.reason):
-        if status.reason == Reason.TARGET_BUSY and status.attempt is None:
+        if status.reason == Reason.TARGET_BUSY and (status.attempt is None or not is_dated(status.target)):
             return waiting_since  # rule 8 is stricter with it, and after a kill nothing else tells that
         return waiting_since + WAIT_WRITTEN
     return facts.written + PROGRESS_SECONDS

@@ -9,8 +9,9 @@ from moorcheh_operator.api.status import Phase, Reason
 from moorcheh_operator.clock import Now
 
 from .access import NamespaceEnds, NotFound, Refusal, Undecided
-from .facts import Admission, Facts, Rivals, Trouble
+from .facts import Admission, Facts, Trouble
 from .kubernetes_namespace import Untold
+from .ownership import stood_behind
 from .statuses import ended, waiting
 from .steps import LookUp, Record, Step, Wait
 
@@ -41,8 +42,7 @@ def shut_out(request: Request, facts: Facts, access: ShutOut, now: Now) -> Step:
             message += f" Nothing is sent{_since(request)}."
         case _:
             assert_never(access)
-    reason, message = still_queued(request, facts.rivals, reason, message)
-    return Wait(until, waiting(request, facts.seen, now, reason, message))
+    return wait(request, facts, now, until, reason, message)
 
 
 def why_shut_out(access: ShutOut) -> Reason:
@@ -63,12 +63,20 @@ def _since(request: Request) -> str:
     return f" after attempt {request.status.attempt.number}" if request.status.attempt else ""
 
 
-def still_queued(request: Request, rivals: Rivals, reason: Reason, message: str) -> tuple[Reason, str]:
+def wait(
+    request: Request,
+    facts: Facts,
+    now: Now,
+    until: float | None,
+    reason: Reason,
+    message: str,
+    error: str | None = None,
+) -> Wait:
     """Rule 8 is stricter with one that stood behind another, and after a restart nothing else tells it."""
-    queued = rivals.queued or request.status.reason == Reason.TARGET_BUSY
-    if queued and request.status.attempt is None:
-        return Reason.TARGET_BUSY, f"Another request had the target. {message}"
-    return reason, message
+    queued = stood_behind(request, facts.rivals)
+    if queued and request.status.attempt is None and reason is not Reason.TARGET_BUSY:
+        reason, message = Reason.TARGET_BUSY, f"Another request had the target. {message}"
+    return Wait(until, waiting(request, facts.seen, now, reason, message, error))
 
 
 def behind(request: Request, facts: Facts, now: Now) -> Step:
@@ -77,15 +85,14 @@ def behind(request: Request, facts: Facts, now: Now) -> Step:
     if not facts.seen.looks and (until is None or now.ticks >= until):
         return LookUp()
     message = f"Waiting for {facts.rivals.owner}, which has the same target."
-    return Wait(until, waiting(request, facts.seen, now, Reason.TARGET_BUSY, message))
+    return wait(request, facts, now, until, Reason.TARGET_BUSY, message)
 
 
 def outage_wait(request: Request, facts: Facts, trouble: Trouble, now: Now) -> Step:
     if now.ticks >= trouble.until:
         return LookUp(to_claim=True)
     message = f"The server gave no usable listing, which is tried again: {trouble.error}"
-    reason, message = still_queued(request, facts.rivals, Reason.SERVER_UNAVAILABLE, message)
-    return Wait(trouble.until, waiting(request, facts.seen, now, reason, message, trouble.error))
+    return wait(request, facts, now, trouble.until, Reason.SERVER_UNAVAILABLE, message, trouble.error)
 
 
 def namespace_untold(request: Request, state: Untold) -> tuple[Reason, str]:
