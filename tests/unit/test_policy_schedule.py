@@ -121,7 +121,7 @@ def test_forwards_and_backwards_are_the_same_times(
     """From any minute around a change of the clocks: they grow, and the last one is where one came from."""
     schedule = f"{minute} {hour} {day} * {weekday}"
     times = [start]
-    while times[-1] < start + timedelta(days=2) and len(times) < 300:
+    while times[-1] < start + timedelta(days=2) and len(times) < 120:
         times.append(next_after(schedule, zone, times[-1]))
     now = start + timedelta(minutes=offset)
 

@@ -1,7 +1,7 @@
 """When a policy runs: cron's five fields in a time zone.
 
-A time that the clocks skip (daylight saving begins) comes right after the gap, one that they show twice comes
-once. Pure, but for the time zones' files.
+A time that the clocks skip (daylight saving begins) comes right after the gap; one that they show twice comes
+once, where its hour is not `*`. Pure, but for the time zones' files.
 """
 
 from __future__ import annotations
@@ -47,31 +47,63 @@ def last_until(schedule: str, zone: str, time: datetime) -> datetime | None:
 
 @lru_cache(CACHED)
 def _next_after(schedule: str, zone: str, minute: datetime) -> datetime:
-    for time in _times(schedule, minute.astimezone(_zone(zone)), reverse=False):
-        if time > minute:  # a time of an hour that the clocks show twice may have passed
-            return time
-    raise ScheduleError("its time never comes")
+    found = _nearest(schedule, zone, minute, reverse=False)
+    if found is None:
+        raise ScheduleError("its time never comes")
+    return found
 
 
 @lru_cache(CACHED)
 def _last_until(schedule: str, zone: str, minute: datetime) -> datetime | None:
-    start = (minute + FOLD).astimezone(_zone(zone))
-    return next((time for time in _times(schedule, start, reverse=True) if time <= minute), None)
+    return _nearest(schedule, zone, minute, reverse=True)
 
 
-def _times(schedule: str, start: datetime, *, reverse: bool) -> Iterator[datetime]:
-    fields = MACROS.get(schedule.strip().lower(), schedule)
-    if len(fields.split()) != FIELDS:
+def _nearest(schedule: str, zone: str, minute: datetime, *, reverse: bool) -> datetime | None:
+    """Of the times after `minute`, or of those until then. The library walks the clock on the wall, which may
+    be set by `FOLD` at most: so far beyond the first one that is found there may be a nearer one.
+    """
+    where, step = _zone(zone), -1 if reverse else 1
+    try:
+        wall = minute.astimezone(where).replace(tzinfo=None) - step * FOLD
+    except OverflowError:  # the end of the calendar
+        return None
+    nearest: tuple[datetime, datetime] | None = None
+    for shown, times in _times(schedule, where, wall, reverse=reverse):
+        if nearest is not None and (shown - nearest[1]) * step > FOLD:
+            break
+        for time in times:
+            wanted = time <= minute if reverse else time > minute
+            if wanted and (nearest is None or (nearest[0] - time) * step > timedelta()):
+                nearest = time, shown
+    return nearest[0] if nearest else None
+
+
+def _times(
+    schedule: str, zone: zoneinfo.ZoneInfo, wall: datetime, *, reverse: bool
+) -> Iterator[tuple[datetime, list[datetime]]]:
+    """What the clock on the wall shows, and when that is."""
+    fields = MACROS.get(schedule.strip().lower(), schedule).split()
+    if len(fields) != FIELDS:
         raise ScheduleError("it does not have five fields")
     try:
-        times = CronSim(fields, start, reverse)
+        times = CronSim(" ".join(fields), wall, reverse)
     except CronSimError as error:
         raise ScheduleError(str(error).replace("Bad ", "its ") + " can't be read") from error
     try:
-        for time in times:
-            yield time.astimezone(UTC)
+        for shown in times:
+            yield shown, _instants(shown, zone, every_hour=fields[1] == "*")
     except OverflowError:  # the end of the calendar
         return
+
+
+def _instants(shown: datetime, zone: zoneinfo.ZoneInfo, *, every_hour: bool) -> list[datetime]:
+    first, second = (shown.replace(tzinfo=zone, fold=fold).astimezone(UTC) for fold in (0, 1))
+    if first > second:  # never shown: the clock is set forward between the two
+        after = first.astimezone(zone).utcoffset()
+        while second.astimezone(zone).utcoffset() != after:
+            second += timedelta(minutes=1)
+        return [second]
+    return [first, second] if every_hour else [first]
 
 
 def _zone(name: str) -> zoneinfo.ZoneInfo:
