@@ -471,6 +471,13 @@ FURTHER = [
     ),
     one(
         "6",
+        "only a look from then tells that it is still listed half a minute later",
+        "lifecycle/completed.py",
+        "over = looks[-1].started - since >=",
+        "over = now.ticks - since >=",
+    ),
+    one(
+        "6",
         "a target that stays listed is not called deleted",
         "lifecycle/completed.py",
         "case Incarnation.SAME if is_dated(request.status.target):",

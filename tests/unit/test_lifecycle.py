@@ -1446,7 +1446,7 @@ COMPLETED_CASES = [
     pytest.param(
         Case(
             a_request(RUNNING, target=UNDATED_TARGET),
-            looked(completed(30), UNDATED, name_reuse=NameReuse.NEVER),
+            looked(completed(31), UNDATED, name_reuse=NameReuse.NEVER),
             proves("Unverifiable", says="no creation time"),
         ),
         id="and-no-failure-either",
@@ -1464,13 +1464,13 @@ COMPLETED_CASES = [
     pytest.param(
         Case(
             RUNNING_REQUEST,
-            looked(completed(30), THERE),
+            looked(completed(31), THERE),
             records(FAILED, Reason.STILL_LISTED, says="create a new request", **DONE),
         ),
         id="still-there-then-is-a-failure",
     ),
     pytest.param(
-        Case(RUNNING_REQUEST, looked(completed(30), THERE, ABSENT), proves("Absent", says="removed.")),
+        Case(RUNNING_REQUEST, looked(completed(31), THERE, ABSENT), proves("Absent", says="removed.")),
         id="gone-in-the-end-is-gone",
     ),
     pytest.param(
@@ -1486,9 +1486,29 @@ COMPLETED_CASES = [
         Case(
             RUNNING_REQUEST,
             but(completed(), outage=trouble(5)),
+            waits(5, RUNNING, Reason.POLL_FAILING, says="no route", **DONE),
+        ),
+        id="an-outage-is-waited-out-and-is-not-called-listed",
+    ),
+    pytest.param(
+        Case(
+            RUNNING_REQUEST,
+            but(looked(completed(10), THERE), outage=trouble(5)),
             waits(5, RUNNING, Reason.STILL_LISTED, says="no route", **DONE),
         ),
-        id="an-outage-is-waited-out",
+        id="an-outage-after-a-look-that-showed-it",
+    ),
+    pytest.param(
+        Case(
+            RUNNING_REQUEST,
+            but(completed(31), looks=(a_look(THERE, answered=30.7),), outage=trouble(5)),
+            proves("Unverifiable", says="no route"),
+        ),
+        id="an-old-look-does-not-tell-what-is-listed-half-a-minute-later",
+    ),
+    pytest.param(
+        Case(RUNNING_REQUEST, but(completed(31), looks=(a_look(THERE, answered=10),)), LookUp()),
+        id="nor-without-an-outage",
     ),
     pytest.param(Case(RUNNING_REQUEST, but(completed(), outage=trouble(0)), LookUp()), id="and-then-a-look"),
     pytest.param(

@@ -21,13 +21,15 @@ def step(request: Request, attempt: Attempt, job: Job, facts: Facts, now: Now) -
     """It ends at the first look, unless that shows the target itself, or there is none to be had."""
     since = facts.polls.last.answered if facts.polls.last else facts.first_seen
     outage, removed = facts.seen.outage, _removed(request, attempt, job)
-    over = now.ticks - since >= STILL_LISTED_SECONDS
     looks = [look for look in facts.seen.looks if look.started >= since]
-    if looks and (end := _verdict(request, job, facts, looks[-1], now, removed, over=over)) is not None:
-        return Record(end)
+    reason = Reason.STILL_LISTED if looks else Reason.POLL_FAILING
+    if looks:
+        over = looks[-1].started - since >= STILL_LISTED_SECONDS  # only a look tells what is listed then
+        if (end := _verdict(request, job, facts, looks[-1], now, removed, over=over)) is not None:
+            return Record(end)
     if outage is not None:
         message = f"{removed} The listing, which would show that the namespace is gone, fails: {outage.error}"
-        if over:
+        if now.ticks - since >= STILL_LISTED_SECONDS:
             return Record(_succeeded(request, job, now, VerificationResult.UNVERIFIABLE, message))
         due = outage.until
     elif looks:
@@ -38,7 +40,7 @@ def step(request: Request, attempt: Attempt, job: Job, facts: Facts, now: Now) -
     if now.ticks >= due:
         return LookUp()
     shown = job_shown(request, job)
-    return Wait(due, next_status(request, now, Phase.RUNNING, Reason.STILL_LISTED, message, **shown))
+    return Wait(due, next_status(request, now, Phase.RUNNING, reason, message, **shown))
 
 
 def _verdict(
