@@ -45,7 +45,7 @@ REASONS: dict[Phase, dict[Reason, str]] = {
         Reason.JOB_RUNNING: "the server works on it",
         Reason.POLL_FAILING: "the server does not tell how far it is, or, once it is done, what is listed",
         Reason.DELETION_ACCEPTED: "the server accepted it and gave no job; the listing will tell",
-        Reason.STILL_LISTED: "the job completed, and the listing still shows the namespace; it is looked at again",
+        Reason.STILL_LISTED: "the job completed, and the listing still shows it; it is looked at again",
     },
     Phase.SUCCEEDED: {
         Reason.DELETION_COMPLETED: "the server's job said so",

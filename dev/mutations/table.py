@@ -485,6 +485,20 @@ FURTHER = [
     ),
     one(
         "1",
+        "what was restored is not counted twice",
+        "lifecycle/removed.py",
+        "gone = min(sum(counts), _most(jobs[0], job, sum(counts) if told else max(counts)))",
+        "gone = sum(counts)",
+    ),
+    one(
+        "1",
+        "no sum that the schema refuses",
+        "lifecycle/removed.py",
+        "min(max(gone, *counts), MAX_COUNT)",
+        "max(gone, *counts)",
+    ),
+    one(
+        "1",
         "the receipt has the attempts before",
         "lifecycle/submitting.py",
         "    return (*status.earlier_attempts, last)\n",

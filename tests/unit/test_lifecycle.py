@@ -32,6 +32,7 @@ from moorcheh_operator.lifecycle.facts import Facts, Polled
 from moorcheh_operator.lifecycle.next_step import next_step
 from moorcheh_operator.lifecycle.ownership import uses_slot
 from moorcheh_operator.lifecycle.retrying import retry_delay
+from moorcheh_operator.lifecycle.statuses import bare, job_shown
 from moorcheh_operator.lifecycle.steps import (
     Claim,
     Forget,
@@ -1289,6 +1290,20 @@ DONE: dict[str, Any] = {
 }
 FIRST_HALF = EarlierAttempt(1, "attempt-1", CLAIMED, Job("job-0", "failed", 9000, 4500, "disk full"))
 RUNNING_REQUEST = a_request(RUNNING)
+MOST = 2**63 - 1  # of a count in the CRD
+
+
+def done(items: int) -> Job:
+    return Job("job-1", "completed", items, items)
+
+
+def failed(total: int | None, removed: int | None) -> Job:
+    return Job("job-0", "failed", total, removed)
+
+
+def lost(total: int | None, removed: int | None) -> Job:
+    """As it was when the server forgot it."""
+    return Job("job-0", "running", total, removed)
 
 
 def proves(result: str, *, says: str, **changes: Any) -> Shown:
@@ -1542,12 +1557,93 @@ COMPLETED_CASES = [
         ),
         id="the-sum-is-that-of-all-attempts",
     ),
+    *(
+        pytest.param(
+            Case(
+                a_request(
+                    RUNNING,
+                    attempt=SECOND,
+                    job=Job("job-1"),
+                    earlier_attempts=(EarlierAttempt(1, "attempt-1", CLAIMED, before),) if before else (),
+                ),
+                looked(completed(job=job)),
+                records(
+                    SUCCEEDED,
+                    Reason.DELETION_COMPLETED,
+                    job=job,
+                    progress=f"{progress}/{progress} (100%)",
+                    deleted_items=items,
+                    says=f": at least {items} items were removed.",
+                ),
+            ),
+            id=case,
+        )
+        for case, before, job, items, progress in (
+            ("what-was-restored-counts-once", lost(9000, 4500), done(9000), 9000, 9000),
+            ("what-a-failed-job-removed-was-restored", failed(9000, 4500), done(9000), 9000, 9000),
+            ("what-was-not-restored-is-added", lost(9000, 4500), done(4500), 9000, 9000),
+            ("a-count-that-is-unknown", lost(None, None), done(4500), 4500, 4500),
+            ("a-lost-job-s-total-is-unknown", lost(None, 4500), done(9000), 9000, 9000),
+            ("an-older-operator-kept-no-attempts", None, done(4500), 4500, 4500),
+            ("as-much-as-the-schema-takes", failed(MOST, MOST), done(MOST), MOST, MOST),
+        )
+    ),
+    pytest.param(
+        Case(
+            a_request(
+                RUNNING,
+                attempt=SECOND,
+                job=Job("job-1"),
+                earlier_attempts=(EarlierAttempt(1, "attempt-1", CLAIMED, failed(None, MOST)),),
+            ),
+            looked(completed(job=Job("job-1", "completed", None, MOST))),
+            records(
+                SUCCEEDED,
+                Reason.DELETION_COMPLETED,
+                job=Job("job-1", "completed", None, MOST),
+                deleted_items=MOST,
+            ),
+        ),
+        id="nor-more-without-totals",
+    ),
 ]
 
 
 @pytest.mark.parametrize("case", COMPLETED_CASES)
 def test_after_the_job_s_end_the_listing_says_what_became_of_the_name(case: Case) -> None:
     case.check()
+
+
+@pytest.mark.parametrize(
+    ("before", "job", "shown"),
+    [
+        pytest.param(
+            lost(9000, 4500), Job("job-1", "running", 9000, 2000), ("2000/9000 (22%)", 4500), id="restored"
+        ),
+        pytest.param(
+            lost(9000, 4500), Job("job-1", "running", 4500, 900), ("5400/9000 (60%)", 5400), id="not-restored"
+        ),
+    ],
+)
+def test_progress_after_a_lost_job_is_that_of_what_is_there(
+    before: Job, job: Job, shown: tuple[str, int]
+) -> None:
+    earlier = (EarlierAttempt(1, "attempt-1", CLAIMED, before),)
+    request = a_request(RUNNING, attempt=SECOND, job=Job("job-1"), earlier_attempts=earlier)
+    found = job_shown(request, job)
+
+    assert (found["progress"], found["deleted_items"]) == shown
+
+
+def test_what_lands_of_a_status_that_the_schema_refuses_keeps_no_count_but_that_of_each_job() -> None:
+    proof = Verification("Absent", NOW.time)
+    status = a_status(SUCCEEDED, job=COMPLETED_JOB, deleted_items=MOST + 1, verification=proof)
+    status = replace(status, earlier_attempts=(FIRST_HALF,))
+    kept = bare(status)
+
+    assert (kept.phase, kept.job) == (SUCCEEDED, Job("job-1", deleted_items=100))
+    assert kept.earlier_attempts[0].job == Job("job-0", deleted_items=4500)
+    assert (kept.deleted_items, kept.verification) == (None, None)
 
 
 def test_a_further_claim_keeps_the_attempt_before_and_its_job() -> None:

@@ -10,6 +10,7 @@ from moorcheh_operator.clock import Now
 
 from .facts import Facts, Look
 from .incarnation import LOOK_GAP, Incarnation, incarnation, is_dated
+from .removed import removed
 from .statuses import ended, job_shown, next_status, verification
 from .steps import LookUp, Record, Step, Wait
 
@@ -20,20 +21,20 @@ LOOK_PAUSE = 0.5  # seconds between the first two of them; later ones come less 
 def step(request: Request, attempt: Attempt, job: Job, facts: Facts, now: Now) -> Step:
     """It ends at the first look, unless that shows the target itself, or there is none to be had."""
     since = facts.polls.last.answered if facts.polls.last else facts.first_seen
-    outage, removed = facts.seen.outage, _removed(request, attempt, job)
+    outage, words = facts.seen.outage, _words(request, attempt, job)
     looks = [look for look in facts.seen.looks if look.started >= since]
     reason = Reason.STILL_LISTED if looks else Reason.POLL_FAILING
     if looks:
         over = looks[-1].started - since >= STILL_LISTED_SECONDS  # only a look tells what is listed then
-        if (end := _verdict(request, job, facts, looks[-1], now, removed, over=over)) is not None:
+        if (end := _verdict(request, job, facts, looks[-1], now, words, over=over)) is not None:
             return Record(end)
     if outage is not None:
-        message = f"{removed} The listing, which would show that the namespace is gone, fails: {outage.error}"
+        message = f"{words} The listing, which would show that the namespace is gone, fails: {outage.error}"
         if now.ticks - since >= STILL_LISTED_SECONDS:
             return Record(_succeeded(request, job, now, VerificationResult.UNVERIFIABLE, message))
         due = outage.until
     elif looks:
-        message = f"{removed} The listing still shows the namespace; it is looked at again."
+        message = f"{words} The listing still shows the namespace; it is looked at again."
         due = looks[-1].answered + min(max((now.ticks - since) / 2, LOOK_PAUSE), LOOK_GAP)
     else:
         return LookUp()
@@ -44,14 +45,14 @@ def step(request: Request, attempt: Attempt, job: Job, facts: Facts, now: Now) -
 
 
 def _verdict(
-    request: Request, job: Job, facts: Facts, look: Look, now: Now, removed: str, *, over: bool
+    request: Request, job: Job, facts: Facts, look: Look, now: Now, words: str, *, over: bool
 ) -> Status | None:
     """None: it is to be looked at again."""
     match incarnation(look, request.status.target, facts.name_reuse):
         case Incarnation.ABSENT:
-            return _succeeded(request, job, now, VerificationResult.ABSENT, removed)
+            return _succeeded(request, job, now, VerificationResult.ABSENT, words)
         case Incarnation.REPLACED:
-            message = f"{removed} A newer namespace has its name and was left alone."
+            message = f"{words} A newer namespace has its name and was left alone."
             return _succeeded(request, job, now, VerificationResult.REPLACED, message)
         case Incarnation.SAME if not over:
             return None
@@ -59,7 +60,7 @@ def _verdict(
             return _still_listed(request, job, now)
         case Incarnation.SAME | Incarnation.UNCLEAR:
             message = (
-                f"{removed} A namespace of that name is listed, and no creation time tells whether it is a "
+                f"{words} A namespace of that name is listed, and no creation time tells whether it is a "
                 "newer one or the one that was to be deleted."
             )
             return _succeeded(request, job, now, VerificationResult.UNVERIFIABLE, message)
@@ -67,10 +68,14 @@ def _verdict(
             assert_never(verdict)
 
 
-def _removed(request: Request, attempt: Attempt, job: Job) -> str:
-    count = job_shown(request, job)["deleted_items"]
+def _words(request: Request, attempt: Attempt, job: Job) -> str:
+    found = removed(request, job)
+    if found.items is None:
+        return "The job completed."
+    if not found.whole:
+        return f"The job completed: at least {found.items} items were removed."
     by = f" by {attempt.number} attempts" if attempt.number > 1 else ""
-    return "The job completed." if count is None else f"The job completed: {count} items were removed{by}."
+    return f"The job completed: {found.items} items were removed{by}."
 
 
 def _succeeded(request: Request, job: Job, now: Now, result: VerificationResult, message: str) -> Status:

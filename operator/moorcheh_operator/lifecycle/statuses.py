@@ -23,6 +23,7 @@ from moorcheh_operator.clock import Now
 
 from .facts import Look, Seen
 from .incarnation import CLOCK_ERROR, Incarnation, incarnation, is_dated
+from .removed import progress, removed
 
 SHOWN_BY_LOOKS = {
     Reason.ALREADY_ABSENT: VerificationResult.ABSENT,
@@ -126,24 +127,9 @@ def job_shown(request: Request, job: Job | None) -> dict[str, object]:
     """The job as it is known now, and what it and those of earlier attempts removed: progress for the column,
     and the sum.
     """
-    status = request.status
-    before = [each.job.deleted_items for each in status.earlier_attempts if each.job is not None]
-    known = [count for count in (*before, job.deleted_items if job else None) if count is not None]
-    shown = progress(job, sum(known)) if job else None
-    return {
-        "job": job,
-        "progress": shown or status.progress,
-        "deleted_items": sum(known) if known else status.deleted_items,
-    }
-
-
-def progress(job: Job, removed: int) -> str | None:
-    """`1200/5000 (24%)`, of all that the first attempt found; never 100 % before all is gone."""
-    if job.deleted_items is None or job.total_items is None:
-        return None
-    total = removed - job.deleted_items + max(job.total_items, job.deleted_items)
-    percent = 100 * removed // total if total else 100
-    return f"{removed}/{total} ({percent}%)"
+    found = removed(request, job)
+    shown = progress(job, found.gone) if job else None
+    return {"job": job, "progress": shown or request.status.progress, "deleted_items": found.items}
 
 
 def bound_target(request: Request, seen: Seen) -> Target | None:
@@ -200,14 +186,19 @@ def bare(status: Status) -> Status:
     return replace(
         status,
         message=message,
-        job=Job(id=status.job.id) if status.job else None,
+        job=_bare_job(status.job),
         acceptance=replace(status.acceptance, message=None, estimated_completion=None)
         if status.acceptance
         else None,
         progress=None,
+        deleted_items=None,
+        verification=None,
         last_error=None,
-        earlier_attempts=tuple(
-            replace(each, job=Job(id=each.job.id) if each.job else None) for each in status.earlier_attempts
-        ),
+        earlier_attempts=tuple(replace(each, job=_bare_job(each.job)) for each in status.earlier_attempts),
         conditions=tuple(replace(condition, message=message) for condition in status.conditions),
     )
+
+
+def _bare_job(job: Job | None) -> Job | None:
+    """Its count stays: without it the sum over all attempts would fall."""
+    return Job(id=job.id, deleted_items=job.deleted_items) if job else None
