@@ -120,9 +120,7 @@ def success(request: Request) -> str:
     """What is so now of the name that was asked for."""
     status, name = request.status, request.spec.namespace_name
     proven = status.verification is None or status.verification.result == VerificationResult.ABSENT
-    once = (
-        status.attempt is None or status.attempt.number == 1
-    )  # of several the message tells how sure the sum is
+    once = status.attempt is None or status.attempt.number == 1  # else the message tells how sure it is
     if status.reason == Reason.DELETION_COMPLETED and proven and once and status.deleted_items is not None:
         return f"Gone: {name}. {status.deleted_items:,} items were removed."
     words = plain_text(status.message or "")

@@ -202,6 +202,14 @@ def test_a_completed_job_is_as_sure_as_the_listing_then(result: str | None) -> N
     assert ("9,000 items were removed." in texts.success(done)) == (result in (None, "Absent"))
 
 
+def test_of_several_attempts_the_message_tells_how_sure_the_sum_is() -> None:
+    words = "The job completed: at least 9000 items were removed."
+    attempt = Attempt(2, "b", START)
+    done = request(Phase.SUCCEEDED, "DeletionCompleted", attempt=attempt, deleted_items=9000, message=words)
+
+    assert texts.success(done) == f"Gone: {done.spec.namespace_name}. {words}"
+
+
 def test_a_receipt_has_every_attempt_and_the_sum() -> None:
     first = EarlierAttempt(1, "a", START, Job("job-1", "failed", 9000, 4500, "disk full"))
     job = Job("job-2", "completed", 4500, 4500)

@@ -15,12 +15,13 @@ from hypothesis import given
 from hypothesis import strategies as some
 
 from moorcheh_operator.api.spec import Spec
+from moorcheh_operator.api.status import MAX_COUNT
 from moorcheh_operator.api.texts import MAX_TEXT
 from moorcheh_operator.clock import Clock
 from moorcheh_operator.lifecycle.access import access
 from moorcheh_operator.moorcheh.answers import Accepted, JobReport, JobUnknown, Listing, NotSent, Unavailable
 from moorcheh_operator.moorcheh.connection import NAME, Connection
-from moorcheh_operator.moorcheh.parsing import JOB_ID, MAX_COUNT
+from moorcheh_operator.moorcheh.parsing import JOB_ID
 from moorcheh_operator.servers.definitions import Allowed, Definition, From
 from tests.unit.builders import a_request
 

@@ -16,6 +16,7 @@ from msgspec.structs import replace
 from moorcheh_operator.api.request import Request
 from moorcheh_operator.api.spec import IfAbsent
 from moorcheh_operator.api.status import (
+    MAX_COUNT,
     Acceptance,
     Attempt,
     EarlierAttempt,
@@ -1290,7 +1291,7 @@ DONE: dict[str, Any] = {
 }
 FIRST_HALF = EarlierAttempt(1, "attempt-1", CLAIMED, Job("job-0", "failed", 9000, 4500, "disk full"))
 RUNNING_REQUEST = a_request(RUNNING)
-MOST = 2**63 - 1  # of a count in the CRD
+MOST = MAX_COUNT
 
 
 def done(items: int) -> Job:

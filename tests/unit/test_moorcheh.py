@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import httpx
 import pytest
 
-from moorcheh_operator.api.status import Job
+from moorcheh_operator.api.status import MAX_COUNT, Job
 from moorcheh_operator.clock import Clock
 from moorcheh_operator.moorcheh.answers import (
     Accepted,
@@ -31,7 +31,7 @@ from moorcheh_operator.moorcheh.answers import (
 )
 from moorcheh_operator.moorcheh.client import Moorcheh
 from moorcheh_operator.moorcheh.connection import MAX_BODY, Connection
-from moorcheh_operator.moorcheh.parsing import MAX_COUNT, QUOTA_WORDS
+from moorcheh_operator.moorcheh.parsing import QUOTA_WORDS
 from tests.unit.servers import (
     Behaviour,
     Peer,
@@ -168,8 +168,30 @@ async def test_rule_4_what_the_answer_to_a_delete_means(status: int, body: Any, 
 @pytest.mark.parametrize(
     "body",
     [
+        pytest.param({}, id="nothing"),
+        pytest.param({"message": "Namespace not found"}, id="words"),
+        pytest.param({"errorMessage": "Task timed out", "errorType": "Timeout"}, id="a-gateway-s-error"),
+        pytest.param({"statusCode": 500, "body": "{}"}, id="a-gateway-s-code"),
+        pytest.param({"statusCode": 500, "status": "success"}, id="a-code-against-the-word"),
+        pytest.param({"success": False}, id="no-success"),
+        pytest.param({"success": True}, id="a-success-without-the-word"),
+        pytest.param({"status": "failed"}, id="a-failure"),
+    ],
+)
+async def test_rule_4_what_is_no_word_of_acceptance_is_unclear(body: dict[str, Any]) -> None:
+    actual, _ = await deleting(always(answer(200, body)))
+
+    assert isinstance(actual, Unclear)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
         pytest.param({"status": "failure"}, id="none-and-a-failure"),
         pytest.param({"status": "success", "error": "no"}, id="none-and-an-error"),
+        pytest.param({"status": "denied"}, id="none-and-a-word-that-nobody-knows"),
+        pytest.param({"status": 202}, id="none-and-no-word"),
+        pytest.param({"success": False}, id="none-and-no-success"),
         pytest.param({"job_id": 7}, id="a-number"),
         pytest.param({"job_id": ["job-1"]}, id="a-list"),
         pytest.param({"job_id": {"id": "job-1"}}, id="an-object"),

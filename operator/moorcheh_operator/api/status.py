@@ -9,6 +9,8 @@ from msgspec import Struct, to_builtins
 
 from .times import JsonObject, Time
 
+MAX_COUNT = 2**63 - 1  # of an int64 in the CRD
+
 
 class Phase(StrEnum):
     PENDING = "Pending"

@@ -5,8 +5,7 @@ from __future__ import annotations
 from msgspec import Struct
 
 from moorcheh_operator.api.request import Request
-from moorcheh_operator.api.status import Job, JobStatus
-from moorcheh_operator.moorcheh.parsing import MAX_COUNT
+from moorcheh_operator.api.status import MAX_COUNT, Job, JobStatus
 
 
 class Removed(Struct, frozen=True):

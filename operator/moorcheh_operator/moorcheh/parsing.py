@@ -15,7 +15,7 @@ from typing import Any
 
 import httpx
 
-from moorcheh_operator.api.status import Job, JobStatus
+from moorcheh_operator.api.status import MAX_COUNT, Job, JobStatus
 from moorcheh_operator.api.texts import plain_text
 from moorcheh_operator.api.times import parse_birth
 
@@ -32,11 +32,26 @@ from .answers import (
     Unclear,
 )
 
-MAX_COUNT = 2**63 - 1
 LOOKED_AT = 100  # entries: to parse thousands at each listing would cost more than the rest of it
 MAX_RETRY_AFTER = 60.0  # seconds
 QUOTA_WORDS = "so a quota is used up, or a subscription is over: that need not pass by itself"
 QUOTA = re.compile(r"quota|subscription|\bplan\b|billing|upgrade|credits?\b", re.IGNORECASE)
+ACCEPTED_WORDS = frozenset(
+    [
+        "success",
+        "ok",
+        "accepted",
+        "pending",
+        "queued",
+        "started",
+        "processing",
+        "in_progress",
+        "deleting",
+        "deleted",
+        "completed",
+    ]
+)
+FAILURE_SIGNS = ("error", "errors", "errorMessage", "errorType", "error_message", "error_code")
 JOB_ID = re.compile(r"[A-Za-z0-9_-]{1,128}")
 
 
@@ -80,7 +95,7 @@ def send_answer(response: Response) -> SendAnswer:
             match response.json():
                 case {"job_id": str(job_id)} if JOB_ID.fullmatch(job_id):
                     return Accepted(job_id)
-                case dict(body) if body.get("job_id") is None and not _says_failure(body):
+                case dict(body) if body.get("job_id") is None and _says_accepted(status, body):
                     return AcceptedWithoutJob(response.message, _own_words(body, response.shown))
                 case _:
                     return Unclear(f"{words} without a usable job id", settled=True)
@@ -90,9 +105,13 @@ def send_answer(response: Response) -> SendAnswer:
             return Unclear(words)
 
 
-def _says_failure(body: Mapping[str, Any]) -> bool:
-    """Moorcheh's errors carry it; what a gateway makes of one may be a 200."""
-    return str(body.get("status", "")).lower() in ("failure", "failed", "error") or bool(body.get("error"))
+def _says_accepted(code: int, body: Mapping[str, Any]) -> bool:
+    """Only what says so: of its word or of 202. What a gateway makes of an error may be a 200, or even a 202."""
+    word = body.get("status")
+    if any(body.get(sign) for sign in FAILURE_SIGNS) or body.get("success") is False or "statusCode" in body:
+        return False
+    accepts = code == httpx.codes.ACCEPTED
+    return accepts if word is None else isinstance(word, str) and word.lower() in ACCEPTED_WORDS
 
 
 def _own_words(body: Mapping[str, Any], shown: Callable[[str], str]) -> str | None:
