@@ -524,7 +524,7 @@ DOUBTFUL_CASES = [
         Case(
             retrying(**FLAWS),
             known(),
-            records(FAILED, Reason.INVALID_SPEC, says="Nothing was sent after attempt 1."),
+            records(FAILED, Reason.INVALID_SPEC, says="No DELETE of it was accepted after attempt 1."),
         ),
         id="rule-16-nor-once-more",
     ),

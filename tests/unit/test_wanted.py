@@ -297,6 +297,14 @@ WITHDRAWN_CASES = [
         id="while-pending",
     ),
     pytest.param(
+        Case(
+            a_request(PENDING, Reason.REFUSED, target=TARGET, last_error="HTTP 429", withdrawn=True),
+            known(),
+            withdrawn_end("No DELETE of it was accepted."),
+        ),
+        id="after-a-refused-delete",
+    ),
+    pytest.param(
         Case(a_request(PENDING, withdrawn=True), known(listed=False), withdrawn_end("Nothing was sent.")),
         id="before-the-first-complete-list",
     ),

@@ -8,7 +8,7 @@ from moorcheh_operator.clock import Now
 
 from .facts import Facts
 from .incarnation import is_dated
-from .statuses import ended
+from .statuses import ended, nothing_sent
 from .steps import Record, Step, Wait
 
 RESTORE_SECONDS = 10.0  # for the status of a restored object to follow: it is written after the object
@@ -33,14 +33,14 @@ def flawed(request: Request) -> str:
 
 def _invalid(request: Request, now: Now) -> Status:
     """A misspelled field would have asked for something else, perhaps to wait."""
-    message = f"{flawed(request)} {_nothing_sent(request)} Create a new request without that."
+    message = f"{flawed(request)} {nothing_sent(request)} Create a new request without that."
     return ended(request, now, Phase.FAILED, Reason.INVALID_SPEC, message)
 
 
 def _copied(request: Request, why: str, now: Now) -> Status:
     """A copy has no status: what has ended would run again."""
     message = (
-        f"This is a copy of an object that may have been carried out before: {why}. {_nothing_sent(request)} "
+        f"This is a copy of an object that may have been carried out before: {why}. {nothing_sent(request)} "
         "To delete the namespace, create a new request, from a manifest without status, uid and generation."
     )
     return ended(request, now, Phase.FAILED, Reason.RESTORED_FROM_BACKUP, message)
@@ -52,11 +52,6 @@ def _restored(request: Request, now: Now) -> Status:
     """
     message = (
         "This request was restored from a backup, so it may have been carried out before, and nothing tells "
-        f"which namespace it was for. {_nothing_sent(request)} Create a new request to delete the namespace."
+        f"which namespace it was for. {nothing_sent(request)} Create a new request to delete the namespace."
     )
     return ended(request, now, Phase.FAILED, Reason.RESTORED_FROM_BACKUP, message)
-
-
-def _nothing_sent(request: Request) -> str:
-    attempt = request.status.attempt
-    return f"Nothing was sent after attempt {attempt.number}." if attempt else "Nothing was sent."

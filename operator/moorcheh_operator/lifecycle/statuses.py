@@ -123,6 +123,14 @@ def limit_exceeded(request: Request, now: Now, job: Job | None, error: str) -> S
     )
 
 
+def nothing_sent(request: Request) -> str:
+    """A DELETE that was refused had left, and is in no attempt: `last_error` is what is recorded of it."""
+    attempt = request.status.attempt
+    since = f" after attempt {attempt.number}" if attempt else ""
+    what = "Nothing was sent" if request.status.last_error is None else "No DELETE of it was accepted"
+    return f"{what}{since}."
+
+
 def job_shown(request: Request, job: Job | None) -> dict[str, object]:
     """The job as it is known now, and what it and those of earlier attempts removed: progress for the column,
     and the sum.

@@ -9,7 +9,7 @@ from moorcheh_operator.clock import Now
 from .facts import Facts
 from .ownership import deadline_passed
 from .retrying import before_retry
-from .statuses import ended
+from .statuses import ended, nothing_sent
 from .steps import Record, Step
 
 
@@ -21,6 +21,6 @@ def step(request: Request, facts: Facts, now: Now) -> Step:
         step = before_retry(request, attempt, facts, now)
         if step is not None:
             return step
-    sent = f"Nothing more is sent after attempt {attempt.number}." if attempt else "Nothing was sent."
+    sent = f"Nothing more is sent after attempt {attempt.number}." if attempt else nothing_sent(request)
     message = f"The object was deleted, which withdraws the request. {sent}"
     return Record(ended(request, now, Phase.FAILED, Reason.WITHDRAWN, message))

@@ -36,20 +36,9 @@ LOOKED_AT = 100  # entries: to parse thousands at each listing would cost more t
 MAX_RETRY_AFTER = 60.0  # seconds
 QUOTA_WORDS = "so a quota is used up, or a subscription is over: that need not pass by itself"
 QUOTA = re.compile(r"quota|subscription|\bplan\b|billing|upgrade|credits?\b", re.IGNORECASE)
-ACCEPTED_WORDS = frozenset(
-    [
-        "success",
-        "ok",
-        "accepted",
-        "pending",
-        "queued",
-        "started",
-        "processing",
-        "in_progress",
-        "deleting",
-        "deleted",
-        "completed",
-    ]
+ACCEPTED_WORDS = (
+    *("success", "ok", "accepted", "pending", "queued", "started", "processing", "in_progress"),
+    *("deleting", "deleted", "completed"),
 )
 FAILURE_SIGNS = ("error", "errors", "errorMessage", "errorType", "error_message", "error_code")
 JOB_ID = re.compile(r"[A-Za-z0-9_-]{1,128}")
@@ -106,7 +95,7 @@ def send_answer(response: Response) -> SendAnswer:
 
 
 def _says_accepted(code: int, body: Mapping[str, Any]) -> bool:
-    """Only what says so: of its word or of 202. What a gateway makes of an error may be a 200, or even a 202."""
+    """By its word, or by 202. What a gateway makes of an error may be a 200, or even a 202."""
     word = body.get("status")
     if any(body.get(sign) for sign in FAILURE_SIGNS) or body.get("success") is False or "statusCode" in body:
         return False
