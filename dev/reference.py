@@ -72,7 +72,7 @@ REASONS: dict[Phase, dict[Reason, str]] = {
     },
 }
 CONDITIONS = (
-    ("Ready", "True: gone. False: failed, and only then. Unknown: under way. Absent while suspended."),
+    ("Ready", "True: succeeded. False: failed, and only then. Unknown: under way. Absent while suspended."),
     ("Finished", "True: ended, either way. False: not yet. Always there."),
     ("Reconciling", "True while it is under way, else absent."),
     ("Stalled", "True once it has failed, else absent."),
