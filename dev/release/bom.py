@@ -16,7 +16,7 @@ from packageurl import PackageURL
 if TYPE_CHECKING:
     from pathlib import Path
 
-_PIN = re.compile(r"^([\w.-]+)==(\S+)((?: \\\n    --hash=sha256:[0-9a-f]{64})+)", re.MULTILINE)
+_PIN = re.compile(r"^([\w.-]+)==(\S+)(?: ;[^\\\n]*)?((?: \\\n    --hash=sha256:[0-9a-f]{64})+)", re.MULTILINE)
 _NAMESPACE = uuid.UUID("7a3a3c3e-5d0e-4d0e-8f57-0c9f3d1f6c11")
 """For serial numbers that are the same for the same contents."""
 

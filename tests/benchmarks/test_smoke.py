@@ -41,7 +41,7 @@ def test_ours_costs_one_delete_three_writes_two_events_and_few_polls_a_request(a
     assert found.writes == 3 * FEW
     assert found.events == 2 * FEW
     assert FEW <= found.polls <= 5 * FEW  # where a machine stands still for a moment, one more
-    assert 1 <= found.listings <= FEW
+    assert 1 <= found.listings <= 2 * FEW  # one before the DELETE, and one after the job
 
 
 def test_ours_writes_nothing_where_all_have_ended_before(assets: Assets) -> None:

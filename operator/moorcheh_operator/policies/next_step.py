@@ -15,6 +15,7 @@ from msgspec.structs import replace
 from moorcheh_operator.api.policy import LastRun, Matching, Policy, PolicyStatus, Result
 from moorcheh_operator.api.status import Condition
 from moorcheh_operator.api.texts import plain_text
+from moorcheh_operator.api.times import render_time
 from moorcheh_operator.clock import Now
 
 from . import selection
@@ -226,7 +227,7 @@ def shown(
     if stall is not None and stall.of_spec:
         status = replace(status, matching=None)
     status = replace(status, next_run_time=_planned(policy, status, facts, stall, now))
-    return replace(status, conditions=_conditions(policy, facts, stall, before, now))
+    return replace(status, conditions=_conditions(policy, facts, stall, status.next_run_time, now))
 
 
 def _planned(
@@ -271,8 +272,9 @@ def _matching(policy: Policy, facts: Facts, stall: Stall | None, before: Matchin
 
 
 def _conditions(
-    policy: Policy, facts: Facts, stall: Stall | None, before: PolicyStatus, now: Now
+    policy: Policy, facts: Facts, stall: Stall | None, planned: datetime | None, now: Now
 ) -> tuple[Condition, ...]:
+    before = policy.status
     if stall is not None:
         values = [
             ("Ready", "False", stall.reason, stall.message),
@@ -285,7 +287,8 @@ def _conditions(
         words = "No runs, as spec.suspend is true; status.matching shows what one would find."
         values = [("Ready", "True", Reason.SUSPENDED, words)]
     else:
-        values = [("Ready", "True", Reason.SCHEDULED, "It runs at status.nextRunTime.")]
+        words = "It never runs again." if planned is None else f"The next run is at {render_time(planned)}."
+        values = [("Ready", "True", Reason.SCHEDULED, words)]
     known = {condition.type: condition for condition in before.conditions}
     return tuple(
         Condition(

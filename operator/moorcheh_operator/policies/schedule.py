@@ -88,7 +88,9 @@ def _times(
     try:
         times = CronSim(" ".join(fields), wall, reverse)
     except CronSimError as error:
-        raise ScheduleError(str(error).replace("Bad ", "its ") + " can't be read") from error
+        words = str(error).replace("Bad ", "its ") + " can't be read"
+        never = " or never comes" if "day-of-month" in words else ""  # 30 February
+        raise ScheduleError(words + never) from error
     try:
         for shown in times:
             yield shown, _instants(shown, zone, every_hour=fields[1] == "*")
