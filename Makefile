@@ -54,9 +54,9 @@ bench: control-plane  ## this operator beside others, into docs/performance.md (
 	$(BIN)/python -m benchmarks run --repeat $(or $(REPEAT),1)
 	@$(BIN)/python -m benchmarks page
 
-demo: $(VENV)/.installed  ## watch real requests being carried out (KEEP=1 leaves it running)
+demo: $(VENV)/.installed  ## watch real requests being carried out (KEEP=1 leaves it running, UNDATED=1: a server without creation times)
 	@# 130: Ctrl-C. make would call that an error; it ends by the signal itself.
-	@$(BIN)/python -m dev.demo $(if $(KEEP),--keep) || { status=$$?; [ $$status = 130 ] || exit $$status; }
+	@$(BIN)/python -m dev.demo $(if $(KEEP),--keep) $(if $(UNDATED),--undated) || { status=$$?; [ $$status = 130 ] || exit $$status; }
 
 release: control-plane  ## wheel, sdist, YAML, chart, plugin, bills of materials, checksums into dist, the same bytes each time
 	@$(BIN)/python -m dev.release

@@ -21,12 +21,15 @@ LOG_LINES = 30
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
 @click.option("--keep", is_flag=True, help="Leave everything running at the end, until Ctrl-C.")
-def main(*, keep: bool) -> None:
+@click.option("--undated", is_flag=True, help="On a server that shows no creation times.")
+def main(*, keep: bool, undated: bool) -> None:
     """Watch real NamespaceDeletions being carried out, on a real API server on this machine.
 
     Everything listens on 127.0.0.1 only and is stopped and removed at the end. Exit code 0 says that each
     example ended as it should.
     """
+    if keep and undated:
+        raise click.UsageError("KEEP and UNDATED don't go together: what there is to try needs the times.")
     signal.signal(signal.SIGINT, _interrupt)
     begun = time.monotonic()
     screen = Screen()
@@ -37,7 +40,7 @@ def main(*, keep: bool) -> None:
         "are not touched. Ctrl-C stops it at any time.",
     )
     try:
-        code = _run(screen, keep=keep)
+        code = _run(screen, keep=keep, undated=undated)
     except (ControlPlaneError, DemoError, OSError) as error:
         click.echo(f"\nThe demo can't go on: {error}", err=True)
         code = 1
@@ -51,8 +54,8 @@ def main(*, keep: bool) -> None:
     sys.exit(code)
 
 
-def _run(screen: Screen, *, keep: bool) -> int:
-    with staged(screen) as stage:
+def _run(screen: Screen, *, keep: bool, undated: bool) -> int:
+    with staged(screen, undated=undated) as stage:
         verdicts = play(stage, screen)
         screen.part("Did each end as it should?")
         for verdict in verdicts:

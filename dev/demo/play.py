@@ -7,7 +7,18 @@ from collections import deque
 from typing import TYPE_CHECKING
 
 from dev.demo.cleanup import cleaned
-from dev.demo.scenarios import EXAMPLES, ROOT, UNTOUCHED, Example, Sight, Verdict, items_of, lost, verdict
+from dev.demo.scenarios import (
+    EXAMPLES,
+    ROOT,
+    UNTOUCHED,
+    Example,
+    Sight,
+    Verdict,
+    examples,
+    items_of,
+    lost,
+    verdict,
+)
 
 if TYPE_CHECKING:
     from dev.demo.screen import Screen
@@ -29,10 +40,17 @@ NEW_ITEMS = 320
 def play(stage: Stage, screen: Screen) -> list[Verdict]:
     _follow(stage, screen)
     seen, evidence = stage.watch.seen, stage.evidence()
-    verdicts = [verdict(example, seen.get(example.request, ()), evidence) for example in EXAMPLES]
+    verdicts = [
+        verdict(example, seen.get(example.request, ()), evidence)
+        for example in examples(undated=stage.undated)
+    ]
     verdicts.append(_replay(stage, screen))
     verdicts.append(_bystander(stage))
-    verdicts += cleaned(stage, screen)
+    if stage.undated:
+        screen.part("Deletions that nobody has to write: left out")
+        screen.say("This policy goes by age, and creates nothing where no age is shown.")
+    else:
+        verdicts += cleaned(stage, screen)
     _show(stage, screen)
     return verdicts
 
@@ -40,9 +58,10 @@ def play(stage: Stage, screen: Screen) -> list[Verdict]:
 def _follow(stage: Stage, screen: Screen) -> None:
     """Apply the examples and watch until each has ended, or time is up."""
     screen.part("Five requests, applied with kubectl, and what becomes of them")
-    to_apply, to_approve = deque(EXAMPLES), [example for example in EXAMPLES if example.suspended]
+    shown = examples(undated=stage.undated)
+    to_apply, to_approve = deque(shown), [example for example in shown if example.suspended]
     held_since: dict[str, float] = {}
-    with screen.board(EXAMPLES) as board:
+    with screen.board(shown) as board:
         while board.seconds < END_SECONDS:
             if to_apply:
                 _apply(stage, screen, to_apply.popleft())
@@ -50,7 +69,7 @@ def _follow(stage: Stage, screen: Screen) -> None:
             stage.watch.read()
             latest = stage.watch.latest
             board.show(stage.watch.seen)
-            if all(latest.get(example.request, Sight()).ended for example in EXAMPLES):
+            if all(latest.get(example.request, Sight()).ended for example in shown):
                 break
             for example in list(to_approve):
                 if latest.get(example.request, Sight()).phase == "Suspended":

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -42,6 +42,8 @@ class Example:
     """Its progress must be seen at two different values, at least, before the end."""
     stays: bool = False
     """The namespace must still be there at the end."""
+    partly: bool = False
+    """What its job had not removed must still be there."""
 
     @property
     def end(self) -> str:
@@ -115,6 +117,25 @@ EXAMPLES = (
 )
 
 
+RETRIED = EXAMPLES[2]
+ON_UNDATED = {
+    RETRIED: replace(
+        RETRIED,
+        story="its first job fails: nothing tells what has the name now",
+        safe="Without a creation time it might be another one by now: no second DELETE.",
+        phase="Failed",
+        reason="JobFailed",
+        deletes=1,
+        partly=True,
+    )
+}
+
+
+def examples(*, undated: bool) -> tuple[Example, ...]:
+    """`undated`: for a server that shows no creation times."""
+    return tuple(ON_UNDATED.get(example, example) if undated else example for example in EXAMPLES)
+
+
 @dataclass(frozen=True)
 class Sight:
     """What the API server showed of a request at one moment."""
@@ -182,7 +203,9 @@ def verdict(example: Example, seen: Sequence[Sight], evidence: Evidence) -> Verd
         complaints.append("it was not seen Suspended with the number of items")
     if example.stays:
         complaints += lost(example.target, items_of(example.target), evidence)
-    elif example.target in evidence.items:
+    elif example.partly and example.target not in evidence.items:
+        complaints.append(f"{example.target} is gone")
+    elif example.target in evidence.items and not example.partly:
         complaints.append(f"{example.target} is still there")
     words = f"{example.end}, {('no DELETE', '1 DELETE')[sent] if sent < 2 else f'{sent} DELETEs'}"
     return Verdict(example.request, words, example.safe, tuple(complaints))

@@ -50,6 +50,7 @@ class Stage:
     moorcheh: StandIn
     operator: OperatorProcess
     watch: Watch
+    undated: bool = False
 
     def check(self) -> None:
         """DemoError if something that must run has ended by itself."""
@@ -74,18 +75,20 @@ class Stage:
 
 
 @contextmanager
-def staged(screen: Screen) -> Iterator[Stage]:
-    """All of it, up and ready. Whatever happens, it ends with the `with`."""
+def staged(screen: Screen, *, undated: bool = False) -> Iterator[Stage]:
+    """All of it, up and ready. Whatever happens, it ends with the `with`. `undated`: Moorcheh shows no
+    creation times.
+    """
     with ExitStack() as stack:
         try:
             folder = stack.enter_context(scratch_folder("moorcheh-demo-"))
             plane = _control_plane(stack, screen)
-            moorcheh = _moorcheh(stack, screen, folder)
+            moorcheh = _moorcheh(stack, screen, folder, undated=undated)
             screen.part("The operator: a process of its own, with the rights it has in a cluster and no more")
             _install(screen, plane)
             watch = stack.enter_context(Watch(plane, folder / "watch.jsonl"))
             operator = _operator(stack, screen, plane, moorcheh, folder)
-            yield Stage(plane, moorcheh, operator, watch)
+            yield Stage(plane, moorcheh, operator, watch, undated)
         except KeyboardInterrupt:
             screen.interrupted(STOPPING)
             raise
@@ -101,15 +104,18 @@ def _control_plane(stack: ExitStack, screen: Screen) -> ControlPlane:
     return plane
 
 
-def _moorcheh(stack: ExitStack, screen: Screen, folder: Path) -> StandIn:
+def _moorcheh(stack: ExitStack, screen: Screen, folder: Path, *, undated: bool) -> StandIn:
     screen.part("A stand-in for the Moorcheh server, with its HTTP API, and these namespaces")
     try:
-        moorcheh = stack.enter_context(StandIn(folder / "moorcheh"))
+        times = "none" if undated else "created_at"
+        moorcheh = stack.enter_context(StandIn(folder / "moorcheh", created_field=times))
     except RuntimeError as error:
         raise DemoError(str(error)) from error
     for namespace in NAMESPACES:
         _make(moorcheh, namespace, age=DAY)
         screen.say(f"{namespace.name:<20} {namespace.items:>6,} items")
+    if undated:
+        screen.say("Its listing shows no creation times.")
     return moorcheh
 
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from dev.controlplane import prepare
-from dev.demo.scenarios import EXAMPLES, Evidence, Example, Sight, verdict
+from dev.demo.scenarios import EXAMPLES, Evidence, Example, Sight, examples, verdict
 from dev.demo.screen import bar
 from dev.demo.tour import Step, steps
 from tests.kubectl.terminal import Terminal
@@ -155,6 +155,8 @@ def test_each_command_that_a_kept_demo_prints_works_in_the_order_printed() -> No
 
 ORDINARY, HELD, RETRIED, ABSENT, EMPTY_ONLY = EXAMPLES
 DONE = Sight("Succeeded", "DeletionCompleted")
+UNDATED = examples(undated=True)[2]
+LEFT_HALF = Sight("Failed", "JobFailed")
 MOVED = [Sight("Running", "JobRunning", progress=f"{n}/48000 (0%)") for n in (0, 10, 20)]
 
 
@@ -178,6 +180,23 @@ MOVED = [Sight("Running", "JobRunning", progress=f"{n}/48000 (0%)") for n in (0,
             id="left",
         ),
         pytest.param(HELD, [DONE], Evidence({"old-embeddings": 1}, {}), "not seen Suspended", id="not-held"),
+        pytest.param(
+            UNDATED,
+            [LEFT_HALF],
+            Evidence({"chat-logs": 1}, {"chat-logs": 4500}),
+            None,
+            id="undated-as-it-should",
+        ),
+        pytest.param(
+            UNDATED,
+            [LEFT_HALF],
+            Evidence({"chat-logs": 2}, {"chat-logs": 4500}),
+            "2 DELETEs",
+            id="undated-sent-twice",
+        ),
+        pytest.param(
+            UNDATED, [LEFT_HALF], Evidence({"chat-logs": 1}, {}), "chat-logs is gone", id="undated-and-gone"
+        ),
         pytest.param(
             ABSENT, [replace(DONE, reason="AlreadyAbsent")], Evidence({}, {}), "instead of", id="another-end"
         ),
