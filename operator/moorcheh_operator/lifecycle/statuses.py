@@ -124,7 +124,7 @@ def limit_exceeded(request: Request, now: Now, job: Job | None, error: str) -> S
 
 
 def nothing_sent(request: Request) -> str:
-    """A DELETE that was refused had left, and no attempt tells: `last_error` may be all that is left of it."""
+    """A DELETE that was refused had left, and no attempt tells: `last_error` may be all that does."""
     attempt = request.status.attempt
     since = f" after attempt {attempt.number}" if attempt else ""
     what = "Nothing was sent" if request.status.last_error is None else "No DELETE of it was accepted"
