@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -31,6 +32,7 @@ def servers_file(moorcheh: StandIn, tmp_path: Path) -> Path:
 WRONG = {
     "no server": ([], "name a URL"),
     "no URL": (["moorcheh:8080"], "must look like http://"),
+    "a name without its file": (["archive"], "give the file that has it, too: --servers-file"),
     "another scheme": (["ftp://moorcheh"], "must look like http://"),
     "a password": (["http://me:secret@moorcheh"], "no user or password"),
     "both keys": (["http://m", "--api-key-file=a", "--bearer-token-file=b"], "--bearer-token-file"),
@@ -92,7 +94,7 @@ def test_what_the_operator_would_use_is_checked(moorcheh: StandIn, servers_file:
     named, archive, _ = run("archive", environment={"SERVERS_FILE": str(servers_file)})
 
     assert code == 0
-    assert out.startswith(f"default at {moorcheh.url}")
+    assert out.startswith(f"{moorcheh.url}\n")
     assert named == 1
     assert archive.startswith("archive at ")
 
@@ -175,6 +177,19 @@ def test_what_can_not_be_reached_is_told_by_its_cause(moorcheh: StandIn, url: st
 
     assert checked.code == 1
     assert words in checked.words("It can be asked")
+
+
+def test_where_nothing_answered_nothing_is_said_to_be_absent(tmp_path: Path) -> None:
+    key = tmp_path / "key"
+    key.write_text("k-123")
+
+    _, plain, _ = run(f"http://127.0.0.1:{free_port()}", f"--api-key-file={key}")
+    _, secure, _ = run(f"https://127.0.0.1:{free_port()}")
+
+    for out in (plain, secure):
+        rows = dict(re.findall(r"^  (\w+): +(.+)$", out, re.MULTILINE))
+        assert {rows[label] for label in ("TLS", "Proxy", "Clock")} == {"not seen"}
+    assert "X-Api-Key, not sent\n" in plain
 
 
 def test_no_proxy_of_the_environment_is_used(moorcheh: StandIn) -> None:

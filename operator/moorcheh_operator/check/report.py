@@ -27,6 +27,8 @@ LEAVES = {
     Leaves.UNCLEAR: "with its deletion; too quick to tell whether before the end or after it",
 }
 
+NOT_SEEN = STATES[State.NOT_SEEN]
+
 Rows = list[tuple[str, str]]
 
 
@@ -48,7 +50,9 @@ def _reading(found: Findings) -> Iterator[tuple[str, str]]:
     yield "Reachable", reach.error or f"yes, at {', '.join(reach.addresses)}"
     if found.url.startswith("https:"):
         tls = reach.tls
-        yield "TLS", f"{tls.version}, its certificate ends {tls.certificate_ends}" if tls else ""
+        yield "TLS", f"{tls.version}, its certificate ends {tls.certificate_ends}" if tls else NOT_SEEN
+    elif reach.error is not None:
+        yield "TLS", NOT_SEEN
     else:
         yield (
             "TLS",
@@ -67,19 +71,27 @@ def _reading(found: Findings) -> Iterator[tuple[str, str]]:
     if listing is not None:
         yield from _listing(listing)
     yield "Redirect", found.between.redirect or ""
-    yield "Proxy", "; ".join(found.between.proxy) or "none shows"
+    yield "Proxy", "; ".join(found.between.proxy) or ("none shows" if _answered(found) else NOT_SEEN)
     yield "Server", found.between.server or ""
     if clock.ahead_seconds is None:
-        yield "Clock", "its answers have no Date"
+        yield "Clock", "its answers have no Date" if _answered(found) else NOT_SEEN
     else:
         side = "ahead of" if clock.ahead_seconds >= 0 else "behind"
         yield "Clock", f"{abs(clock.ahead_seconds):g} s {side} this machine, to the second"
     yield "An unknown job", _said(found.unknown_job)
 
 
+def _answered(found: Findings) -> bool:
+    """Whether anything answered at all, with whatever."""
+    asked = (found.health, found.listing)
+    return any(each is not None and each.answer.code is not None for each in asked)
+
+
 def _key(found: Findings) -> str:
     if found.key_sent is None:
         return "none sent"
+    if found.reach.error is not None:
+        return f"{found.key_sent}, not sent"
     without = found.without_key
     if without is None:
         return f"sent as {found.key_sent}"

@@ -35,6 +35,12 @@ WIDTH = 110  # columns, where the output is no terminal
 class Server:
     definition: Definition
     authorities: str | None  # PEM; None: the usual ones
+    named: bool = True  # in a servers file
+
+    @property
+    def title(self) -> str:
+        url = self.definition.url
+        return f"{self.definition.name} at {url}" if self.named else url
 
 
 @click.command(
@@ -174,11 +180,20 @@ def _servers(server: str | None, servers_file: str | None, files: dict[str, str 
 
 def _by_url(server: str | None, files: dict[str, str | None]) -> Server:
     from moorcheh_operator.api.spec import DEFAULT_SERVER  # noqa: PLC0415 - only where it is needed
-    from moorcheh_operator.servers.definitions import Definition, ServersError  # noqa: PLC0415 - the same
+    from moorcheh_operator.servers.definitions import (  # noqa: PLC0415 - the same
+        DNS_LABEL,
+        Definition,
+        ServersError,
+    )
     from moorcheh_operator.servers.file import read_authorities  # noqa: PLC0415 - the same
 
     if not server:
         raise click.UsageError("name a URL, or set --servers-file (SERVERS_FILE) or MOORCHEH_BASE_URL")
+    if DNS_LABEL.fullmatch(server):
+        raise click.UsageError(
+            f"{server!r} is no URL such as http://moorcheh.example:8080. If it is a server's name, give the "
+            "file that has it, too: --servers-file (SERVERS_FILE)"
+        )
     paths = {name: str(Path(path).absolute()) if path else None for name, path in files.items()}
     try:
         definition = Definition(
@@ -189,7 +204,8 @@ def _by_url(server: str | None, files: dict[str, str | None]) -> Server:
             ca_file=paths["ca_file"],
         )
         ca_file = definition.ca_file
-        return Server(definition, None if ca_file is None else read_authorities(ca_file, "--ca-file: "))
+        authorities = None if ca_file is None else read_authorities(ca_file, "--ca-file: ")
+        return Server(definition, authorities, named=False)
     except ServersError as error:
         raise click.UsageError(str(error)) from None
     except ValueError as error:
@@ -381,7 +397,7 @@ def _print(
     from moorcheh_operator.check.report import SAYS, STATES, guarantee_rows, seen_rows  # noqa: PLC0415 - the same
 
     colours = {State.HOLDS: "green", State.LIMITED: "yellow", State.BROKEN: "red", State.NOT_SEEN: "cyan"}
-    click.secho(f"{server.definition.name} at {found.url}", bold=True)
+    click.secho(server.title, bold=True)
     how = "with --write" if found.trial is not None else "only read"
     click.echo(f"moorcheh-operator {__version__}, {run.time}, {how}\n")
     rows = seen_rows(found)
