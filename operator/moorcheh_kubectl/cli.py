@@ -436,11 +436,12 @@ def policies(*, all_namespaces: bool, output: str | None) -> int:
 @click.argument("source", metavar="NAME|FILE", shell_complete=_complete(lambda each: each.policies()))
 @OUTPUT
 def preview_policy(*, source: str, output: str | None) -> int:
-    """Show what a run of a cleanup policy would create now, and create nothing.
+    """Show what a run of a cleanup policy would have created at the newest look, and create nothing.
 
-    Of the policy NAME, or of the one in FILE (with a slash in it, or ending in .yaml, .yml or .json; - is
-    standard input). For a FILE a suspended copy is created, which runs nothing, and removed again. Ends with
-    1 where a run would be held up.
+    The operator looks once a minute: what happened since, as a run, is not in it. Of the policy NAME, or of
+    the one in FILE (with a slash in it, or ending in .yaml, .yml or .json; - is standard input). For a FILE a
+    suspended copy is created, which runs nothing, and removed again. Ends with 1 where a run would be held
+    up.
     """
     given = str(_flags(click.get_current_context()).get("namespace", "")) or None
     return _run(output, lambda *where: _policies(*where).preview(source, given))

@@ -1,4 +1,4 @@
-"""The commands about cleanup policies: list them, and show what a run would create now.
+"""The commands about cleanup policies: list them, and show what a run would have created at the newest look.
 
 Only the operator can ask the Moorcheh server. So a policy that is in a file gets a copy in the cluster,
 suspended: of such a one there are no runs, and the operator shows in it what one would find. The copy is
@@ -33,6 +33,10 @@ POLICY = f"{POLICY_KIND.lower()}.{GROUP}"
 PREVIEW_LABEL = f"{GROUP}/preview"
 FILE = re.compile(r"-|.*/.*|.*\.(ya?ml|json)", re.DOTALL)
 """What is taken for a file's name. A policy's name has no slash, and hardly such an ending."""
+
+
+class RefusedError(ApiError):
+    """The API server did not create the copy."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +79,8 @@ class Policies:
         except KeyboardInterrupt:
             self._remove(namespace, name)
             return INTERRUPTED
+        except RefusedError:
+            raise  # so there is nothing to remove
         except SaidError:
             self._remove(namespace, name)
             raise
@@ -85,10 +91,11 @@ class Policies:
         try:
             self.api.create_policy(namespace, body)
         except ApiError as error:
-            if error.status != 403:
+            if error.status is None or not 400 <= error.status < 500:
                 raise
             why = "for the preview of a file a suspended copy is created, and removed again"
-            raise ApiError(f"{error}\n({why}: it takes the right to create policies)", 403) from error
+            right = f"\n({why}: it takes the right to create policies)" if error.status == 403 else ""
+            raise RefusedError(f"{error}{right}", error.status) from error
 
     def _remove(self, namespace: str, name: str) -> None:
         """Whatever is left of it: it is the plugin's own, under a name that nobody else has."""

@@ -14,6 +14,8 @@ from .texts import Lines, short_time
 HEADER = ("NAME", "SCHEDULE", "MATCHING", "LAST RUN", "RESULT", "NEXT", "AGE")
 WIDE = ("SERVER", "ZONE", "SUSPEND", "CREATED", "MESSAGE")
 BRAKE = "TooManyMatches"
+RENEWED = ", the newest look that found a change (the operator looks once a minute)"
+"""A look that finds the same is not written: docs/reference.md, status.matching."""
 
 
 def _condition(policy: Policy, kind: str) -> Condition | None:
@@ -96,7 +98,9 @@ def preview(policy: Policy, now: datetime, *, of_copy: bool) -> tuple[Lines, lis
             many = _count(matching.unverifiable, "namespace")
             words = "the server shows no creation time or count, so they are left alone"
             lines.append(("Not judged", f"{many} more: {words}"))
-    lines.append(("A run now", _outcome(policy)))
+        looked = render_time(matching.observation_time)
+        lines.append(("Looked up", looked if of_copy else looked + RENEWED))
+    lines.append(("A run then", _outcome(policy)))
     if (trouble := _trouble(policy)) is not None:
         lines.append(("But", plain_text(f"{trouble.reason}: {trouble.message}")))
     if matching is None:
@@ -112,16 +116,16 @@ def _outcome(policy: Policy) -> str:
         return "is not known"
     if too_many(policy):
         return (
-            f"would create nothing: {matching.count} are more than maxDeletionsPerRun "
-            f"({spec.max_deletions_per_run}), and it would end as {BRAKE}"
+            f"would have created nothing: {matching.count} are more than maxDeletionsPerRun "
+            f"({spec.max_deletions_per_run}), and ended as {BRAKE}"
         )
     if _trouble(policy) is not None:
-        return "would create nothing"
+        return "would have created nothing"
     requests = matching.count - matching.skipped
     if not requests:
-        return "would create nothing"
+        return "would have created nothing"
     held = ", suspended: each waits for its approval" if spec.template.suspend else ""
-    return f"would create {_count(requests, 'request')}{held}"
+    return f"would have created {_count(requests, 'request')}{held}"
 
 
 def _schedule(policy: Policy, now: datetime, *, of_copy: bool) -> str:

@@ -76,7 +76,7 @@ def test_demo_ends_with_each_example_as_it_should() -> None:
     assert "customer-records is still there, with its 25,000 items" in ran.stdout
     assert "Completed: ci-4711, ci-4712, ci-4713 are gone, and nothing else" in ran.stdout
     assert "TooManyMatches: nothing was created" in ran.stdout
-    assert re.search(r"A run now: +would create 3 requests", ran.stdout)
+    assert re.search(r"A run then: +would have created 3 requests", ran.stdout)
     assert "NOT EXPECTED" not in ran.stdout
     assert "the Moorcheh server is a stand-in" in ran.stdout
     assert len(re.findall(r"delete-my-documents +Running/JobRunning +\d+/48000", ran.stdout)) >= 2

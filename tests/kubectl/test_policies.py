@@ -93,7 +93,8 @@ def test_the_preview_of_one_in_the_cluster(world: World, person: Person) -> None
 
     assert shown.returncode == 0, shown.stderr
     assert re.search(r"Matches: +13 namespaces", shown.stdout)
-    assert re.search(r"A run now: +would create 13 requests\n", shown.stdout)
+    assert re.search(r"Looked up: +20\S+Z, the newest look that found a change", shown.stdout)
+    assert re.search(r"A run then: +would have created 13 requests\n", shown.stdout)
     assert re.search(
         r"Schedule: +0 0 1 1 \* \(Etc/UTC\), next at \d{4}-01-01T00:00:00Z, in \d+d", shown.stdout
     )
@@ -109,7 +110,9 @@ def test_the_preview_of_one_in_a_file_leaves_nothing(world: World, person: Perso
     of_input = person.runs("preview-policy", written(tmp_path, namespace=world.namespace))
 
     assert shown.returncode == 0, shown.stderr
-    assert re.search(r"A run now: +would create 3 requests, suspended: each waits for its appr", shown.stdout)
+    assert re.search(
+        r"A run then: +would have created 3 requests, suspended: each waits for its appr", shown.stdout
+    )
     assert shown.stdout.endswith("  scratch-0\n  scratch-1\n  scratch-2\n")
     assert of_input.returncode == 0, of_input.stderr
     assert there_are(person, world, "nscp") == []
@@ -120,7 +123,7 @@ def test_what_the_brake_would_stop_is_told_and_ends_with_1(person: Person, tmp_p
     shown = person.runs("preview-policy", written(tmp_path, select={"names": ["ci-*"]}))
 
     assert shown.returncode == 1
-    assert "would create nothing: 25 are more than maxDeletionsPerRun (10)" in shown.stdout
+    assert "would have created nothing: 25 are more than maxDeletionsPerRun (10)" in shown.stdout
     assert shown.stdout.endswith("  ci-19\n  ... and 5 more\n")
 
 
@@ -186,6 +189,7 @@ def test_whoever_may_not_create_policies_is_told_why_a_file_takes_it(
     assert refused.returncode == 1
     assert "you may not do that" in refused.stderr
     assert "it takes the right to create policies" in refused.stderr
+    assert "may be left" not in refused.stdout + refused.stderr
     assert by_name.returncode == 0, by_name.stderr
     assert person.runs("preview-policy", "readable").stdout == by_name.stdout
     world.kubectl("delete", "nscp", "readable")
