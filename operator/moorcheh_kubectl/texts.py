@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from enum import Enum, auto
 from typing import Any
 
+from moorcheh_operator.api.policy import POLICY_LABEL, RUN_ANNOTATION
 from moorcheh_operator.api.request import Request
 from moorcheh_operator.api.spec import DEFAULT_SERVER
 from moorcheh_operator.api.status import (
@@ -257,6 +258,11 @@ RECEIPTS = ("NAME", "TARGET", "PHASE", "REASON", "ITEMS", "LISTED", "ASKED BY", 
 def receipt_row(seen: Seen, vouching: Vouching, *, with_namespace: bool) -> list[str]:
     request, status = seen.request, seen.request.status
     names = [vouching.name(seen.annotations.get(note), request) for note in (REQUESTED_BY, APPROVED_BY)]
+    asker, approver = (
+        "-" if name is None else name.text if name.vouched else f"{name.text} (claimed)" for name in names
+    )
+    if (policy := _policy(seen)) is not None:
+        asker = f"{asker}, policy {policy} (claimed)"
     removed = status.deleted_items
     cells = [
         request.name,
@@ -265,7 +271,8 @@ def receipt_row(seen: Seen, vouching: Vouching, *, with_namespace: bool) -> list
         plain_text(status.reason or "") or "-",
         "-" if removed is None else str(removed),
         plain_text(status.verification.result) if status.verification else "-",
-        *("-" if name is None else name.text if name.vouched else f"{name.text} (claimed)" for name in names),
+        asker,
+        approver,
         "-" if status.completion_time is None else render_time(status.completion_time),
     ]
     return [request.namespace, *cells] if with_namespace else cells
@@ -394,6 +401,12 @@ def _asked(seen: Seen, vouching: Vouching) -> Lines:
     request, notes = seen.request, seen.annotations
     by = vouching.name(notes.get(REQUESTED_BY), request)
     lines = [("By", str(by) if by else "not recorded; the audit log has the name")]
+    if (policy := _policy(seen)) is not None:
+        run = notes.get(RUN_ANNOTATION)
+        when = f", run of {plain_text(run)}" if run else ""
+        lines.append(
+            ("By policy", f"{policy}{when} (claimed: its label says so, which anybody may have typed)")
+        )
     if tool := made_with(seen):
         lines.append(("Made with", tool))
     if approver := vouching.name(notes.get(APPROVED_BY), request):
@@ -412,6 +425,12 @@ def _asked(seen: Seen, vouching: Vouching) -> Lines:
     lines.append(("Further attempts", f"at most {request.spec.backoff_limit}"))
     lines.append(("Deadline", f"{long_time(request.spec.active_deadline_seconds)} after the start"))
     return lines
+
+
+def _policy(seen: Seen) -> str | None:
+    """The name of the cleanup policy that a label names."""
+    name = (seen.body["metadata"].get("labels") or {}).get(POLICY_LABEL)
+    return plain_text(name) if name else None
 
 
 def _conditions(request: Request) -> Lines:

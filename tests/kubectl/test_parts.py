@@ -23,6 +23,7 @@ from moorcheh_kubectl.api import Seen
 from moorcheh_kubectl.identity import Vouching
 from moorcheh_kubectl.rate import GUESSED_SECONDS, Rate
 from moorcheh_kubectl.screen import Screen
+from moorcheh_operator.api.policy import POLICY_LABEL, RUN_ANNOTATION
 from moorcheh_operator.api.request import Request
 from moorcheh_operator.api.spec import Spec
 from moorcheh_operator.api.status import (
@@ -279,6 +280,50 @@ def test_the_receipt_tells_where_the_name_of_who_asked_is(asker: str | None, by:
     asked = dict(texts.receipt(Seen.of(body), [], Vouching(START), START))["Asked for"]
 
     assert {("By", by), ("Made with", "kubectl-create")} <= set(asked)
+
+
+@pytest.mark.parametrize(
+    ("labels", "notes", "line", "cell"),
+    [
+        pytest.param({}, {}, None, "op", id="of none"),
+        pytest.param(
+            {POLICY_LABEL: "nightly"},
+            {RUN_ANNOTATION: "2026-11-23T03:00:00Z"},
+            "nightly, run of 2026-11-23T03:00:00Z (claimed: ",
+            "op, policy nightly (claimed)",
+            id="of a run",
+        ),
+        pytest.param(
+            {POLICY_LABEL: "typed"},
+            {},
+            "typed (claimed: ",
+            "op, policy typed (claimed)",
+            id="the label alone",
+        ),
+    ],
+)
+def test_of_a_policys_request_the_policy_is_told_as_its_label_says(
+    labels: dict[str, str], notes: dict[str, str], line: str | None, cell: str
+) -> None:
+    body = request_body.RequestBody({"namespaceName": "docs"}).render(suspend=False, asker="op")
+    body["metadata"] |= {
+        "namespace": "ns",
+        "uid": "u",
+        "resourceVersion": "1",
+        "creationTimestamp": "2026-11-23T10:00:00Z",
+        "labels": labels,
+        "annotations": body["metadata"]["annotations"] | notes,
+    }
+    seen = Seen.of(body)
+
+    asked = dict(dict(texts.receipt(seen, [], Vouching(START), START))["Asked for"])
+    row = dict(
+        zip(texts.RECEIPTS, texts.receipt_row(seen, Vouching(START), with_namespace=False), strict=True)
+    )
+
+    assert asked.get("By policy", "").startswith(line or "")
+    assert ("By policy" in asked) == (line is not None)
+    assert row["ASKED BY"] == cell
 
 
 def test_an_unknown_reason_of_a_newer_operator_is_shown_as_it_is() -> None:

@@ -11,13 +11,18 @@ from enum import StrEnum
 from msgspec import Struct, ValidationError, convert
 
 from .doubts import applied_manifest, flaws, without_nulls
-from .request import Annotations
+from .request import GROUP, Annotations
 from .spec import ServerRef
 from .status import Condition
 from .times import JsonObject, Time
 
 POLICY_KIND = "NamespaceCleanupPolicy"
 POLICIES = "namespacecleanuppolicies"
+
+# Of the requests that it creates; anybody who may write a request may type them.
+POLICY_LABEL = f"{GROUP}/cleanup-policy"  # its name
+UID_LABEL = f"{GROUP}/cleanup-policy-uid"
+RUN_ANNOTATION = f"{GROUP}/cleanup-run"  # the run's scheduled time
 
 
 class Select(Struct, frozen=True, rename="camel"):

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 
 from msgspec.structs import replace
 
-from moorcheh_operator.api.policy import LastRun, Policy, Result
+from moorcheh_operator.api.policy import POLICY_LABEL, RUN_ANNOTATION, UID_LABEL, LastRun, Policy, Result
 from moorcheh_operator.api.request import GROUP, KIND, VERSION
 from moorcheh_operator.api.texts import plain_text
 from moorcheh_operator.api.times import JsonObject, render_time
@@ -18,10 +18,6 @@ from moorcheh_operator.clock import Now
 from .facts import Creations, Facts, Forbidden, Look, Made, Refused, Unanswered
 from .schedule import last_until
 from .selection import Matches
-
-POLICY_LABEL = f"{GROUP}/cleanup-policy"  # its name
-UID_LABEL = f"{GROUP}/cleanup-policy-uid"
-RUN_ANNOTATION = f"{GROUP}/cleanup-run"  # the run's scheduled time
 
 BATCH = 10  # requests that are created before the run's progress is written
 UNDATED_SECONDS = 30.0  # from the look: later, nothing tells the namespace that was seen from a newer one
