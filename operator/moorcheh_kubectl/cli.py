@@ -423,7 +423,7 @@ def watch(*, name: str | None, all_namespaces: bool, output: str | None) -> int:
     help="Write objects to standard output, or more columns.",
 )
 def policies(*, all_namespaces: bool, output: str | None) -> int:
-    """List the cleanup policies, with what they match now."""
+    """List the cleanup policies, with what each matched at the newest look."""
     wide = output == "wide"
     return _run(
         None if wide else output,
