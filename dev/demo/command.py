@@ -56,17 +56,26 @@ def main(*, keep: bool, undated: bool) -> None:
 
 def _run(screen: Screen, *, keep: bool, undated: bool) -> int:
     with staged(screen, undated=undated) as stage:
-        verdicts = play(stage, screen)
+        try:
+            verdicts = play(stage, screen)
+        except (ControlPlaneError, DemoError):
+            _show_log(stage, screen)
+            raise
         screen.part("Did each end as it should?")
         for verdict in verdicts:
             screen.verdict(verdict)
         good = all(verdict.good for verdict in verdicts)
         if not good:
-            screen.say(f"The operator's last {LOG_LINES} lines:")
-            screen.output(stage.operator.process.tail(LOG_LINES))
+            _show_log(stage, screen)
         if keep:
             _keep(stage, screen)
         return 0 if good else 1
+
+
+def _show_log(stage: Stage, screen: Screen) -> None:
+    """Before it is removed with everything else."""
+    screen.say(f"The operator's last {LOG_LINES} lines:")
+    screen.output(stage.operator.process.tail(LOG_LINES))
 
 
 def _interrupt(*_: object) -> None:
