@@ -229,7 +229,8 @@ def group(**_: object) -> None:
     """Delete namespaces of a Moorcheh server: see what would go, ask for it, follow it to its end.
 
     Each deletion is a NamespaceDeletion in the cluster, which the operator carries out and which stays as
-    the receipt. This only writes such requests, with your own rights.
+    the receipt. This only writes such requests, and for preview-policy a policy
+    that runs nothing and is removed again, with your own rights.
     """
 
 

@@ -16,6 +16,10 @@ from moorcheh_operator.api.times import parse_time
 
 POLICY = "moorcheh-identity"
 SETTLING = timedelta(seconds=60)  # until every API server holds requests to a policy that is new
+CLAIMED = (
+    "no admission policy vouched for it when the request was created (one counts from a minute after it was "
+    "applied)"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +28,7 @@ class Name:
     vouched: bool  # by the API server; else anybody may have typed it
 
     def __str__(self) -> str:
-        return self.text if self.vouched else f"claimed by {self.text}, no admission policy vouches for it"
+        return self.text if self.vouched else f"claimed by {self.text}: {CLAIMED}"
 
 
 @dataclass(frozen=True, slots=True)
