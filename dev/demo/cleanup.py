@@ -26,6 +26,7 @@ LEFT = ("ci-4711", "ci-4712", "ci-4713")  # by last night's builds
 KEPT, FRESH = "ci-keep-baseline", "ci-4714"
 OPERATOR = "system:serviceaccount:moorcheh-system:moorcheh-operator"
 DAY, WITHIN = 86_400, 30.0
+INDENT = "   "
 BEHIND = 3.0  # seconds; more than the operator's clock ever is
 
 
@@ -138,9 +139,8 @@ def _until(holds: Callable[[], Any], otherwise: str) -> Any:
 
 def _kubectl(stage: Stage, screen: Screen, *words: str, why: str = "") -> None:
     screen.command("kubectl", *words, why=why)
-    screen.output(
-        stage.plane.kubectl(*(str(ROOT / word) if word.endswith(".yaml") else word for word in words))
-    )
+    paths = (str(ROOT / word) if word.endswith(".yaml") else word for word in words)
+    screen.output(stage.plane.kubectl(*paths), indent=INDENT)
 
 
 def _plugin(stage: Stage, screen: Screen, *words: str, why: str = "") -> None:
@@ -157,4 +157,4 @@ def _plugin(stage: Stage, screen: Screen, *words: str, why: str = "") -> None:
     )
     if ran.returncode != 0:
         raise DemoError(ran.stderr)
-    screen.output(ran.stdout)
+    screen.output(ran.stdout, indent=INDENT)

@@ -13,7 +13,7 @@ from dev.demo.errors import DemoError
 from dev.demo.play import play
 from dev.demo.screen import Screen
 from dev.demo.stage import STOPPING, Stage, prepare_tour, staged
-from dev.demo.tour import REQUESTER, TEAM, VIEWER, steps, surroundings
+from dev.demo.tour import AUTHOR, REQUESTER, TEAM, VIEWER, steps, surroundings
 
 INTERRUPTED = 130
 LOG_LINES = 30
@@ -94,7 +94,8 @@ def _keep(stage: Stage, screen: Screen) -> None:
     screen.output(f"\n{surroundings(stage.plane)}\n")
     screen.say("Then, in this order:")
     log, moorcheh = stage.operator.output, stage.moorcheh.url
-    for step in steps(viewer=stage.plane.kubeconfig_for(VIEWER), log=log, moorcheh=moorcheh):
+    viewer, author = (stage.plane.kubeconfig_for(user) for user in (VIEWER, AUTHOR))
+    for step in steps(viewer=viewer, author=author, log=log, moorcheh=moorcheh):
         ends = " Ctrl-C leaves." if step.endless else ""
         screen.say("")
         screen.say(f"{step.why}{ends}")

@@ -56,6 +56,7 @@ NAMESPACES = (
     Namespace("chat-logs", 9_000, seconds=4, fails_at=0.5),
     Namespace("scratch", 12),
     Namespace("customer-records", 25_000),
+    Namespace("pr-12", 1_500),
 )
 UNTOUCHED = "customer-records"
 """No request names it."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shlex
 import sys
+import textwrap
 import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -54,9 +55,9 @@ class Screen:
             line.append(f"\n     {why}", style="dim")
         self._console.print(line)
 
-    def output(self, text: str) -> None:
+    def output(self, text: str, *, indent: str = "") -> None:
         """What a command printed, as it printed it."""
-        self._console.print(Text(text.rstrip("\n")))
+        self._console.print(Text(textwrap.indent(text.rstrip("\n"), indent)))
 
     def verdict(self, verdict: Verdict) -> None:
         line = Text("   ")

@@ -126,15 +126,18 @@ def _make(moorcheh: StandIn, namespace: Namespace, *, age: int) -> None:
 
 
 def prepare_tour(stage: Stage) -> None:
-    """Fresh targets, and a Kubernetes namespace with one who may ask for deletions and one who may not."""
+    """Fresh targets, and a Kubernetes namespace with those who may ask for deletions, only look, or write
+    policies.
+    """
     for namespace in FRESH:
         _make(stage.moorcheh, namespace, age=10 * YEAR)
     stage.plane.kubectl("create", "namespace", TEAM)
-    for user, role in ROLES.items():
+    for user, roles in ROLES.items():
         kubeconfig = f"--kubeconfig={stage.plane.kubeconfig_for(user)}"
-        stage.plane.kubectl(
-            "create", "rolebinding", user, f"--clusterrole={role}", f"--user={user}", "-n", TEAM
-        )
+        for role in roles:
+            stage.plane.kubectl(
+                "create", "rolebinding", role, f"--clusterrole={role}", f"--user={user}", "-n", TEAM
+            )
         stage.plane.kubectl("config", "set-context", "--current", f"--namespace={TEAM}", kubeconfig)
 
 

@@ -16,8 +16,14 @@ if TYPE_CHECKING:
 
 TEAM = "team-a"
 """The Kubernetes namespace of the tour: what the examples made in `default` stays."""
-REQUESTER, VIEWER = "requester", "viewer"
-ROLES = {user: f"moorcheh-namespacedeletion-{user}" for user in (REQUESTER, VIEWER)}
+REQUESTER, VIEWER, AUTHOR = "requester", "viewer", "author"
+ROLES = {
+    REQUESTER: ("moorcheh-namespacedeletion-requester",),
+    # In a cluster `view` takes both in; here no controller aggregates ClusterRoles.
+    VIEWER: ("moorcheh-namespacedeletion-viewer", "moorcheh-namespacecleanuppolicy-viewer"),
+    AUTHOR: ("moorcheh-namespacecleanuppolicy-author",),
+}
+POLICY = "manifests/examples/policies/nightly-ci.yaml"
 
 FRESH = (
     Namespace("my-archive", 3_000, seconds=8),
@@ -44,8 +50,8 @@ class Step:
     """Until Ctrl-C."""
 
 
-def steps(*, viewer: Path, log: Path, moorcheh: str) -> tuple[Step, ...]:
-    """`viewer`: a kubeconfig; `log`: the operator's; `moorcheh`: the stand-in's URL."""
+def steps(*, viewer: Path, author: Path, log: Path, moorcheh: str) -> tuple[Step, ...]:
+    """`viewer`, `author`: kubeconfigs; `log`: the operator's; `moorcheh`: the stand-in's URL."""
     return (
         Step(
             "What would a deletion remove? This only looks.",
@@ -92,13 +98,33 @@ def steps(*, viewer: Path, log: Path, moorcheh: str) -> tuple[Step, ...]:
             code=1,
         ),
         Step(
+            "What would a cleanup policy delete? For that one has to be an author of policies.",
+            f"kubectl moorcheh preview-policy {POLICY} --kubeconfig {shlex.quote(str(author))}",
+            "would create 1 request",
+        ),
+        Step(
+            "It shall run every night.",
+            f"kubectl apply -f {POLICY} --kubeconfig {shlex.quote(str(author))}",
+            "created",
+        ),
+        Step(
+            "The policies, and what each matches: a viewer may see them, …",
+            f"kubectl moorcheh policies --kubeconfig {shlex.quote(str(viewer))}",
+            "nightly-ci",
+        ),
+        Step(
+            "… with kubectl alone too.",
+            f"kubectl get nscp --kubeconfig {shlex.quote(str(viewer))}",
+            "nightly-ci",
+        ),
+        Step(
             "What is this server like, and which guarantees hold on it? This only reads.",
             f"moorcheh-operator check {moorcheh}",
             "It can be asked: reachable, and its listing can be read",
         ),
         Step(
             "What the stand-in for Moorcheh holds now.",
-            f"curl -s {moorcheh}/namespaces",
+            f"curl -sw '\\n' {moorcheh}/namespaces",
             "customer-records",
         ),
         Step(

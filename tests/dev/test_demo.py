@@ -141,8 +141,9 @@ def test_each_command_that_a_kept_demo_prints_works_in_the_order_printed() -> No
     with Terminal(["/usr/bin/env", "make", "-C", str(ROOT), "demo", "KEEP=1"], environment) as terminal:
         kept = Kept(terminal)
         viewer, log = Path(kept.last_word("kubectl get nsdel --kube")), Path(kept.last_word("tail"))
+        author = Path(kept.last_word("kubectl moorcheh preview-policy"))
         moorcheh = kept.last_word("curl").removesuffix("/namespaces")
-        tour = steps(viewer=viewer, log=log, moorcheh=moorcheh)
+        tour = steps(viewer=viewer, author=author, log=log, moorcheh=moorcheh)
         assert [step.command for step in tour] == kept.commands
         for step in tour:
             kept.runs(step)
