@@ -234,7 +234,7 @@ def test_a_delete_that_came_to_nothing_without_saying_so_ends_as_unknown_and_is_
 
     [sent] = request.deletes
     assert sent["effect"] is False
-    assert "may still happen" in status["message"]
+    assert "may still take effect" in status["message"]
     assert "create a new request" in status["message"]
     assert f"unsent-{how}" in world.moorcheh.namespaces()
 

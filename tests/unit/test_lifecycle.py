@@ -1187,9 +1187,7 @@ SUBMITTING_CASES = [
         Case(
             VERIFIED_LONG,
             settled(THERE, THERE),
-            records(
-                FAILED, Reason.OUTCOME_UNKNOWN, says="The delete may still happen. To ask again, create a new"
-            ),
+            records(FAILED, Reason.OUTCOME_UNKNOWN, says="Check the server before you create a new"),
         ),
         id="rule-5-still-there-when-the-time-is-over",
     ),

@@ -61,7 +61,8 @@ def _verdict(
         case Incarnation.SAME | Incarnation.UNCLEAR:
             message = (
                 f"{words} A namespace of that name is listed, and no creation time tells whether it is a "
-                "newer one or the one that was to be deleted."
+                "newer one or the one that was to be deleted. Look at its items; if it is the old one, "
+                "create a new request."
             )
             return _succeeded(request, job, now, VerificationResult.UNVERIFIABLE, message)
         case verdict:

@@ -41,7 +41,7 @@ def _verdict(request: Request, facts: Facts, look: Look, now: Now) -> Status | N
         message = (
             f"The target was first seen as created at {bound.creation_time}; the server now shows "
             f"{look.entry.creation_time or 'no creation time'}, so it may be another one. "
-            "Create a new request to delete it."
+            "Only if this one should go too, create a new request."
         )
         return _unverifiable(request, now, message)
     created = parse_birth(look.entry.creation_time)
@@ -67,7 +67,8 @@ def _undated(request: Request, rivals: Rivals, now: Now) -> Status | None:
     if _was_absent(request):
         message = (
             "There was no such namespace when this request first looked, and the server shows no creation "
-            "time that would tell since when there is one. Create a new request to delete it."
+            "time that would tell since when there is one. Only if this one should go too, "
+            "create a new request."
         )
         return _unverifiable(request, now, message)
     return unverifiable_after_another(request, now) if _another_ended_meanwhile(request, rivals) else None
@@ -85,7 +86,7 @@ def _dated(request: Request, rivals: Rivals, look: Look, created: datetime, now:
     message = (
         f"The namespace was created at {shown}{_by_which_clock(look.skew)}, this request at "
         f"{request.creation_time:%FT%TZ}: it is newer than what was asked for. "
-        "Create a new request to delete it."
+        "Only if this one should go too, create a new request."
     )
     return ended(request, now, Phase.FAILED, Reason.TARGET_NEWER_THAN_REQUEST, message)
 

@@ -80,13 +80,13 @@ def _retry_verdict(request: Request, attempt: Attempt, verdict: Incarnation, now
         case Incarnation.UNCLEAR if lost:
             message = (
                 "The server forgot the job, and no creation time tells whether the namespace of that name "
-                "is still the one that was asked for. Create a new request to delete it."
+                "is still the one that was asked for. Only if this one should go too, create a new request."
             )
             return ended(request, now, Phase.FAILED, Reason.OUTCOME_UNKNOWN, message)
         case Incarnation.UNCLEAR:
             message = (
                 f"The job failed ({error}), and no creation time tells whether the namespace of that name "
-                "is still the one that was asked for. Create a new request to delete it."
+                "is still the one that was asked for. Only if this one should go too, create a new request."
             )
             return ended(request, now, Phase.FAILED, Reason.JOB_FAILED, message)
         case Incarnation.SAME:

@@ -23,7 +23,10 @@ def step(request: Request, facts: Facts, now: Now) -> Step:
     if request.status.job is None and acceptance is not None:
         return accepted.step(request, acceptance, facts, now)
     if request.status.job is None or attempt is None:
-        message = "The status names no job, so it can't be followed. Create a new request."
+        message = (
+            "The job's id is missing from the status, so it can't be followed; the deletion may still run at "
+            "the server. Check there before you create a new request."
+        )
         return Record(ended(request, now, Phase.FAILED, Reason.OUTCOME_UNKNOWN, message))
     job = reported(request.status.job, facts.polls)
     match job.state:

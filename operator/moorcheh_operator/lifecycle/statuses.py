@@ -96,7 +96,8 @@ def replaced(request: Request, now: Now) -> Status:
 def unverifiable_after_another(request: Request, now: Now) -> Status:
     message = (
         "Another request for this target may have come before, and the server shows no creation time that "
-        "would tell whether the namespace is a newer one. Create a new request to delete it."
+        "would tell whether the namespace is a newer one. Only if this one should go too, "
+        "create a new request."
     )
     return ended(request, now, Phase.FAILED, Reason.PRECONDITION_UNVERIFIABLE, message)
 
@@ -104,7 +105,11 @@ def unverifiable_after_another(request: Request, now: Now) -> Status:
 def deadline_exceeded(request: Request, now: Now, job: Job | None) -> Status:
     message = f"Not finished within {request.spec.active_deadline_seconds} s (spec.activeDeadlineSeconds)."
     running = request.status.phase is Phase.RUNNING
-    message += " The deletion may go on at the server." if running else " Nothing of it is under way."
+    message += (
+        " The deletion may go on at the server: look there before you use the name again."
+        if running
+        else " Nothing of it is under way."
+    )
     return ended(request, now, Phase.FAILED, Reason.DEADLINE_EXCEEDED, message, **job_shown(request, job))
 
 

@@ -76,7 +76,7 @@ def step(request: Request, facts: Facts, now: Now, limits: Limits) -> Step:
         case NotSent(error) | Refused(error):
             return Record(_back_to_pending(request, facts, sent, error, now))
         case Rejected(error):
-            message = f"The server rejected the DELETE: {error}"
+            message = f"The server rejected the DELETE for good; nothing more is sent: {error}"
             return Record(ended(request, now, Phase.FAILED, Reason.REJECTED, message, last_error=error))
         case Unclear(error, settled):
             settled_at = sent.answered if settled else facts.first_seen + limits.settle
@@ -129,8 +129,8 @@ def _verifying(
         return Record(replaced(request, now))
     if _no_way_to_tell(request, facts, now, limits, looks, verdict):
         message = (
-            "The DELETE may have been sent, but neither a job nor the listing tells what became of it. "
-            "The delete may still happen. To ask again, create a new request."
+            "The DELETE may have been sent, and may still take effect; neither a job nor the listing tells. "
+            "Check the server before you create a new request."
         )
         return Record(
             ended(request, now, Phase.FAILED, Reason.OUTCOME_UNKNOWN, message, last_error=last_error)

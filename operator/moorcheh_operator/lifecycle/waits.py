@@ -106,7 +106,8 @@ def namespace_untold(request: Request, state: Untold) -> tuple[Reason, str]:
 def namespace_slow(request: Request) -> tuple[Reason, str]:
     message = (
         f"The API server takes too long to say whether the Kubernetes namespace {request.namespace} is being "
-        "deleted: what the Moorcheh server had shown before was too old by then. Nothing was sent."
+        "deleted: what the Moorcheh server had shown before was too old by then. "
+        "Nothing was sent; it is tried again."
     )
     return Reason.NAMESPACE_UNVERIFIED, message
 
@@ -117,5 +118,6 @@ def not_taken(request: Request, admission: Admission, error: str, *, refused: bo
     if isinstance(admission.namespace, Untold):
         return namespace_untold(request, admission.namespace)
     if refused:
-        return Reason.REFUSED, f"The server refused the DELETE, which is tried again: {error}"
+        message = f"The server does not accept the DELETE now, which is tried again: {error}"
+        return Reason.REFUSED, message
     return Reason.SERVER_UNAVAILABLE, f"The DELETE could not be sent, which is tried again: {error}"
