@@ -466,7 +466,7 @@ class Flow:
                     return "absent"
                 if error.status != 409:
                     raise
-        raise ApiError("it changes all the time")
+        raise ApiError("the request keeps changing; does something else write it?")
 
     def _kubectl(self, command: str, name: str) -> str:
         return self.api.kubectl.pasted(command, name, namespace=self.namespace)

@@ -152,7 +152,7 @@ def last_set_by(seen: Seen) -> str:
         if "f:suspend" in ((entry.get("fieldsV1") or {}).get("f:spec") or {})
     ]
     if not owners:
-        return "whom the API server does not tell"
+        return "somebody not recorded (see the audit log)"
     newest = max(owners, key=lambda entry: str(entry.get("time") or ""))
     return plain_text(f"{newest.get('manager')} at {newest.get('time')}")
 

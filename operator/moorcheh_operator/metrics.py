@@ -128,7 +128,7 @@ class Metrics:
         )
         self.job_slots = Gauge(
             "moorcheh_operator_job_slots",
-            "How many deletion jobs may run at once, at all servers together; 0: no limit.",
+            "Sum of the servers' limits for jobs at once; 0: a server has none.",
             registry=registry,
         )
         self.servers_file_good = Gauge(

@@ -89,7 +89,7 @@ def test_a_terminal_shows_what_is_being_done_and_ctrl_c_is_told_what_follows(moo
         terminal.sees("reading the listing…")
         terminal.sees("waiting for its deletion, ")
         terminal.presses_ctrl_c()
-        terminal.sees("what was created is removed first")
+        terminal.sees("removing what was created")
         code = terminal.ends()
 
     assert "Nothing is left at the server." in terminal.text

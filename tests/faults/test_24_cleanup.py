@@ -222,5 +222,5 @@ def test_24_where_there_are_no_policies_everything_else_goes_on(fault: Fault, st
         world.start()
         world.finish(world.ask_many(3, "without"))
 
-        assert world.operator.output.read_text().count("there are no cleanup policies here") == 1
+        assert world.operator.output.read_text().count("cleanup policies are not served") == 1
         assert world.ended_as() == {"Succeeded/DeletionCompleted": 3}

@@ -138,7 +138,7 @@ def test_a_broken_file_changes_nothing_and_is_told(two: Two) -> None:
     assert code == 200
     assert "servers[0].protectedNames[0]: must be" in detail
     two.world.ask("docs").ends("Succeeded/DeletionCompleted")
-    assert two.world.operator.output.read_text().count("can't be used, the last good one stays") == 1
+    assert two.world.operator.output.read_text().count("the last good one stays in use") == 1
 
     two.says()
     assert until(lambda: two.metric("moorcheh_operator_servers_file_good 1.0"))

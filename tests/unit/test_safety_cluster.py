@@ -214,7 +214,7 @@ async def test_where_the_schema_can_t_be_read_it_starts_and_says_so(
 ) -> None:
     await Impatient((status, {"message": "no"})).check(())
 
-    assert "can't tell whether the CRD is the one" in caplog.text
+    assert "can't tell whether the CRD fits" in caplog.text
 
 
 # Rule 15: what a create says of its Kubernetes namespace

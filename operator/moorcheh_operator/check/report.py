@@ -56,7 +56,7 @@ def _reading(found: Findings) -> Iterator[tuple[str, str]]:
     else:
         yield (
             "TLS",
-            "none: who is on the way reads and changes everything"
+            "none: anybody on the network path can read and change all traffic"
             + (", the key too" if found.key_sent else ""),
         )
     yield "Key", _key(found)

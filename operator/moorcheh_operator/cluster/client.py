@@ -180,7 +180,8 @@ class Cluster:
                 case 403:
                     advice = _missing_rights(namespace)
                 case _:
-                    advice = "see the API server's log, and start the operator again"
+                    restart = "in a Pod the operator is restarted, elsewhere start it again"
+                    advice = f"see the API server's log; {restart}"
             where = f" in the Kubernetes namespace {namespace}" if namespace else ""
             raise ClusterError(
                 f"the cluster at {self._where} does not let the operator list {PLURAL}{where} "
@@ -205,8 +206,8 @@ class Cluster:
                 "that it does not know: install the new one first: kubectl apply -k crds"
             )
         logger.warning(
-            "can't tell whether the CRD is the one that this operator needs (%s): an older one drops "
-            "misspelled fields, and the rest of such a request runs; kubectl apply -k crds makes sure",
+            "can't tell whether the CRD fits this operator (%s): an older one drops fields that it does not "
+            "know, so a deletion may run without its preconditions; to be sure: kubectl apply -k crds",
             answer.describe(),
         )
 

@@ -207,7 +207,8 @@ class Elector:
         self._in_doubt = True
         if self._trouble is None or self._trouble.status != status:
             logger.warning(
-                "the Lease %s can't be read or renewed, which is tried again; nobody leads without it: %s%s",
+                "the Lease %s can't be read or renewed, which is tried again; this replica acts only while "
+                "it still holds it, then another may: %s%s",
                 self._name,
                 words,
                 "; manifests/base has the Role that gives the right to" if status == 403 else "",
@@ -223,7 +224,10 @@ class Elector:
     def _tell(self) -> None:
         leads = self.leads()
         if leads != self._told:
-            logger.info("%s %s", self._identity, "leads now" if leads else "leads no more")
+            what = (
+                "leads now, and carries out the requests" if leads else "leads no more, and sends no DELETE"
+            )
+            logger.info("this replica (%s) %s", self._identity, what)
             self._told = leads
             self._on_change()
 

@@ -81,7 +81,7 @@ class Policies:
             except NotServedError as error:
                 if namespace not in self._not_served:
                     self._not_served.add(namespace)
-                    logger.info("there are no cleanup policies here: %s", error)
+                    logger.info("cleanup policies are not served, as they can't be listed here: %s", error)
                 self._stop_all(namespace)
                 await asyncio.sleep(NOT_SERVED_SECONDS)
             except ClusterError as error:

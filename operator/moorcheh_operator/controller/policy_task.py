@@ -188,7 +188,10 @@ class PolicyTask:
             await self._sleep(RELIST_SECONDS)  # the list or the watch ends this task
             return
         if read.resource_version == built_on.resource_version:
-            await self._pause("%s", "the API server takes no status of it; is it a webhook?")
+            await self._pause(
+                "the API server does not store this policy's status; %s",
+                "does an admission webhook interfere?",
+            )
         self.adopt(read)
 
     async def _pause(self, words: str, error: object) -> None:

@@ -186,7 +186,8 @@ class Reconciler:
             request = parse(body)
         except MalformedRequestError as error:
             logger.error(
-                "a NamespaceDeletion is left alone, as it can't be read: %s; is the CRD this operator's?",
+                "a NamespaceDeletion can't be read, so nothing is done for it: %s; if the CRD is another "
+                "version's: kubectl apply -k crds",
                 error,
                 extra={"object": str(body)[:200]},
             )
@@ -309,7 +310,8 @@ class Reconciler:
                 request = await self._cluster.read(task.request.namespace, task.request.name, lane="relist")
             except MalformedRequestError as error:
                 logger.error(
-                    "this request is left alone, as it can't be read now: %s; is the CRD this operator's?",
+                    "this request can't be read now, so nothing is done for it: %s; if the CRD is another "
+                    "version's: kubectl apply -k crds",
                     error,
                     extra=log_names(task.request),
                 )

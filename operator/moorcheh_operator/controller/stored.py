@@ -125,7 +125,8 @@ class StoredRequest:
                 if isinstance(answer, Conflict) and unchanged:
                     # Not the version: an admission webhook's 409, say, or no /status in the CRD.
                     await self._pause(
-                        "HTTP 409 or 404, though the object is there and unchanged; is it a webhook?"
+                        "HTTP 409 or 404, though the object is unchanged; "
+                        "does an admission webhook interfere?"
                     )
             case Unanswered(error):
                 await self._pause(error)

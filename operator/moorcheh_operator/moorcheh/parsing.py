@@ -34,7 +34,7 @@ from .answers import (
 
 LOOKED_AT = 100  # entries: to parse thousands at each listing would cost more than the rest of it
 MAX_RETRY_AFTER = 60.0  # seconds
-QUOTA_WORDS = "so a quota is used up, or a subscription is over: that need not pass by itself"
+QUOTA_WORDS = "a quota is used up or a subscription has ended: waiting may not help; see the Moorcheh account"
 QUOTA = re.compile(r"quota|subscription|\bplan\b|billing|upgrade|credits?\b", re.IGNORECASE)
 ACCEPTED_WORDS = (
     *("success", "ok", "accepted", "pending", "queued", "started", "processing", "in_progress"),

@@ -110,7 +110,7 @@ def why_cut_short(policy: Policy, run: LastRun, facts: Facts, now: Now) -> str |
     if came_back(policy, facts):
         return "the policy came back with an earlier state of the cluster"
     if facts.known and facts.known.made_until and run.scheduled_time <= facts.known.made_until:
-        return "it was over before the cluster was set back to an earlier state"
+        return "this run had ended before the cluster was set back to an earlier state"
     if policy.flaws:
         return f"the policy has {policy.flaws[0]}"
     if run.created + len(run.remaining) > policy.spec.max_deletions_per_run:
@@ -151,7 +151,8 @@ def advanced(run: LastRun, creations: Creations | None) -> LastRun:
 
 
 def cut_short(run: LastRun, why: str, result: Result = Result.INCOMPLETE) -> LastRun:
-    words = f"{run.created} of {run.matched - run.skipped} requests were created, the others are not: {why}."
+    made = f"{run.created} of {run.matched - run.skipped} requests were created"
+    words = f"{made}{', and stay' if run.created else ''}; the others are not created by this run: {why}."
     return replace(run, result=result, remaining=(), message=plain_text(words))
 
 
@@ -159,7 +160,8 @@ def _ended(run: LastRun) -> LastRun:
     missing = run.matched - run.skipped - run.created
     if missing:
         words = (
-            f"{missing} of {run.matched - run.skipped} requests could not be created; the last: {run.message}"
+            f"{missing} of {run.matched - run.skipped} requests could not be created; "
+            f"the last error: {run.message}"
         )
         return replace(run, result=Result.INCOMPLETE, message=plain_text(words))
     words = _summary(run) if run.message is None else f"{_summary(run)} {run.message}"

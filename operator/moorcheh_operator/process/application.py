@@ -148,4 +148,5 @@ async def _why_it_broke_off(error: WatchBrokeOffError, cluster: Cluster, setting
     words = error_words(error.__cause__ or error)
     if not is_from_api_server(error.__cause__):
         logger.error("the watch broke off unexpectedly", exc_info=error.__cause__)
-    return f"the watch broke off ({words}); the API server answers again, so start the operator again"
+    way_out = "in a Pod the operator is restarted, elsewhere start it again"
+    return f"the watch broke off ({words}); the API server answers again: {way_out}"

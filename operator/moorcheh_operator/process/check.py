@@ -281,7 +281,9 @@ class Run:
             if stop.is_set():
                 abandon.set()
             elif self._write:
-                self.progress.tell("Interrupted: what was created is removed first. Again: leave it.")
+                self.progress.tell(
+                    "Interrupted: removing what was created. Ctrl-C again quits at once, and leaves it there."
+                )
             self.interrupted = True
             stop.set()
 

@@ -84,7 +84,8 @@ class ServersFile:
                 words = plain_text(str(error))
                 if words != self.trouble:
                     logger.error(
-                        "%s can't be used, the last good one stays: %s",
+                        "%s can't be used: %s; the last good one stays in use, but a restart would fail: "
+                        "correct the file",
                         self._path,
                         words,
                         exc_info=error.__cause__,
