@@ -75,6 +75,7 @@ def _interrupts_tidy_up() -> None:
 
 def _unwritable(error: OSError) -> int:
     """As any other program: ended by SIGPIPE where nobody reads, an error line where the disk is full."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     if isinstance(error, BrokenPipeError):
         signal.signal(signal.SIGPIPE, signal.SIG_DFL)
         os.kill(os.getpid(), signal.SIGPIPE)
@@ -489,7 +490,7 @@ def _run(
 ) -> int:
     from .api import Api  # noqa: PLC0415 - nothing is imported before it is needed
     from .kubectl import Kubectl, SaidError  # noqa: PLC0415 - the same
-    from .screen import OutputGoneError, Screen  # noqa: PLC0415 - the same
+    from .screen import Screen  # noqa: PLC0415 - the same
 
     screen = Screen(output)
     _interrupts_tidy_up()
@@ -505,8 +506,10 @@ def _run(
             code = action(api, screen, _checked(namespace()))
             screen.leave()
             return code
-    except OutputGoneError as gone:
-        return _unwritable(gone.error)
+    except KeyboardInterrupt:  # one that tells of a reader who left may come after a write has told it
+        if screen.gone is None:
+            raise
+        return _unwritable(screen.gone.error)
     except SaidError as error:
         screen.complain(str(error))
         return FAILED

@@ -85,6 +85,11 @@ class Screen:
             raise self._gone
 
     @property
+    def gone(self) -> OutputGoneError | None:
+        """That nobody reads the output any more, or it can't be written."""
+        return self._gone
+
+    @property
     def has_data(self) -> bool:
         """Whether standard output is for objects."""
         return self._output is not None
@@ -122,6 +127,8 @@ class Screen:
         reader = select.poll()
         reader.register(self._out.fileno(), 0)  # what is wrong with it comes unasked
         reader.poll()
+        if self._gone is not None:
+            return  # a write has told it
         self._gone = OutputGoneError(BrokenPipeError(errno.EPIPE, os.strerror(errno.EPIPE)))
         signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
 

@@ -66,7 +66,7 @@ def spoil_watch(world: FaultWorld, chance: random.Random) -> None:
 
 
 def spoil_deletes(world: FaultWorld, chance: random.Random) -> None:
-    kind = chance.choice(["drop", "rst", "half", "status", "answer"])
+    kind = chance.choice(["drop", "rst", "half", "status", "half", "answer"])
     options: dict[str, Any] = {}
     if kind in ("drop", "rst", "status"):
         options["effect"] = chance.random() < 0.5
