@@ -23,13 +23,14 @@ class Gate:
         self._behind = port
         self._most: int | None = shut_after
         self._server: asyncio.Server | None = None
+        self._writers: list[asyncio.StreamWriter] = []
 
     def __enter__(self) -> Self:
         self._background.call(self._listen())
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._background.call(self._shut())
+        self._background.call(self._end())
 
     def open(self) -> None:
         self._most = None
@@ -44,8 +45,16 @@ class Gate:
             self._server.close()
             self._server = None
 
+    async def _end(self) -> None:
+        """Connections too: one that still has something to write would outlive its event loop."""
+        await self._shut()
+        for writer in self._writers:
+            writer.transport.abort()
+        await asyncio.sleep(0)
+
     async def _forward(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.accepted += 1
+        self._writers.append(writer)
         if self.accepted == self._most:
             await self._shut()  # before a byte is answered, so that nobody comes in behind this one
         try:
@@ -53,6 +62,7 @@ class Gate:
         except OSError:
             writer.close()
             return
+        self._writers.append(back)
         await asyncio.gather(_pump(reader, back), _pump(there, writer))
 
 

@@ -55,6 +55,7 @@ class Server:
     received: list[Received] = field(default_factory=list)
     connections: int = 0
     open: set[asyncio.StreamWriter] = field(default_factory=set)
+    writers: list[asyncio.StreamWriter] = field(default_factory=list)
     tasks: list[asyncio.Task[None]] = field(default_factory=list)
     idle: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -71,6 +72,7 @@ class Server:
         self.connections += 1
         self.tasks.append(cast("asyncio.Task[None]", asyncio.current_task()))
         self.open.add(writer)
+        self.writers.append(writer)
         self.idle.clear()
         connection = Peer(reader, writer)
         try:
@@ -102,6 +104,9 @@ async def serving(behaviour: Behaviour) -> AsyncIterator[Server]:
         for task in server.tasks:
             task.cancel()
         await asyncio.gather(*server.tasks, return_exceptions=True)
+        for writer in server.writers:  # one that still has something to write would outlive its event loop
+            writer.transport.abort()
+        await asyncio.sleep(0)
 
 
 def answer(status: int, body: Any = None, raw: bytes | None = None, /, **headers: str) -> bytes:
