@@ -100,7 +100,7 @@ def steps(*, viewer: Path, author: Path, log: Path, moorcheh: str) -> tuple[Step
         Step(
             "What would a cleanup policy delete? For that one has to be an author of policies.",
             f"kubectl moorcheh preview-policy {POLICY} --kubeconfig {shlex.quote(str(author))}",
-            "would create 1 request",
+            "would have created 1 request",
         ),
         Step(
             "It shall run every night.",
