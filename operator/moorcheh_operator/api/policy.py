@@ -11,7 +11,7 @@ from enum import StrEnum
 from msgspec import Struct, ValidationError, convert
 
 from .doubts import applied_manifest, flaws, without_nulls
-from .request import GROUP, Annotations
+from .request import GROUP, Metadata
 from .spec import ServerRef
 from .status import Condition
 from .times import JsonObject, Time
@@ -128,19 +128,8 @@ class MalformedPolicyError(ValueError):
     """An object that the CRD's schema would not have let in."""
 
 
-class _Metadata(Struct, rename="camel"):
-    namespace: str
-    name: str
-    uid: str
-    resource_version: str
-    creation_timestamp: Time
-    generation: int = 0
-    deletion_timestamp: str | None = None
-    annotations: Annotations | None = None
-
-
 class _Object(Struct):
-    metadata: _Metadata
+    metadata: Metadata
     spec: PolicySpec
     status: PolicyStatus | None = None
 
