@@ -1695,7 +1695,7 @@ NAMESPACES = [
         "15",
         "where nobody can tell nothing is sent",
         "controller/namespaces.py",
-        "return Untold(asked, str(error), count, self._clock.ticks() + backoff(count))",
+        "return Untold(asked, failed(before, str(error), self._clock.ticks()))",
         "return Active(asked)",
     ),
     one(

@@ -18,6 +18,7 @@ from moorcheh_operator.api.conditions import with_conditions
 from moorcheh_operator.api.request import Request
 from moorcheh_operator.api.spec import DEFAULT_SERVER, IfAbsent, Preconditions, ServerRef, Spec
 from moorcheh_operator.api.status import Attempt, Job, Phase, Reason, Status, Target, Verification
+from moorcheh_operator.backoff import Trouble
 from moorcheh_operator.clock import Now
 from moorcheh_operator.lifecycle.access import Open
 from moorcheh_operator.lifecycle.facts import (
@@ -30,7 +31,6 @@ from moorcheh_operator.lifecycle.facts import (
     Seen,
     Sending,
     Sent,
-    Trouble,
 )
 from moorcheh_operator.lifecycle.kubernetes_namespace import Active
 from moorcheh_operator.lifecycle.next_step import next_step

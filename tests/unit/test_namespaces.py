@@ -111,7 +111,9 @@ def test_without_an_answer_the_pauses_grow() -> None:
     async def scene(stage: Stage) -> None:
         stage.error = ClusterError("HTTP 429", 429)
         states = [await stage.ask("team") for _ in range(3)]
-        pauses = [state.until - state.asked - TAKES for [state] in states if isinstance(state, Untold)]
+        pauses = [
+            state.trouble.until - state.asked - TAKES for [state] in states if isinstance(state, Untold)
+        ]
 
         assert [round(pause, 6) for pause in pauses] == [1.0, 2.0, 4.0]
         stage.error = None

@@ -11,6 +11,7 @@ import pytest
 from msgspec.structs import replace as with_fields
 
 from moorcheh_operator.api.policy import LastRun, Matching, Policy, PolicyStatus, Result, Template
+from moorcheh_operator.backoff import Trouble
 from moorcheh_operator.clock import Now
 from moorcheh_operator.lifecycle.rewound import KnownPolicy
 from moorcheh_operator.policies.facts import (
@@ -19,7 +20,6 @@ from moorcheh_operator.policies.facts import (
     Facts,
     Forbidden,
     Made,
-    Outage,
     Refused,
     Right,
     Unanswered,
@@ -241,7 +241,7 @@ def test_of_several_missed_runs_the_last_is_made() -> None:
     ("facts", "says"),
     [
         pytest.param(the_facts(a_look(THREE)), "it would be 630 s late", id="the-operator-was-away"),
-        pytest.param(the_facts(outage=Outage("ConnectError", 9, 0.0)), "ConnectError", id="the-server-was"),
+        pytest.param(the_facts(outage=Trouble("ConnectError", 9, 0.0)), "ConnectError", id="the-server-was"),
         pytest.param(the_facts(server=None), "There is no server", id="there-was-no-server"),
         pytest.param(the_facts(shut_out="Not from here."), "Not from here.", id="it-was-not-allowed"),
     ],
@@ -256,7 +256,7 @@ def test_one_that_is_too_late_is_skipped_and_said_so(facts: Facts, says: str) ->
 
 
 def test_one_that_is_late_waits_for_the_server() -> None:
-    facts = the_facts(a_look(THREE), outage=Outage("ConnectError", 3, NOW.ticks + 4))
+    facts = the_facts(a_look(THREE), outage=Trouble("ConnectError", 3, NOW.ticks + 4))
     status = recorded(next_step(a_policy(status=DUE), facts, NOW))
 
     assert (status.last_run, status.next_run_time) == (None, at("2026-11-27T23:00"))
@@ -351,7 +351,7 @@ def test_what_is_no_news_is_not_written(creations: Creations) -> None:
 
 
 def test_after_a_lost_answer_it_waits_before_it_asks_again() -> None:
-    facts = the_facts(create_outage=Outage("504", 2, NOW.ticks + 2))
+    facts = the_facts(create_outage=Trouble("504", 2, NOW.ticks + 2))
     policy = a_policy(status=under_way("ci-1"))
 
     assert next_step(policy, facts, NOW) == Wait(NOW.ticks + 2)
@@ -410,7 +410,7 @@ def test_suspended_it_has_a_preview_and_no_next_run() -> None:
 
 
 def test_the_server_away_is_no_stall() -> None:
-    step = next_step(a_policy(), the_facts(outage=Outage("ConnectError", 1, NOW.ticks + 1)), NOW)
+    step = next_step(a_policy(), the_facts(outage=Trouble("ConnectError", 1, NOW.ticks + 1)), NOW)
 
     assert ready(step) == ("Unknown", Reason.SERVER_UNAVAILABLE)
     assert recorded(step).next_run_time == at("2026-11-28T00:00")

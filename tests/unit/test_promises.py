@@ -14,6 +14,7 @@ from hypothesis import strategies as some
 from moorcheh_operator.api.request import Request
 from moorcheh_operator.api.spec import IfAbsent, Preconditions, Spec
 from moorcheh_operator.api.status import Attempt, Job, Phase, Reason, Status, Target
+from moorcheh_operator.backoff import Trouble
 from moorcheh_operator.clock import Now
 from moorcheh_operator.lifecycle.access import NamespaceEnds, Open
 from moorcheh_operator.lifecycle.facts import (
@@ -164,7 +165,7 @@ def drawn_facts(chance: Chance) -> Facts:
             Active(ago(answered_last)),
             None,
             Active(ago(answered_last + 0.1)),
-            Untold(ago(0), "no", 1, ago(-1)),
+            Untold(ago(0), Trouble("no", 1, ago(-1))),
         ),
         access=chance.mostly(Open(), NamespaceEnds("It is being deleted.")),
         rewound=chance.mostly(False, True),

@@ -10,6 +10,7 @@ import pytest
 
 from moorcheh_operator.api.request import Request
 from moorcheh_operator.api.status import Attempt, Job, Phase, Reason, Target
+from moorcheh_operator.backoff import Trouble
 from moorcheh_operator.clock import Now
 from moorcheh_operator.lifecycle.access import NamespaceEnds
 from moorcheh_operator.lifecycle.facts import Facts
@@ -56,7 +57,7 @@ from tests.unit.builders import (
 PENDING, SUSPENDED, SUBMITTING = Phase.PENDING, Phase.SUSPENDED, Phase.SUBMITTING
 RUNNING, SUCCEEDED, FAILED = Phase.RUNNING, Phase.SUCCEEDED, Phase.FAILED
 ENDS = NamespaceEnds("The Kubernetes namespace team is being deleted, and this request with it.")
-UNSURE = Untold(ago(0.4), "HTTP 500", 1, ahead(0.6))
+UNSURE = Untold(ago(0.4), Trouble("HTTP 500", 1, ahead(0.6)))
 FIRST_SEEN = Target(True, 10, BORN, NOW.time)
 
 
@@ -97,7 +98,11 @@ NAMESPACE_CASES = [
         id="not-where-the-answer-is-not-known",
     ),
     pytest.param(
-        Case(a_request(), ready(THERE, namespace=replace(UNSURE, until=ago(0))), CheckNamespace()),
+        Case(
+            a_request(),
+            ready(THERE, namespace=replace(UNSURE, trouble=Trouble("HTTP 500", 1, ago(0)))),
+            CheckNamespace(),
+        ),
         id="which-is-asked-again",
     ),
     pytest.param(
@@ -238,8 +243,8 @@ def step_of(waiting: str, state: NamespaceState | None, now: Now = NOW) -> Step:
         (None, True),
         (Active(ago(59.9)), False),
         (Active(ago(60)), True),
-        (Untold(ago(5), "no", 1, ago(0)), True),
-        (Untold(ago(5), "no", 1, ahead(1)), False),
+        (Untold(ago(5), Trouble("no", 1, ago(0))), True),
+        (Untold(ago(5), Trouble("no", 1, ahead(1))), False),
     ],
     ids=["never-asked", "asked", "asked-long-ago", "untold", "untold-just-now"],
 )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable
 
-from moorcheh_operator.backoff import backoff
+from moorcheh_operator.backoff import failed
 from moorcheh_operator.clock import Clock
 from moorcheh_operator.cluster.client import Cluster, ClusterError, NamespaceGoneError
 from moorcheh_operator.lifecycle.kubernetes_namespace import Active, NamespaceState, Terminating, Untold
@@ -53,6 +53,6 @@ class Namespaces:
             return Terminating(asked)
         except ClusterError as error:
             known = self._known.get(namespace)
-            count = known.count + 1 if isinstance(known, Untold) else 1
-            return Untold(asked, str(error), count, self._clock.ticks() + backoff(count))
+            before = known.trouble if isinstance(known, Untold) else None
+            return Untold(asked, failed(before, str(error), self._clock.ticks()))
         return Active(asked, self._clock.ticks())

@@ -15,7 +15,7 @@ from typing import assert_never
 
 from moorcheh_operator.api.policy import Policy, PolicyStatus
 from moorcheh_operator.api.times import JsonObject
-from moorcheh_operator.backoff import backoff
+from moorcheh_operator.backoff import failed
 from moorcheh_operator.clock import Now
 from moorcheh_operator.cluster.client import ClusterError, retry_pause
 from moorcheh_operator.cluster.history import is_newer
@@ -29,7 +29,6 @@ from moorcheh_operator.policies.facts import (
     Forbidden,
     Look,
     Made,
-    Outage,
     Refused,
     Right,
     Unanswered,
@@ -130,18 +129,18 @@ class PolicyTask:
         server = self._facts.server
         live = None if server is None else self._shared.servers.at(server.url)
         if live is None:
-            self._facts = replace(self._facts, outage=self._outage("it is not connected"))
+            self._unlooked("it is not connected")
             return
         look = await self._looks.at(live, anew=anew)
         if not isinstance(look.answer, Listing):
-            self._facts = replace(self._facts, outage=self._outage(look.answer.error))
+            self._unlooked(look.answer.error)
             return
         seen = Look(look.answer, look.asked, look.answered, self._shared.targets.wanted_at(live.url))
         self._facts = replace(self._facts, look=seen, outage=None)
 
-    def _outage(self, error: str) -> Outage:
-        count = self._facts.outage.count + 1 if self._facts.outage else 1
-        return Outage(error, count, self._shared.clock.ticks() + backoff(count))
+    def _unlooked(self, error: str) -> None:
+        outage = failed(self._facts.outage, error, self._shared.clock.ticks())
+        self._facts = replace(self._facts, outage=outage)
 
     async def _create(self, requests: tuple[tuple[str, JsonObject], ...]) -> None:
         run, generation = self.policy.status.last_run, self.policy.generation
@@ -159,9 +158,8 @@ class PolicyTask:
     def _note(self, creations: Creations) -> None:
         errors = [each.error for each in creations.by_target.values() if isinstance(each, Unanswered)]
         before, now = self._facts.create_outage, self._shared.clock.ticks()
-        count = before.count + 1 if before else 1
-        outage = Outage(errors[0], count, now + backoff(count)) if errors else None
-        if outage is not None and count == 1:
+        outage = failed(before, errors[0], now) if errors else None
+        if outage is not None and before is None:
             words = "a request could not be created, which is tried again: %s"
             logger.warning(words, outage.error, extra=policy_names(self.policy))
         forbidden = any(isinstance(each, Forbidden) for each in creations.by_target.values())

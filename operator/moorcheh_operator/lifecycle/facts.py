@@ -16,7 +16,7 @@ from msgspec.structs import replace
 
 from moorcheh_operator.api.status import Status, Target
 from moorcheh_operator.api.times import parse_birth
-from moorcheh_operator.backoff import backoff
+from moorcheh_operator.backoff import Trouble, failed
 from moorcheh_operator.moorcheh.answers import (
     Entry,
     JobReport,
@@ -46,16 +46,6 @@ class Look:
     answered: float
     skew: timedelta = timedelta()
     server: str | None = None  # the URL of the server that was asked
-
-
-@dataclass(frozen=True, slots=True)
-class Trouble:
-    """Failures in a row of one kind of call, and when to try again (ticks)."""
-
-    error: str
-    count: int
-    until: float
-    refused: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +138,7 @@ def after_look(
     seen = facts.seen
     match answer:
         case Unavailable(error):
-            return replace(facts, seen=replace(seen, outage=_again(seen.outage, error, answered)))
+            return replace(facts, seen=replace(seen, outage=failed(seen.outage, error, answered)))
         case Listing(entries, skew):
             look = Look(entries.get(name), started, answered, skew, server)
             bound = seen.bound
@@ -157,18 +147,13 @@ def after_look(
             return replace(facts, seen=Seen(bound, (*seen.looks[-LOOKS_KEPT:], look)))
 
 
-def _again(before: Trouble | None, error: str, answered: float) -> Trouble:
-    count = before.count + 1 if before else 1
-    return Trouble(error, count, until=answered + backoff(count))
-
-
 def after_send(facts: Facts, sent: Sent) -> Facts:
     hold_off = None
     match sent.answer:
         case NotSent(error):
-            hold_off = _again(facts.sending.hold_off, error, sent.answered)
+            hold_off = failed(facts.sending.hold_off, error, sent.answered)
         case Refused(error, retry_after):
-            trouble = _again(facts.sending.hold_off, error, sent.answered)
+            trouble = failed(facts.sending.hold_off, error, sent.answered)
             until = max(trouble.until, sent.answered + (retry_after or 0.0))
             hold_off = dataclasses.replace(trouble, until=until, refused=True)
         case _:
@@ -185,7 +170,7 @@ def after_poll(facts: Facts, answer: PollAnswer, answered: float) -> Facts:
             first = answered if polls.unknown_since is None else polls.unknown_since
             return replace(facts, polls=Polls(last, first, polls.unknown_count + 1))
         case Unavailable(error):
-            return replace(facts, polls=Polls(last, trouble=_again(polls.trouble, error, answered)))
+            return replace(facts, polls=Polls(last, trouble=failed(polls.trouble, error, answered)))
 
 
 def elsewhere(facts: Facts, ticks: float) -> Facts:

@@ -11,6 +11,8 @@ import math
 from dataclasses import dataclass, field
 from typing import assert_never
 
+from moorcheh_operator.backoff import Trouble
+
 WAITING_SECONDS = 60.0  # a request that waits asks again after this: no event tells of it
 TERMINATING_SECONDS = 10.0  # after an etcd restore it may not be terminating any more
 
@@ -33,9 +35,7 @@ class Untold:
     """The API server did not say."""
 
     asked: float
-    error: str
-    count: int  # in a row
-    until: float  # ticks: when to ask again
+    trouble: Trouble
 
 
 NamespaceState = Active | Terminating | Untold
@@ -50,8 +50,8 @@ def ask_due(state: NamespaceState | None) -> float:
             return asked + WAITING_SECONDS
         case Terminating(asked):
             return asked + TERMINATING_SECONDS
-        case Untold(until=until):
-            return until
+        case Untold(trouble=trouble):
+            return trouble.until
         case _:
             assert_never(state)
 

@@ -59,9 +59,9 @@ def _unless_held_up(request: Request, facts: Facts, look: Look, now: Now, *, fre
             "(maxRunningJobs, MOORCHEH_MAX_RUNNING_JOBS)."
         )
         return wait(request, facts, now, None, Reason.WAITING_FOR_SLOT, message)
-    if isinstance(facts.admission.namespace, Untold) and now.ticks < facts.admission.namespace.until:
+    if isinstance(facts.admission.namespace, Untold) and now.ticks < facts.admission.namespace.trouble.until:
         reason, message = namespace_untold(request, facts.admission.namespace)
-        return wait(request, facts, now, facts.admission.namespace.until, reason, message)
+        return wait(request, facts, now, facts.admission.namespace.trouble.until, reason, message)
     again = look.answered + LOOK_FRESH + SLOW_SECONDS
     if too_slow(facts.admission.namespace, look.answered, LOOK_FRESH) and now.ticks < again:
         # Without a wait it would look and ask for ever, and keep its job slot.

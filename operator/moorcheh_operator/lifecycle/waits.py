@@ -6,10 +6,11 @@ from typing import assert_never
 
 from moorcheh_operator.api.request import Request
 from moorcheh_operator.api.status import Phase, Reason
+from moorcheh_operator.backoff import Trouble
 from moorcheh_operator.clock import Now
 
 from .access import NamespaceEnds, NotFound, Refusal, Undecided
-from .facts import Admission, Facts, Trouble
+from .facts import Admission, Facts
 from .kubernetes_namespace import Untold
 from .ownership import stood_behind
 from .statuses import ended, waiting
@@ -98,7 +99,7 @@ def outage_wait(request: Request, facts: Facts, trouble: Trouble, now: Now) -> S
 def namespace_untold(request: Request, state: Untold) -> tuple[Reason, str]:
     message = (
         f"The API server does not say whether the Kubernetes namespace {request.namespace} is being deleted, "
-        f"and until it does nothing is sent: {state.error}"
+        f"and until it does nothing is sent: {state.trouble.error}"
     )
     return Reason.NAMESPACE_UNVERIFIED, message
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from moorcheh_operator.backoff import Trouble
 from moorcheh_operator.lifecycle.rewound import KnownPolicy
 from moorcheh_operator.moorcheh.answers import Listing
 from moorcheh_operator.servers.definitions import Definition
@@ -19,15 +20,6 @@ class Look:
     asked: datetime  # by the cluster's clock
     answered: float  # ticks
     busy: frozenset[str] = frozenset()  # names that have an unfinished request
-
-
-@dataclass(frozen=True, slots=True)
-class Outage:
-    """Failures in a row of one kind of call, and when to try again (ticks)."""
-
-    error: str
-    count: int
-    until: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,8 +72,8 @@ class Facts:
     server: Definition | None = None  # None: the servers file has none of that name
     shut_out: str | None = None  # why the server takes no requests from its Kubernetes namespace, in words
     look: Look | None = None
-    outage: Outage | None = None  # of looking
+    outage: Trouble | None = None  # of looking
     right: Right | None = None  # None: not asked yet
     known: KnownPolicy | None = None  # what it was in a history of the API server that is lost
     creations: Creations | None = None
-    create_outage: Outage | None = None
+    create_outage: Trouble | None = None
