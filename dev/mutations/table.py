@@ -1980,6 +1980,13 @@ LATE = [
         "if too_slow(facts.admission.namespace, look.answered, LOOK_FRESH) and now.ticks < again:",
         "if False:",
     ),
+    one(
+        "15",
+        "who had looked long before waits for no answer that came at once",
+        "lifecycle/kubernetes_namespace.py",
+        "        and state.answered - state.asked > most / 2\n",
+        "",
+    ),
     Mutation(
         "17",
         "a manifest of any depth is one that can't be read",

@@ -568,3 +568,15 @@ def test_where_the_api_server_answers_too_slowly_it_says_so_and_goes_on_later(on
     process.trouble.namespace_seconds = 0.0
     one_slot.let_pass(60.0)
     assert {reason(one_slot, each) for each in (name, other)} == {"DeletionCompleted"}
+
+
+def test_who_looked_long_before_takes_no_quick_answer_for_a_slow_one(one_slot: Bench) -> None:
+    """Each request looks when it is first seen, and then waits for the job slot while others' claims ask."""
+    one_slot.server.job_seconds = 4.0
+    one_slot.start()
+    names = [one_slot.request(f"documents-{number}") for number in range(6)]
+    one_slot.let_pass(6 * (4.0 + 1.0))
+
+    assert {reason(one_slot, each) for each in names} == {"DeletionCompleted"}
+    shown = {status.get("reason") for each in one_slot.records.values() for status in each.statuses}
+    assert "NamespaceUnverified" not in shown
