@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -40,7 +41,8 @@ def world(installed_cluster: ControlPlane, tmp_path: Path) -> Iterator[World]:
 
 @pytest.fixture
 def five_jobs_at_once(installed_cluster: ControlPlane, tmp_path: Path) -> Iterator[World]:
-    with World(installed_cluster, tmp_path, options={"MOORCHEH_MAX_RUNNING_JOBS": "5"}) as world:
+    options = {"MOORCHEH_MAX_RUNNING_JOBS": "5"}
+    with World(installed_cluster, tmp_path, knobs={"job_seconds": 1.0}, options=options) as world:
         yield world
 
 
@@ -89,6 +91,12 @@ def check_sent_before(world: World, asked: Iterable[Asked], deletion: int) -> in
         uid, _, attempt = (delete["request_id"] or "").partition("/")
         assert claimed_at(by_uid[uid], attempt) < deletion, f"sent too late: {by_uid[uid].trail}"
     return len(sent)
+
+
+def warned_of_refusals(world: World) -> list[str]:
+    """What the namespace's end makes the API server refuse is nothing to warn of; a late answer is."""
+    log = world.operator.output.read_text().splitlines()
+    return [line for line in log if re.search(r"WARNING.*(HTTP 40\d|being terminated)", line)]
 
 
 def namespace_is_gone(world: World) -> bool:
@@ -153,7 +161,7 @@ def test_nothing_that_waits_is_deleted_after_the_namespace_s_deletion(five_jobs_
     untouched = [one for one in asked if terminating(one)]
     assert {one.target for one in untouched} <= set(world.moorcheh.namespaces())
     assert all(world.namespace in one.status["message"] for one in untouched)
-    assert "WARNING" not in world.operator.output.read_text()
+    assert warned_of_refusals(world) == []
 
     let_go(world)
     assert until(lambda: namespace_is_gone(world), within=WITHIN)
@@ -197,7 +205,7 @@ def test_a_finalizer_of_another_keeps_a_request_and_its_end_is_shown(world: Worl
 
     assert until(lambda: namespace_is_gone(world), within=WITHIN)
     assert kept.deletes == []
-    assert "WARNING" not in world.operator.output.read_text()
+    assert warned_of_refusals(world) == []
 
 
 def finalize(world: World, asked: Asked, finalizers: list[str]) -> None:
@@ -220,4 +228,4 @@ def test_without_a_pod_either(world: World) -> None:
     assert until(lambda: namespace_is_gone(world), within=3 * WITHIN)
     world.history.wait(lambda: all(world.history.is_gone(one.uid) for one in asked), WITHIN)
     check_sent_before(world, asked, deletion)
-    assert "WARNING" not in world.operator.output.read_text()
+    assert warned_of_refusals(world) == []
