@@ -125,7 +125,6 @@ def drained(place: Place) -> None:
         place.node.kubectl("uncordon", "e2e")
         place.node.kubectl("scale", "-n", NAMESPACE, DEPLOYMENT, "--replicas=1")
         wait("one Pod is left", lambda: len(place.pods()) == 1)
-        place.rolled_out()  # one that just starts hears no SIGTERM, and takes its whole grace period
         place.node.kubectl(*drain, "--timeout=90s")
         place.node.kubectl("uncordon", "e2e")
         place.rolled_out()

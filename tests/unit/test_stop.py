@@ -4,10 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
+import select
 import signal
-from typing import cast
+import socket
+import subprocess
+import sys
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, cast
 
 import kopf
+import pytest
 from kopf._cogs.structs.ephemera import AnyMemo
 from kopf._core.actions.lifecycles import all_at_once
 from kopf._core.engines.activities import run_activity
@@ -20,6 +28,14 @@ from moorcheh_operator.controller.reconciler import HistoryEnds, Reconciler
 from moorcheh_operator.process import watch
 from moorcheh_operator.process.lives import Lives
 from tests.dev.clusters import api_server
+from tests.dev.waiting import until
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+RUN = [sys.executable, "-m", "moorcheh_operator", "run", "--moorcheh-base-url", "http://127.0.0.1:1"]
+AS_FIRST_PROCESS = ["unshare", "--user", "--map-root-user", "--pid", "--fork", "--kill-child"]
+"""As in a container: such a process hears only the signals that it has a handler for."""
 
 
 async def test_a_timeout_of_the_stop_is_no_cancellation() -> None:
@@ -93,3 +109,60 @@ async def test_sigterm_ends_the_process_also_while_it_is_about_to_begin_anew() -
         await running
 
     assert len(lives) == 1
+
+
+@pytest.fixture
+def silent() -> Iterator[socket.socket]:
+    """What takes connections and never answers."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        yield listener
+
+
+@pytest.fixture
+def kubeconfig(tmp_path: Path, silent: socket.socket) -> Path:
+    file = tmp_path / "kubeconfig"
+    file.write_text(
+        f"{{clusters: [{{name: c, cluster: {{server: 'http://127.0.0.1:{silent.getsockname()[1]}'}}}}],"
+        " contexts: [{name: c, context: {cluster: c}}], current-context: c}"
+    )
+    return file
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="shows who has a handler only on Linux")
+@pytest.mark.parametrize("moment", ["while it is imported", "while it asks for the API server"])
+@pytest.mark.parametrize("first", [[], AS_FIRST_PROCESS], ids=["a process", "the first process"])
+def test_sigterm_ends_a_process_that_has_only_begun(
+    kubeconfig: Path, silent: socket.socket, first: list[str], moment: str
+) -> None:
+    """A handler, not the default: 143 and not -15, as the first process would not even hear it."""
+    if first and subprocess.run([*first, "true"], capture_output=True, check=False).returncode != 0:
+        pytest.skip("no namespaces may be made here")
+    environment = {**os.environ, "KUBECONFIG": str(kubeconfig)}
+    with subprocess.Popen([*first, *RUN], env=environment, stderr=subprocess.PIPE, text=True) as running:
+        try:
+            assert until(lambda: _has_handler(_program(running, first)), within=60)
+            if moment != "while it is imported":
+                assert select.select([silent], [], [], 60)[0]
+            os.kill(_program(running, first), signal.SIGTERM)
+            _, said = running.communicate(timeout=30)
+        finally:
+            running.kill()
+
+    assert running.returncode == 128 + signal.SIGTERM
+    assert said == ""
+
+
+def _program(running: subprocess.Popen[str], first: list[str]) -> int:
+    """Its process id; 0 as long as there is none."""
+    if not first:
+        return running.pid
+    children = Path(f"/proc/{running.pid}/task/{running.pid}/children").read_text().split()
+    return int(children[0]) if children else 0
+
+
+def _has_handler(process: int) -> bool:
+    with suppress(FileNotFoundError):
+        status = Path(f"/proc/{process}/status").read_text()
+        [caught] = re.findall(r"^SigCgt:\s*(\w+)$", status, re.MULTILINE)
+        return bool(int(caught, 16) >> (signal.SIGTERM - 1) & 1)
+    return False
