@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from dev.controlplane.progress import Progress
 
-__all__ = ["GoError", "GoModule", "NoGoError"]
+__all__ = ["GoError", "GoModule", "NoGoError", "without_hosts"]
 
 _LOOK_SECONDS = 0.2
 
@@ -87,14 +87,14 @@ class GoModule:
         lines = log.read_text(errors="replace").splitlines()
         if go.returncode != 0:
             told = [line for line in lines if not line.startswith("go: downloading ")][-8:]
-            msg = f"`go {command[1]}` failed (exit {go.returncode}):\n" + _without_hosts(
+            msg = f"`go {command[1]}` failed (exit {go.returncode}):\n" + without_hosts(
                 "\n".join(told), command[0], environment
             )
             raise GoError(msg)
         return lines
 
 
-def _without_hosts(text: str, go: str, environment: Mapping[str, str]) -> str:
+def without_hosts(text: str, go: str, environment: Mapping[str, str]) -> str:
     """A module proxy's address may be private, with a password in it; logs of tests get about."""
     asked = subprocess.run(
         [go, "env", "GOPROXY", "GOSUMDB"], env=environment, capture_output=True, text=True, check=False

@@ -66,7 +66,7 @@ def _binary(package: str) -> str:
 
 
 def ldflags(version: str, commit: str = "") -> str:
-    major, minor, _ = version.removeprefix("v").split(".")
+    major, minor, _ = version.removeprefix("v").split(".", 2)
     facts = {
         "gitVersion": version,
         "gitMajor": major,

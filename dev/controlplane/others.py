@@ -17,12 +17,15 @@ from dev.controlplane.assets import prepare, target
 from dev.controlplane.building import CONTROLLER_MANAGER, SERVERS, ldflags
 from dev.controlplane.errors import AssetsError
 from dev.controlplane.progress import Progress
-from dev.golang import GoError, GoModule
+from dev.golang import GoError, GoModule, without_hosts
 from dev.processes import scratch_folder
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+VERSION = re.compile(r"v[01]\.(\d+)\.(\d+)(?:-(alpha|beta|rc)\.(\d+))?")
+STAGED = re.compile(r"(\S+) => \./staging/src/\S+")
+"""A module that Kubernetes' go.mod takes from a folder of its repository."""
 PACKAGES = [
     package
     for package in [*SERVERS.packages.values(), *CONTROLLER_MANAGER.packages.values()]
@@ -32,7 +35,7 @@ PACKAGES = [
 
 def prepare_other(version: str, environment: Mapping[str, str]) -> Path:
     """The folder with the programs, for KUBEBUILDER_ASSETS. AssetsError where they can't be built."""
-    if not re.fullmatch(r"v1\.\d+\.\d+", version):
+    if not (version.startswith("v1.") and VERSION.fullmatch(version)):
         raise AssetsError(f"{version!r} is no version of Kubernetes, such as v1.31.14")
     cache = home(environment) / "control-plane" / f"{version}-{target()}"
     if cache.exists():
@@ -67,17 +70,48 @@ def _write(module: Path, version: str, environment: Mapping[str, str], progress:
             [go.program, *arguments], cwd=module, env=variables, capture_output=True, text=True, check=False
         )
         if ran.returncode != 0:
-            raise GoError(f"`go {arguments[0]}`: {ran.stderr.strip()[-800:]}")
+            told = without_hosts(ran.stderr.strip(), str(go.program), variables)
+            raise GoError(f"`go {arguments[0]}`: {told[-800:]}")
         return ran.stdout
 
     progress.begin(f"Asking what Kubernetes {version} is made of")
     told = json.loads(run("list", "-m", "-json", f"k8s.io/kubernetes@{version}"))
-    (module / "go.mod").write_text(go_mod(Path(told["GoMod"]).read_text(), version))
+    theirs = Path(told["GoMod"]).read_text()
+    listed = run("list", "-m", "-versions", *STAGED.findall(theirs)).splitlines()
+    versions = nearest(version, listed)
+    for name, found in versions.items():
+        if found != _staged(version):
+            progress.say(f"Of {name} there is no {_staged(version)}: {found}")
+    (module / "go.mod").write_text(go_mod(theirs, version, versions))
     run("list", "-mod=mod", "-deps", *PACKAGES)
 
 
-def go_mod(theirs: str, version: str) -> str:
+def nearest(version: str, listed: list[str]) -> dict[str, str]:
+    """Each module's version of that release, or the newest before it: not all are always published.
+
+    `listed` is what `go list -m -versions` says.
+    """
+    wanted = _order(_staged(version))
+    found = {}
+    for name, *versions in map(str.split, listed):
+        earlier = [each for each in versions if VERSION.fullmatch(each) and _order(each) <= wanted]
+        if not earlier or _order(earlier[-1])[0] != wanted[0]:
+            raise GoError(f"there is no {name} {_staged(version)}")
+        found[name] = earlier[-1]
+    return found
+
+
+def _staged(version: str) -> str:
+    return version.replace("v1.", "v0.", 1)
+
+
+def _order(version: str) -> tuple[int, int, str, int]:
+    [(minor, patch, stage, number)] = VERSION.findall(version)
+    return int(minor), int(patch), stage or "release", int(number or 0)  # in the alphabet's order
+
+
+def go_mod(theirs: str, version: str, versions: Mapping[str, str]) -> str:
     """Kubernetes' own, which names folders of its repository, as one of a module that requires it."""
-    staged = re.sub(r"=> \./staging/src/(\S+)", rf"=> \1 {version.replace('v1.', 'v0.')}", theirs)
+    staged = STAGED.sub(lambda found: f"{found[1]} => {found[1]} {versions[found[1]]}", theirs)
     ours = staged.replace("module k8s.io/kubernetes\n", "module moorcheh.ai/operator/other\n", 1)
     return f"{ours}\nrequire k8s.io/kubernetes {version}\n"

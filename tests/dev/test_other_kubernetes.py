@@ -11,7 +11,8 @@ import pytest
 
 from dev.controlplane import AssetsError
 from dev.controlplane.assets import cache_folder
-from dev.controlplane.others import go_mod, prepare_other
+from dev.controlplane.others import go_mod, nearest, prepare_other
+from dev.golang import GoError
 
 ROOT = Path(__file__).parents[2]
 THEIRS = """module k8s.io/kubernetes
@@ -31,6 +32,7 @@ GO = """#!/bin/sh
 case "$*" in
 version) echo go version go1.26.0 linux/amd64;;
 "list -m -json k8s.io/kubernetes@v1.31.14") cat "$HOME/told";;
+"list -m -versions k8s.io/api") echo k8s.io/api v0.30.1 v0.31.13;;
 "list "*) touch go.sum;;
 build*)
     while [ "$1" != -o ]; do shift; done
@@ -63,12 +65,33 @@ def environment(tmp_path: Path) -> dict[str, str]:
 
 
 def test_its_modules_are_those_that_kubernetes_names_in_that_version() -> None:
-    ours = go_mod(THEIRS, "v1.31.14")
+    ours = go_mod(THEIRS, "v1.31.14", {"k8s.io/api": "v0.31.14"})
 
-    assert "k8s.io/api => k8s.io/api v0.31.14" in ours
-    assert "require k8s.io/kubernetes v1.31.14" in ours
+    assert "k8s.io/api => k8s.io/api v0.31.14\n" in ours
+    assert "require k8s.io/kubernetes v1.31.14\n" in ours
     assert "github.com/x/y v1.2.3" in ours
     assert not re.search(r"^module k8s.io/kubernetes$", ours, re.MULTILINE)
+
+
+@pytest.mark.parametrize(
+    ("version", "there", "taken"),
+    [
+        ("v1.31.14", "v0.30.9 v0.31.0-rc.1 v0.31.13 v0.31.14 v0.32.0", "v0.31.14"),
+        ("v1.31.14", "v0.30.9 v0.31.9 v0.31.13 v0.32.0", "v0.31.13"),
+        ("v1.38.0-beta.0", "v0.37.2 v0.38.0-alpha.3 v0.38.0-beta.0 v0.38.0-rc.0 v0.38.0", "v0.38.0-beta.0"),
+        ("v1.38.0-beta.1", "v0.37.2 v0.38.0-alpha.3 v0.38.0-beta.0 v0.38.0-rc.0 v0.38.0", "v0.38.0-beta.0"),
+    ],
+)
+def test_of_a_module_that_lacks_the_version_it_takes_the_one_before(
+    version: str, there: str, taken: str
+) -> None:
+    assert nearest(version, [f"k8s.io/api {there}"]) == {"k8s.io/api": taken}
+
+
+@pytest.mark.parametrize("there", ["", "v0.30.9 v0.32.0", "v0.31.15"])
+def test_but_none_of_another_minor_version_and_none_that_is_newer(there: str) -> None:
+    with pytest.raises(GoError, match=r"there is no k8s.io/api v0\.31\.14"):
+        nearest("v1.31.14", [f"k8s.io/api {there}"])
 
 
 def test_it_is_built_once_beside_the_usual_one(environment: dict[str, str], tmp_path: Path) -> None:
@@ -87,7 +110,7 @@ def test_it_is_built_once_beside_the_usual_one(environment: dict[str, str], tmp_
     assert (tmp_path / "builds").read_text() == "built\n"
 
 
-@pytest.mark.parametrize("word", ["1.31", "v1.31", "latest", "v1.31.14; true"])
+@pytest.mark.parametrize("word", ["1.31", "v1.31", "latest", "v1.31.14; true", "v0.31.14", "v1.38.0-beta"])
 def test_what_is_no_version_is_refused(word: str, environment: dict[str, str]) -> None:
     with pytest.raises(AssetsError, match=r"such as v1\.31\.14"):
         prepare_other(word, environment)
