@@ -77,11 +77,17 @@ def _write(module: Path, version: str, environment: Mapping[str, str], progress:
     progress.begin(f"Asking what Kubernetes {version} is made of")
     told = json.loads(run("list", "-m", "-json", f"k8s.io/kubernetes@{version}"))
     theirs = Path(told["GoMod"]).read_text()
-    listed = run("list", "-m", "-versions", *STAGED.findall(theirs)).splitlines()
-    versions = nearest(version, listed)
+    wanted = _staged(version)
+    names = STAGED.findall(theirs)
+    asked = [
+        f"{name}@{wanted}" for name in names
+    ]  # a list of a module's versions may lack some that there are
+    lacking = run("list", "-e", "-m", "-f", "{{if .Error}}{{.Path}}{{end}}", *asked).split()
+    listed = run("list", "-e", "-m", "-versions", *lacking).splitlines() if lacking else []
+    versions = dict.fromkeys(names, wanted) | nearest(version, listed)
     for name, found in versions.items():
-        if found != _staged(version):
-            progress.say(f"Of {name} there is no {_staged(version)}: {found}")
+        if found != wanted:
+            progress.say(f"Of {name} there is no {wanted}: {found}")
     (module / "go.mod").write_text(go_mod(theirs, version, versions))
     run("list", "-mod=mod", "-deps", *PACKAGES)
 
@@ -89,20 +95,23 @@ def _write(module: Path, version: str, environment: Mapping[str, str], progress:
 def nearest(version: str, listed: list[str]) -> dict[str, str]:
     """Each module's version of that release, or the newest before it: not all are always published.
 
-    `listed` is what `go list -m -versions` says.
+    One of which there is none at all may not be needed; if it is, the build fails. `listed` is what
+    `go list -m -versions` says.
     """
-    wanted = _order(_staged(version))
+    wanted = _staged(version)
     found = {}
     for name, *versions in map(str.split, listed):
-        earlier = [each for each in versions if VERSION.fullmatch(each) and _order(each) <= wanted]
-        if not earlier or _order(earlier[-1])[0] != wanted[0]:
-            raise GoError(f"there is no {name} {_staged(version)}")
-        found[name] = earlier[-1]
+        there = [each for each in versions if VERSION.fullmatch(each) and _order(each) <= _order(wanted)]
+        found[name] = next((each for each in reversed(there) if _minor(each) == _minor(wanted)), wanted)
     return found
 
 
 def _staged(version: str) -> str:
     return version.replace("v1.", "v0.", 1)
+
+
+def _minor(version: str) -> int:
+    return _order(version)[0]
 
 
 def _order(version: str) -> tuple[int, int, str, int]:
