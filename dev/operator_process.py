@@ -27,7 +27,7 @@ class OperatorProcess:
     def __init__(self, *, kubeconfig: Path, moorcheh_url: str, output: Path, **options: str) -> None:
         self.address = f"127.0.0.1:{free_port()}"
         self.output = output
-        self._environment = {
+        self.environment = {
             **{key: value for key, value in os.environ.items() if not key.startswith("KUBERNETES_")},
             "KUBECONFIG": str(kubeconfig),
             "MOORCHEH_BASE_URL": moorcheh_url,
@@ -55,10 +55,10 @@ class OperatorProcess:
             self.stop()
 
     def start(self, *, ready: bool = True) -> Self:
-        """Again after a stop or a kill, with the same options; `ready`: return once it is."""
+        """Again after a stop or a kill, with the same `environment`; `ready`: return once it is."""
         self.starts.append(time.monotonic())
         command = [sys.executable, "-m", "moorcheh_operator", "run"]
-        self._process = Process(command, output=self.output, name="operator", env=self._environment)
+        self._process = Process(command, output=self.output, name="operator", env=self.environment)
         if ready:
             self.wait_ready()
         return self
