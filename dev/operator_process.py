@@ -14,8 +14,8 @@ from typing import Self
 
 from dev.processes import Process, free_port
 
-START_SECONDS = 40.0
-STOP_SECONDS = 60.0
+START_SECONDS = 120.0
+STOP_SECONDS = 120.0
 
 
 class OperatorProcess:
@@ -77,7 +77,7 @@ class OperatorProcess:
         """Status code (0: no answer) and body of one of its own pages."""
         opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
         try:
-            with opener.open(f"http://{self.address}{path}", timeout=5) as answer:
+            with opener.open(f"http://{self.address}{path}", timeout=15) as answer:
                 return answer.status, answer.read().decode()
         except urllib.error.HTTPError as error:
             return error.code, error.read().decode()

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from dev.processes import Process
 
-START_SECONDS = 60.0
+START_SECONDS = 180.0
 """The bound for each program to come up; they take some 4 s together, more on a busy machine."""
 
 _LOOK_SECONDS = 0.05

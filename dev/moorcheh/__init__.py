@@ -8,6 +8,7 @@ Next to the API there is an admin path, in short (in full in README.md):
     GET/POST /_admin/faults           the script of what goes wrong; POST …/clear takes rules back
     GET/POST /_admin/knobs            what is not known about the real server
     POST     /_admin/forget           forget jobs, as a restart does
+    POST     /_admin/end              end jobs before their time
     GET      /_admin/record, /counts  what came over the wire, and what it destroyed
     POST     /_admin/reset            all anew
 """

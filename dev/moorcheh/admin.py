@@ -12,7 +12,7 @@ from aiohttp import web
 
 from dev.moorcheh.clock import iso
 from dev.moorcheh.faults import Rule
-from dev.moorcheh.jobs import Namespace
+from dev.moorcheh.jobs import Job, Namespace
 from dev.moorcheh.refusal import Refusal
 from dev.moorcheh.server import Server
 from dev.moorcheh.store import fresh
@@ -50,6 +50,9 @@ class Admin:
             "GET /_admin/knobs": lambda _: server.store.knobs.as_json(),
             "POST /_admin/knobs": self._turn,
             "POST /_admin/forget": self._forget,
+            "POST /_admin/end": lambda asked: {
+                "ended": server.store.end_jobs(self._jobs(asked), server.now())
+            },
             "GET /_admin/record": self._record,
             "GET /_admin/counts": lambda _: server.record.counts,
             "POST /_admin/reset": self._reset,
@@ -115,14 +118,17 @@ class Admin:
         return store.knobs.as_json()
 
     def _forget(self, asked: dict[str, Any]) -> object:
-        store, name, job_id = self._server.store, asked.get("name", "*"), asked.get("job_id")
-        chosen = [
+        stop = asked.get("stop", True) is True
+        return {"forgotten": self._server.store.forget_jobs(self._jobs(asked), self._server.now(), stop=stop)}
+
+    def _jobs(self, asked: dict[str, Any]) -> list[Job]:
+        """Those that are meant, by `name` or `job_id`."""
+        name, job_id = asked.get("name", "*"), asked.get("job_id")
+        return [
             job
-            for job in store.jobs.values()
+            for job in self._server.store.jobs.values()
             if job_id in (None, job.job_id) and fnmatchcase(job.namespace.name, name)
         ]
-        stop = asked.get("stop", True) is True
-        return {"forgotten": store.forget_jobs(chosen, self._server.now(), stop=stop)}
 
     def _record(self, asked: dict[str, Any]) -> object:
         return self._server.record.as_json(requests="requests" in asked)

@@ -93,7 +93,7 @@ def test_controllers_work_when_they_are_entered_and_end_before_the_plane(
     with ControlPlane(assets=control_plane.assets) as plane:
         with ControllerManager(plane, controller_manager) as controllers:
             plane.kubectl("create", "namespace", "short")
-            plane.kubectl("delete", "namespace", "short", "--timeout=60s")
+            plane.kubectl("delete", "namespace", "short", "--timeout=120s")
             accounts = plane.kubectl("get", "serviceaccounts", "-n", "default", "-o", "name")
 
         assert not alive(controllers.process.pid)
@@ -137,7 +137,7 @@ with ControlPlane() as plane:
         pytest.param([], "", id="alone"),
         pytest.param(
             ["--controllers"],
-            "kubectl create namespace brief\nkubectl delete namespace brief --timeout=60s",
+            "kubectl create namespace brief\nkubectl delete namespace brief --timeout=120s",
             id="with-controllers",
         ),
     ],

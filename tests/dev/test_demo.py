@@ -44,22 +44,21 @@ def interrupted(tmp_path: Path) -> Iterator[tuple[int, str, str]]:
     with output.open("wb") as file:
         demo = subprocess.Popen(COMMAND, cwd=ROOT, stdout=file, stderr=file, env=environment)
     try:
-        until = time.monotonic() + 90
+        until = time.monotonic() + 300
         while "examples/delete.yaml" not in output.read_text() and time.monotonic() < until:
             assert demo.poll() is None, output.read_text()
             time.sleep(0.05)
         demo.send_signal(signal.SIGINT)
-        code = demo.wait(60)
+        code = demo.wait(120)
         left = " ".join(path.name for path in scratch.iterdir() if path.is_dir())
         yield code, output.read_text(), left
     finally:
         demo.kill()
 
 
-@pytest.mark.timeout(300)  # some 85 s on an idle machine
 def test_demo_ends_with_each_example_as_it_should() -> None:
     """Exit 0, a verdict for each example, its progress seen to move, and what kubectl shows."""
-    ran = subprocess.run(COMMAND, cwd=ROOT, capture_output=True, text=True, check=False, timeout=240)
+    ran = subprocess.run(COMMAND, cwd=ROOT, capture_output=True, text=True, check=False, timeout=500)
 
     assert ran.returncode == 0, ran.stdout + ran.stderr
     assert ran.stderr == ""
@@ -110,7 +109,7 @@ class Kept:
 
     def __init__(self, terminal: Terminal) -> None:
         self.terminal = terminal
-        terminal.sees("The admin's kubeconfig:", within=240)
+        terminal.sees("The admin's kubeconfig:", within=480)
         page = terminal.text.partition("Paste this first:")[2].replace("\r", "")
         first, _, then = page.partition("Then, in this order:")
         self.surroundings = [line for line in first.splitlines() if line.startswith(("cd ", "export "))]
@@ -134,7 +133,6 @@ class Kept:
             assert code in ((step.code, -signal.SIGINT) if step.endless else (step.code,)), terminal.text
 
 
-@pytest.mark.timeout(300)
 def test_each_command_that_a_kept_demo_prints_works_in_the_order_printed() -> None:
     """And its Ctrl-C is an end in order, to make too."""
     environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}

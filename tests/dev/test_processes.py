@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from dev.processes import Process, alive, free_port, scratch_folder
-from tests.dev.waiting import until
+from tests.dev.waiting import WITHIN, until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -70,7 +70,7 @@ def test_children_end_when_a_signal_ends_their_parent(
 
         killed.send_signal(number)
 
-        assert -number == killed.wait(10)
+        assert -number == killed.wait(WITHIN)
         assert until(lambda: not alive(int(pid)))
         assert until(lambda: not Path(folder).exists())
 
@@ -89,7 +89,7 @@ def test_ctrl_c_ends_everything(tmp_path: Path) -> None:
     with parent(WAITING_PARENT, tmp_path / "log", "sleep", "300") as (interrupted, (pid, folder)):
         os.killpg(interrupted.pid, signal.SIGINT)
 
-        assert interrupted.wait(10) != 0
+        assert interrupted.wait(WITHIN) != 0
         assert not alive(int(pid))
         assert not Path(folder).exists()
 
@@ -104,7 +104,7 @@ print(Process(["sleep", "300"], output=Path(sys.argv[1])).pid, flush=True)
 {last_words}
 """
     with parent(program, tmp_path / "log") as (ended, (pid,)):
-        ended.wait(10)
+        ended.wait(WITHIN)
 
         assert not alive(int(pid))
 
@@ -182,9 +182,9 @@ def test_a_return_code_is_none_until_the_end(tmp_path: Path) -> None:
 def test_output_is_appended(tmp_path: Path) -> None:
     """So a restarted server's log has both lives; standard error is in it, standard input is empty."""
     command = ["sh", "-c", "cat; echo one; echo two >&2; exit 4"]
-    assert Process(command, output=tmp_path / "log").wait(10) == 4
+    assert Process(command, output=tmp_path / "log").wait(WITHIN) == 4
     again = Process(command, output=tmp_path / "log")
-    assert again.wait(10) == 4
+    assert again.wait(WITHIN) == 4
 
     assert again.tail() == "one\ntwo\none\ntwo"
     assert again.tail(1) == "two"

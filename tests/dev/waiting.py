@@ -9,7 +9,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 
-def until(condition: Callable[[], object], *, within: float = 10.0) -> bool:
+WITHIN = 120.0
+"""Seconds; how long what takes one may take on a busy machine. Nothing that holds ever waits so long."""
+
+
+def until(condition: Callable[[], object], *, within: float = WITHIN) -> bool:
     """Whether the condition came true within that many seconds."""
     end = time.monotonic() + within
     while time.monotonic() < end:

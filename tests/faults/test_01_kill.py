@@ -67,7 +67,7 @@ def killed_at(
         world.script.count_anew()
         rule = world.script.on(Gate(world.kill_at, stage), when=when)
         asked = world.ask("docs")
-        assert until(lambda: rule.used or is_over(asked), within=30)
+        assert until(lambda: rule.used or is_over(asked))
         rule.release()
         calls = None if rule.used else world.script.calls[-1].number
         if calls is None:
@@ -180,7 +180,7 @@ def random_kills(world: FaultWorld, chance: random.Random, many: int) -> None:
         world.restart(ready=False)
         # Mostly it works when it is hit; sometimes it has not got that far.
         until(functools.partial(is_ready, world), within=chance.choice([0.5, 120, 120, 120]))
-    assert until(functools.partial(is_ready, world), within=120)
+    assert until(functools.partial(is_ready, world))
     world.recover(300)
 
 

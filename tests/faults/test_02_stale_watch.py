@@ -12,7 +12,6 @@ if TYPE_CHECKING:
     from tests.faults.conftest import Fault
 
 
-@pytest.mark.timeout(400)
 @pytest.mark.parametrize("seconds", [10.0, pytest.param(60.0, marks=pytest.mark.slow)])
 def test_02_a_watch_that_lags_behind_sends_nothing_twice(fault: Fault, seconds: float) -> None:
     """The operator sees each of its own writes much later, while the name is in use again, undated."""

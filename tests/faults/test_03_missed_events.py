@@ -64,7 +64,6 @@ def test_03_what_the_watch_missed_is_noticed_when_it_is_renewed(fault: Fault, he
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(400)
 def test_03_what_the_watch_missed_is_noticed_by_the_relist(fault: Fault) -> None:
     """Within a minute, although nothing is wrong with the connection."""
     with fault.world(waits_allowed=4) as world:

@@ -61,7 +61,7 @@ def test_05_where_all_connections_are_in_use_a_claim_waits_for_one(fault: Fault)
     with fault.world(wire=True, options=FULL) as world:
         held = world.script.on(Hold(), "delete", "moorcheh-namespaces", count=16)
         asked = world.ask_many(24, "full")
-        assert until(lambda: held.used == 16, within=30)
+        assert until(lambda: held.used == 16)
         assert sum("attempt" in one.status for one in asked) == 16
         world.also["no connection is free for a DELETE"] += 8
         held.release()

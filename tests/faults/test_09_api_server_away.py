@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.dev.waiting import until
+from tests.dev.waiting import WITHIN, until
 
 if TYPE_CHECKING:
     from tests.faults.conftest import Fault
@@ -42,7 +42,7 @@ def outage(world: FaultWorld, fault: Fault, how: str, seconds: float, number: in
     plane = world.plane
     before = len(world.moorcheh.record()["deletes"])
     asked = under_way(world, number)
-    assert until(lambda: world.has_sent(before + 4), within=30)
+    assert until(lambda: world.has_sent(before + 4))
     world.also[f"{how}, {seconds:.0f} s"] += 1
     victim = plane.etcd if "etcd" in how else plane.apiserver
     since = time.monotonic()
@@ -53,7 +53,7 @@ def outage(world: FaultWorld, fault: Fault, how: str, seconds: float, number: in
         rate = busy(world, since)
     finally:
         if how.startswith("killed"):
-            plane.apiserver.wait(10)
+            plane.apiserver.wait(WITHIN)
             plane.start_apiserver()
         else:
             victim.signal(signal.SIGCONT)

@@ -98,7 +98,6 @@ def test_10_a_list_that_expires_between_two_pages_is_made_anew(fault: Fault) -> 
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(400)
 def test_10_a_watch_that_falls_silent_is_made_up_for_by_the_relist(fault: Fault) -> None:
     """The connection stays open and tells nothing any more."""
     with fault.world() as world:

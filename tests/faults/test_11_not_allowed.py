@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from tests.faults.world import FaultWorld
 
 
-@pytest.mark.timeout(500)
 @pytest.mark.parametrize("seconds", [3.0, pytest.param(90.0, marks=pytest.mark.slow)])
 def test_11_without_rights_for_a_while_it_recovers_or_exits_with_an_error(
     fault: Fault, seconds: float
@@ -28,7 +27,7 @@ def test_11_without_rights_for_a_while_it_recovers_or_exits_with_an_error(
             sent = len(world.moorcheh.record()["deletes"])
             asked = world.ask_many(3, f"quick-{code}")
             asked += world.ask_many(3, f"slow-{code}", items=5, seconds=5.0)
-            assert until(functools.partial(world.has_sent, sent + 3), within=30)
+            assert until(functools.partial(world.has_sent, sent + 3))
             assert until(lambda: world.api.watches > 0)
             rule = world.script.on(Answer(code), count=ALWAYS)
             assert world.api.disturb(Cut()) >= 1

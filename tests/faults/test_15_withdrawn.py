@@ -44,7 +44,7 @@ def test_15_a_request_that_is_deleted_sends_nothing_and_its_namesake_starts_from
 def test_15_a_running_job_holds_its_target_after_its_request_was_deleted(fault: Fault) -> None:
     """A new request for the target waits for the job, and leaves what was created meanwhile alone."""
     with fault.world() as world:
-        world.moorcheh.create("docs", items=5, seconds=4.0)
+        world.moorcheh.create("docs", items=5, seconds=600.0)
         world.moorcheh.fault("recreate", "docs", kind="end")
         world.moorcheh.fault("delete", "docs", hold=1.5)
         first = world.ask("docs")
@@ -52,6 +52,7 @@ def test_15_a_running_job_holds_its_target_after_its_request_was_deleted(fault: 
         first.withdraw()
         second = world.ask("docs")
         second.reaches("Pending/TargetBusy")
+        world.moorcheh.end_jobs()
         world.finish([second])
 
         assert world.not_injected() == []

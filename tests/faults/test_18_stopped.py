@@ -6,10 +6,8 @@ import threading
 import time
 from typing import TYPE_CHECKING
 
-import pytest
-
 from dev.chaos import Hold
-from tests.dev.waiting import until
+from tests.dev.waiting import WITHIN, until
 
 if TYPE_CHECKING:
     from tests.faults.conftest import Fault
@@ -23,7 +21,6 @@ def with_job(asked: list[Asked]) -> int:
     return sum("job" in one.status for one in asked)
 
 
-@pytest.mark.timeout(400)
 def test_18_a_stop_with_200_deletions_in_flight_records_every_answer_and_exits_with_0(fault: Fault) -> None:
     """The last DELETEs, as many as may be on the wire, are held back until a second after the SIGTERM; the
     jobs of all others run.
@@ -33,16 +30,16 @@ def test_18_a_stop_with_200_deletions_in_flight_records_every_answer_and_exits_w
         held = world.script.on(
             Hold(), "delete", "moorcheh-namespaces", nth=MANY - CLAIMERS + 1, count=CLAIMERS
         )
-        asked = world.ask_many(MANY, "flight", items=2, seconds=75.0)
+        asked = world.ask_many(MANY, "flight", items=2, seconds=3600.0)
         world.start()
-        assert until(lambda: held.used == CLAIMERS and with_job(asked) == MANY - CLAIMERS, within=120)
+        assert until(lambda: held.used == CLAIMERS and with_job(asked) == MANY - CLAIMERS)
         assert {job["how"] for job in world.moorcheh.record()["jobs"]} == {"running"}
         stopped = time.monotonic()
         threading.Timer(1.0, held.release).start()
         assert world.stop() == 0
         took = time.monotonic() - stopped
         sent = {delete["request_id"]: delete for delete in world.moorcheh.record()["deletes"]}
-        world.history.wait(lambda: world.ended_as()["Submitting/Submitting"] == 0, 10)
+        world.history.wait(lambda: world.ended_as()["Submitting/Submitting"] == 0, WITHIN)
 
         recorded = {}
         for one in asked:
@@ -54,6 +51,7 @@ def test_18_a_stop_with_200_deletions_in_flight_records_every_answer_and_exits_w
             "stop, s": round(took, 1),
         }
         world.restart()
+        assert world.moorcheh.end_jobs() == MANY
         world.finish(asked)
 
         assert {one.ends("Succeeded/DeletionCompleted")["attempt"]["number"] for one in asked} == {1}

@@ -16,11 +16,13 @@ if TYPE_CHECKING:
     from tests.faults.conftest import Fault
 
 
+TRANSIT = timedelta(minutes=1)  # far less than an hour: how long calls took is not known, only at most
+
+
 def passed(since: float, seconds: float) -> bool:
     return time.monotonic() - since > seconds
 
 
-@pytest.mark.timeout(400)
 @pytest.mark.parametrize("seconds", [8.0, pytest.param(20.0, marks=pytest.mark.slow)])
 def test_19_a_process_that_stands_still_sends_nothing_late(fault: Fault, seconds: float) -> None:
     """Stopped again and again among claims and DELETEs; what it may not send in time, it does not send."""
@@ -28,7 +30,7 @@ def test_19_a_process_that_stands_still_sends_nothing_late(fault: Fault, seconds
         world.moorcheh.fault("recreate", kind="end", count=-1)
         asked = world.ask_many(10, "still", items=2)
         for number in range(3):
-            assert until(functools.partial(world.has_sent, 3 * number), within=30)
+            assert until(functools.partial(world.has_sent, 3 * number))
             world.freeze()
             since = time.monotonic()
             asked += world.ask_many(2, f"during-{number}", items=2)
@@ -68,19 +70,20 @@ def test_19_an_operator_whose_clock_is_an_hour_off_ends_nothing_early(fault: Fau
         right, wrong = world.operators
         world.also[f"the operator's clock {shift}"] += 1
         world.moorcheh.fault("recreate", kind="end", count=-1)
-        world.moorcheh.create_many(3, "docs-", items=2, seconds=6.0)
+        world.moorcheh.create_many(3, "docs-", items=2, seconds=600.0)
         right.start()
         asked = [world.ask(f"docs-{number:05d}", activeDeadlineSeconds=600) for number in range(3)]
         for one in asked:
             one.reaches("Running")
         world.kill(right)
         wrong.start()
+        assert world.moorcheh.end_jobs() == 3
         asked += world.ask_many(2, "later", items=2)
-        assert until(lambda: all(one.finished for one in asked), within=60)
+        assert until(lambda: all(one.finished for one in asked))
         after = world.ask("not-there")
-        over = datetime.fromisoformat(after.made) + timedelta(seconds=2)
 
         for one in asked:
             ended = datetime.fromisoformat(one.ends("Succeeded/DeletionCompleted")["completionTime"])
-            assert datetime.fromisoformat(one.made) <= ended <= over
+            began, over = (datetime.fromisoformat(each.made) for each in (one, after))
+            assert began - TRANSIT <= ended <= over + TRANSIT
         after.ends("Succeeded/AlreadyAbsent")

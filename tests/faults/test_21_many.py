@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 MANY = int(os.environ.get("FAULTS_MANY", "5000"))
 LAG = 1.5  # seconds that the event loop was late, at most
-BUSY_LAG = 5.0  # the same, beside other tests
+BUSY_LAG = 15.0  # the same, beside other tests and on a slow machine
 
 
 def allowed(count: int) -> float:

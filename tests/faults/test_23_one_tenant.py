@@ -137,7 +137,7 @@ def test_23_large_requests_at_a_start_take_no_memory_and_keep_nobody_waiting(
     with fault.world(up=False, beside=[tenant.namespace]) as world:
         world.operator.start(ready=False)
         # Half a gigabyte takes a while on its way through the proxy.
-        assert until(lambda: world.operator.get("/readyz")[0] == 200, within=60 + count * 0.1)
+        assert until(lambda: world.operator.get("/readyz")[0] == 200 + count * 0.1)
         others_are_served(world, fault, count)
 
 
@@ -192,7 +192,7 @@ def test_23_one_whose_jobs_fill_all_slots_keeps_another_waiting_for_the_next_fre
     with ExitStack() as stack:
         busy, quiet = (stack.enter_context(closing(Tenant(installed))) for _ in range(2))
         moorcheh = stack.enter_context(StandIn(tmp_path / "moorcheh"))
-        for one in moorcheh.create_many(12, "busy-", items=5, seconds=2.0):
+        for one in moorcheh.create_many(12, "busy-", items=5, seconds=600.0):
             busy.ask(int(one["name"].rpartition("-")[2]), one["name"])
         moorcheh.create("quiet", items=1)
         operator = OperatorProcess(
@@ -205,9 +205,11 @@ def test_23_one_whose_jobs_fill_all_slots_keeps_another_waiting_for_the_next_fre
         stack.enter_context(operator)
         assert until(lambda: moorcheh.counts().get("delete", 0) == 2)
         name = quiet.ask(1, "quiet")
+        assert until(lambda: quiet.phase(name) == "Pending")
+        assert moorcheh.end_jobs(moorcheh.record()["jobs"][0]["name"]) == 1
 
-        assert until(lambda: quiet.phase(name) == "Succeeded", within=30)
-        assert busy.unfinished() >= 6
+        assert until(lambda: quiet.phase(name) == "Succeeded")
+        assert busy.unfinished() >= 10
 
 
 def test_23_an_object_that_has_no_room_for_its_status_is_tried_seldom_and_keeps_nobody_waiting(

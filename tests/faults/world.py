@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from dev.chaos import ALWAYS, Answer, Call, Proxy, Rule, Script, kubernetes_call, moorcheh_call
 from dev.operator_process import OperatorProcess
-from tests.dev.waiting import until
+from tests.dev.waiting import WITHIN, until
 from tests.faults.invariants import Account, Evidence, account_of
 from tests.faults.witness import EtcdHistory
 from tests.integration.life import Asked, World
@@ -34,9 +34,9 @@ OPTIONS = {
     "MOORCHEH_VERIFY_SECONDS": "16",
     "MOORCHEH_MAX_RUNNING_JOBS": "0",
 }
-RENEWED = 40.0
+RENEWED = 120.0
 """Seconds within which a watch serves again, on a busy machine too."""
-RECOVERY = 100.0
+RECOVERY = 240.0
 """Seconds within which all requests must have ended once the faults stop (I4): a relist, a settled attempt,
 two looks, and whatever a busy machine adds."""
 
@@ -91,7 +91,7 @@ class FaultWorld(World):
                 undo.enter_context(self.wire)
             super().__enter__()
             undo.callback(self._undo.close)
-            assert self.witness.ready.wait(10)
+            assert self.witness.ready.wait(WITHIN)
             undo.callback(self._stop_operators)
             if self._up:
                 self.start()
@@ -169,7 +169,7 @@ class FaultWorld(World):
 
     def restart(self, operator: OperatorProcess | None = None, *, ready: bool = True) -> None:
         operator = operator or self.operator
-        operator.process.wait(10)
+        operator.process.wait(WITHIN)
         self._stopped.discard(operator)
         operator.start(ready=ready)
 
@@ -256,7 +256,7 @@ class FaultWorld(World):
     def verify(self) -> Account:
         """Every invariant, by `account_of`."""
         record = self.moorcheh.record()
-        self.history.wait(self._announced, 10.0)
+        self.history.wait(self._announced, WITHIN)
         evidence = Evidence(
             record=record,
             living=self.moorcheh.namespaces(),

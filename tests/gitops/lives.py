@@ -57,7 +57,7 @@ def lives(plane: ControlPlane, folder: Path) -> list[Json]:
     with World(plane, folder) as world:
         world.moorcheh.create("approved")
         world.moorcheh.create("held")
-        world.moorcheh.create("slow", items=10_000, seconds=7)
+        world.moorcheh.create("slow", items=10_000, seconds=60)
         world.moorcheh.create("lost")
         world.moorcheh.fault("delete", "lost", kind="drop")
 
@@ -84,6 +84,7 @@ def lives(plane: ControlPlane, folder: Path) -> list[Json]:
         missing.ends("Failed/TargetAbsent")
         missing.change(backoffLimit=1).raise_for_status()
         queued.reaches("Pending/TargetBusy")
+        world.moorcheh.end_jobs("slow")
         slow.ends("Succeeded/DeletionCompleted")
         slow.until(lambda body: body["status"].get("progress", "").endswith("100%)"))
         lost.reaches("Submitting/Verifying")

@@ -56,7 +56,7 @@ def empty(plane: ControlPlane, helm: Helm) -> Iterator[None]:
     yield
     for each in json.loads(helm("list", "-A", "-o", "json")):
         helm("uninstall", each["name"], "-n", each["namespace"])
-    plane.kubectl("delete", "-k", ROOT / "crds", "--ignore-not-found", "--timeout=60s")
+    plane.kubectl("delete", "-k", ROOT / "crds", "--ignore-not-found", "--timeout=120s")
 
 
 @pytest.fixture
@@ -114,12 +114,11 @@ def can_be_asked(plane: ControlPlane) -> None:
     merge = {"Content-Type": "application/merge-patch+json"}
     path = f"{API}/namespaces/default/namespacedeletions"
     with httpx.Client(**operator) as client, httpx.Client(**client_options(plane)) as admin:
-        assert until(lambda: client.get(f"{API}/namespacedeletions").status_code == 200, within=60)
+        assert until(lambda: client.get(f"{API}/namespacedeletions").status_code == 200)
         assert until(
             lambda: client.patch(f"{path}/none/status", content="{}", headers=merge).status_code == 404,
-            within=60,
         )
-        assert until(lambda: admin.post(path, params={"dryRun": "All"}, json=body).is_success, within=60)
+        assert until(lambda: admin.post(path, params={"dryRun": "All"}, json=body).is_success)
 
 
 def asked(plane: ControlPlane, name: str) -> None:
@@ -133,7 +132,7 @@ def asked(plane: ControlPlane, name: str) -> None:
 
 
 def wait_for(plane: ControlPlane, name: str, phase: str) -> None:
-    plane.kubectl("wait", f"--for=jsonpath={{.status.phase}}={phase}", f"nsdel/{name}", "--timeout=60s")
+    plane.kubectl("wait", f"--for=jsonpath={{.status.phase}}={phase}", f"nsdel/{name}", "--timeout=120s")
 
 
 @pytest.mark.usefixtures("empty")

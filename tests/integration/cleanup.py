@@ -7,8 +7,8 @@ from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tests.dev.waiting import until
-from tests.integration.life import API, WITHIN, Asked, World
+from tests.dev.waiting import WITHIN, until
+from tests.integration.life import API, Asked, World
 
 if TYPE_CHECKING:
     from dev.controlplane import ControlPlane

@@ -57,12 +57,10 @@ def install(plane: ControlPlane, *, api: Path | None = None) -> None:
     operator = client_options(plane) | {"headers": {"Authorization": f"Bearer {plane.token('operator')}"}}
     with httpx.Client(**operator) as client:
         # RBAC is read from a cache that follows the writes.
-        assert until(lambda: client.get(f"{API}/namespacedeletions").status_code == 200, within=60)
+        assert until(lambda: client.get(f"{API}/namespacedeletions").status_code == 200)
         none_such = f"{API}/namespaces/default/namespacedeletions/none/status"
         merge = {"Content-Type": "application/merge-patch+json"}
-        assert until(
-            lambda: client.patch(none_such, content="{}", headers=merge).status_code == 404, within=60
-        )
+        assert until(lambda: client.patch(none_such, content="{}", headers=merge).status_code == 404)
     body = {
         "apiVersion": "moorcheh.ai/v1alpha1",
         "kind": "NamespaceDeletion",
@@ -71,7 +69,7 @@ def install(plane: ControlPlane, *, api: Path | None = None) -> None:
     }
     with httpx.Client(**client_options(plane)) as admin:
         path = f"{API}/namespaces/default/namespacedeletions"
-        assert until(lambda: admin.post(path, params={"dryRun": "All"}, json=body).is_success, within=60)
+        assert until(lambda: admin.post(path, params={"dryRun": "All"}, json=body).is_success)
 
 
 def _worlds(item: pytest.Item) -> list[World]:

@@ -17,7 +17,7 @@ import httpx
 
 from dev.moorcheh.standin import StandIn
 from dev.operator_process import OperatorProcess
-from tests.dev.waiting import until
+from tests.dev.waiting import WITHIN, until
 from tests.integration.background import Background
 from tests.integration.invariants import ENDED, check_invariants
 
@@ -31,9 +31,6 @@ if TYPE_CHECKING:
 
 Json = dict[str, Any]
 API = "/apis/moorcheh.ai/v1alpha1"
-WITHIN = 60.0
-"""Seconds; how long a step may take on a busy machine that does it in one."""
-
 OPTIONS = {
     "MOORCHEH_TIMEOUT_SECONDS": "5",
     "MOORCHEH_VERIFY_SECONDS": "20",
@@ -348,7 +345,7 @@ class World:
             return
         record = self.moorcheh.record()
         # A DELETE can be on the record before the watch has told of the claim that came before it.
-        self.history.wait(lambda: _announced(record, self.history), 10.0)
+        self.history.wait(lambda: _announced(record, self.history), WITHIN)
         # What was asked of another server is on another record.
         objects = {
             uid: versions

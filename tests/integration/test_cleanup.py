@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from dev.controlplane import ControlPlane
-from tests.dev.waiting import until
+from tests.dev.waiting import WITHIN, until
 from tests.integration.cleanup import CleanupPolicy, may_create
 from tests.integration.life import Asked, World
 
@@ -55,7 +55,7 @@ def test_a_run_creates_a_request_for_each_match_and_their_receipts_stay(
 def kill(world: World) -> None:
     """Out of the blue, and started again at once."""
     world.operator.signal(signal.SIGKILL)
-    world.operator.process.wait(10)
+    world.operator.process.wait(WITHIN)
     world.operator.start()
 
 
@@ -98,7 +98,7 @@ def test_three_policies_clean_a_server_over_five_runs_with_kills_in_between(
                     one.change(suspend=False).raise_for_status()
             if number == 1:
                 kill(world)
-            world.all_end(requests, within=120)
+            world.all_end(requests)
 
         receipts = {one.target for one in requests if one.status["phase"] == "Succeeded"}
         assert Counter(name[:-5] for name in receipts) == {"ci-": 60, "agent-": 60, "tmp-": 30}
@@ -156,7 +156,7 @@ def test_a_broken_or_hostile_listing_creates_nothing_and_its_run_is_made_when_it
         for listing in BAD_LISTINGS:
             world.moorcheh.fault("list", **listing)  # type: ignore[arg-type]  # a kind, and what it takes
         scheduled = policy.fall_due()
-        assert until(lambda: all(rule["used"] for rule in world.moorcheh.faults()), within=90)
+        assert until(lambda: all(rule["used"] for rule in world.moorcheh.faults()))
 
         assert policy.ends(scheduled)["result"] == "Completed"
         [request] = policy.requests()

@@ -33,7 +33,7 @@ def http(control_plane: ControlPlane) -> Iterator[httpx.Client]:
     """The API with the policies beside it, all in force."""
     control_plane.kubectl("apply", "--kustomize", str(CRDS))
     with httpx.Client(**client_options(control_plane)) as client:
-        assert until(lambda: "unknown field" in tried(client, {**GOOD, "none": 1}).text, within=60)
+        assert until(lambda: "unknown field" in tried(client, {**GOOD, "none": 1}).text)
         assert until(lambda: "nscp" in control_plane.kubectl("api-resources", "--api-group=moorcheh.ai"))
         yield client
 
@@ -411,7 +411,7 @@ def described(schema: Json, path: str = "") -> Iterator[tuple[str, str]]:
 def test_every_field_and_column_is_explained(http: httpx.Client, control_plane: ControlPlane) -> None:
     """By kubectl, with more than its name."""
     fields = dict(described(SCHEMA))
-    assert until(lambda: "NamespaceCleanupPolicy" in http.get(f"/openapi/v3{API}").text, within=30)
+    assert until(lambda: "NamespaceCleanupPolicy" in http.get(f"/openapi/v3{API}").text)
 
     explained = control_plane.kubectl("explain", "nscp", "--recursive").split()
     spec = control_plane.kubectl("explain", "nscp.spec")

@@ -12,8 +12,8 @@ import httpx
 import pytest
 import yaml
 
-from tests.dev.waiting import until
-from tests.integration.life import WITHIN, World, client_options
+from tests.dev.waiting import WITHIN, until
+from tests.integration.life import World, client_options
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -84,7 +84,12 @@ def requests_under_way(plane: ControlPlane, moorcheh: StandIn, namespace: str) -
 
 def wait_for(plane: ControlPlane, namespace: str, name: str, phase: str) -> None:
     plane.kubectl(
-        "wait", "-n", namespace, f"--for=jsonpath={{.status.phase}}={phase}", f"nsdel/{name}", "--timeout=60s"
+        "wait",
+        "-n",
+        namespace,
+        f"--for=jsonpath={{.status.phase}}={phase}",
+        f"nsdel/{name}",
+        "--timeout=120s",
     )
 
 
@@ -103,10 +108,10 @@ def test_install_apply_wait_and_uninstall_in_that_order(plane: ControlPlane, moo
     moorcheh.create("my-documents", items=12)
 
     plane.kubectl("apply", "-f", MANIFESTS / "examples" / "delete.yaml")
-    plane.kubectl("wait", "--for=condition=Finished", "nsdel/delete-my-documents", "--timeout=60s")
+    plane.kubectl("wait", "--for=condition=Finished", "nsdel/delete-my-documents", "--timeout=120s")
     shown = plane.kubectl("get", "nsdel", "delete-my-documents")
-    plane.kubectl("delete", "-k", BASE, "--timeout=60s")
-    plane.kubectl("delete", "-k", api_folder(plane), "--timeout=60s")
+    plane.kubectl("delete", "-k", BASE, "--timeout=120s")
+    plane.kubectl("delete", "-k", api_folder(plane), "--timeout=120s")
 
     assert "Succeeded" in shown
     assert "12/12 (100%)" in shown
@@ -124,8 +129,8 @@ def test_uninstalling_with_requests_under_way_leaves_nothing_stuck(
     if before == "the-operator-was-killed":
         operator.kill()
 
-    plane.kubectl("delete", "-k", BASE, "--timeout=60s")
-    plane.kubectl("delete", "-k", api_folder(plane), "--timeout=60s")
+    plane.kubectl("delete", "-k", BASE, "--timeout=120s")
+    plane.kubectl("delete", "-k", api_folder(plane), "--timeout=120s")
 
     nothing_is_left(plane)
     if operator.process.running:
@@ -133,7 +138,7 @@ def test_uninstalling_with_requests_under_way_leaves_nothing_stuck(
     sent = [delete["name"] for delete in moorcheh.record()["deletes"]]
     assert len(sent) == len(set(sent)), "no second DELETE"
     assert f"{namespace}-suspended" in moorcheh.namespaces()
-    plane.kubectl("delete", "namespace", namespace, "--timeout=60s")
+    plane.kubectl("delete", "namespace", namespace, "--timeout=120s")
 
 
 def test_a_namespace_full_of_requests_under_way_can_be_deleted(
@@ -142,14 +147,14 @@ def test_a_namespace_full_of_requests_under_way_can_be_deleted(
     plane.kubectl("create", "namespace", "team")
     requests_under_way(plane, moorcheh, "team")
 
-    plane.kubectl("delete", "namespace", "team", "--timeout=60s")
+    plane.kubectl("delete", "namespace", "team", "--timeout=120s")
 
     with pytest.raises(KubectlError, match="NotFound"):
         plane.kubectl("get", "namespace", "team")
     # The operator goes on, for others.
     moorcheh.create("my-documents")
     plane.kubectl("apply", "-f", MANIFESTS / "examples" / "delete.yaml")
-    plane.kubectl("wait", "--for=condition=Ready", "nsdel/delete-my-documents", "--timeout=60s")
+    plane.kubectl("wait", "--for=condition=Ready", "nsdel/delete-my-documents", "--timeout=120s")
     assert operator.process.running
     sent = [delete["name"] for delete in moorcheh.record()["deletes"]]
     assert len(sent) == len(set(sent)), "no second DELETE"

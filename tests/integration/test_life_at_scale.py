@@ -7,8 +7,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Self
 
-import pytest
-
 from tests.dev.waiting import until
 from tests.integration.life import World
 
@@ -77,7 +75,6 @@ def test_a_short_deletion_costs_three_status_writes_two_events_and_one_delete(
         assert len(asked.deletes) == 1
 
 
-@pytest.mark.timeout(300)
 def test_two_hundred_at_once_cost_two_hundred_deletes_and_three_status_writes_each(
     installed: ControlPlane, tmp_path: Path
 ) -> None:
@@ -100,7 +97,6 @@ def test_two_hundred_at_once_cost_two_hundred_deletes_and_three_status_writes_ea
         assert world.moorcheh.namespaces() == {}
 
 
-@pytest.mark.timeout(400)
 def test_ten_kills_under_sixty_requests_destroy_no_new_data_and_every_request_ends(
     installed: ControlPlane, tmp_path: Path
 ) -> None:
@@ -142,4 +138,4 @@ def sent(world: World) -> int:
 
 
 def has_sent(world: World, enough: int) -> bool:
-    return until(lambda: sent(world) >= enough, within=60)
+    return until(lambda: sent(world) >= enough)

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 Json = dict[str, Any]
 KEY = "sesame"
-LONG = 120.0
+LONG = 240.0  # seconds; what settles and is verified takes thirty
 UNDATED = {"created_field": "none"}
 
 KINDS: dict[str, tuple[Json, Json]] = {

@@ -18,14 +18,14 @@ if TYPE_CHECKING:
 
     from dev.controlplane import ControlPlane
 
-LONG = 90.0
+LONG = 240.0  # seconds; what settles and is verified takes thirty
 UNANSWERED = ("accepted", "came-to-nothing", "replaced", "late")
 """Those whose DELETE is on the wire, without an answer, when the operator dies."""
 
 
 @pytest.fixture(scope="module")
 def world(installed: ControlPlane, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
-    limits = {"MOORCHEH_TIMEOUT_SECONDS": "3", "MOORCHEH_VERIFY_SECONDS": "17"}
+    limits = {"MOORCHEH_TIMEOUT_SECONDS": "5", "MOORCHEH_VERIFY_SECONDS": "22"}
     with World(installed, tmp_path_factory.mktemp("killed"), options=limits) as world:
         yield world
 
@@ -35,8 +35,8 @@ def script(world: World) -> None:
     moorcheh = world.moorcheh
     for name in (*UNANSWERED, "succeeds", "verified", "failing", "held", "approved", "edited"):
         moorcheh.create(name, items=5, age=60)
-    for name, seconds in {"goes-on": 15, "ends-meanwhile": 4, "shared": 4, "given-up": 600}.items():
-        moorcheh.create(name, items=5, age=60, seconds=seconds)
+    for name in ("goes-on", "ends-meanwhile", "shared", "given-up"):
+        moorcheh.create(name, items=5, age=60, seconds=600)
     moorcheh.fault("delete", "accepted", hold=60)
     moorcheh.fault("delete", "came-to-nothing", kind="status", status=503, hold=60)
     moorcheh.fault("delete", "replaced", hold=60)
@@ -78,6 +78,8 @@ def before_the_kill(world: World) -> dict[str, Asked]:
 
 def while_it_is_down(world: World, asked: dict[str, Asked]) -> None:
     """Jobs end, namespaces are created anew, people go on working."""
+    world.moorcheh.end_jobs("ends-meanwhile")
+    world.moorcheh.end_jobs("shared")
     asked["withdrawn"].withdraw()
     asked["approved"].change(suspend=False).raise_for_status()
     asked["edited"].change(backoffLimit=1).raise_for_status()
@@ -89,7 +91,7 @@ def while_it_is_down(world: World, asked: dict[str, Asked]) -> None:
         anew = all(name in living and living[name]["precious"] for name in ("replaced", "ends-meanwhile"))
         return anew and "shared" not in living and "accepted" not in living
 
-    assert until(is_over, within=30)
+    assert until(is_over)
 
 
 @pytest.fixture(scope="module")
@@ -118,7 +120,8 @@ def test_it_died_with_requests_in_every_phase(asked: dict[str, Asked], phases: d
     assert phases["verified"] == "Submitting/Verifying"
 
 
-def test_a_job_that_went_on_is_followed_to_its_end(asked: dict[str, Asked]) -> None:
+def test_a_job_that_went_on_is_followed_to_its_end(world: World, asked: dict[str, Asked]) -> None:
+    world.moorcheh.end_jobs("goes-on")
     asked["goes-on"].ends("Succeeded/DeletionCompleted", within=LONG)
 
     assert len(asked["goes-on"].deletes) == 1

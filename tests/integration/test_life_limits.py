@@ -6,7 +6,7 @@ import signal
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
-from tests.dev.waiting import until
+from tests.dev.waiting import WITHIN, until
 from tests.integration.life import World
 
 if TYPE_CHECKING:
@@ -19,13 +19,15 @@ def test_with_one_slot_one_job_runs_at_a_time_and_the_oldest_comes_first(
     installed: ControlPlane, tmp_path: Path
 ) -> None:
     with World(installed, tmp_path, options={"MOORCHEH_MAX_RUNNING_JOBS": "1"}) as world:
-        world.moorcheh.create_many(4, "slot-", seconds=2, age=60)
-        first = world.ask("slot-00000")
+        world.moorcheh.create("first", seconds=600, age=60)
+        world.moorcheh.create_many(3, "slot-", seconds=1, age=60)
+        first = world.ask("first")
         first.reaches("Running")
-        rest = [world.ask(f"slot-{number:05d}") for number in range(1, 4)]
+        rest = [world.ask(f"slot-{number:05d}") for number in range(3)]
 
         for one in rest:
             one.reaches("Pending/WaitingForSlot")
+        world.moorcheh.end_jobs()
         world.all_end([first, *rest])
 
         assert {one.trail[-1] for one in (first, *rest)} == {"Succeeded/DeletionCompleted"}
@@ -41,12 +43,13 @@ def test_a_request_that_waits_for_a_slot_is_bound_to_what_it_saw(
     installed: ControlPlane, tmp_path: Path
 ) -> None:
     with World(installed, tmp_path, options={"MOORCHEH_MAX_RUNNING_JOBS": "1"}) as world:
-        world.moorcheh.create("ahead", seconds=4, age=60)
+        world.moorcheh.create("ahead", seconds=600, age=60)
         world.moorcheh.create("behind", age=60)
         world.ask("ahead").reaches("Running")
         waiting = world.ask("behind")
         waiting.reaches("Pending/WaitingForSlot")
         world.moorcheh.recreate("behind", age=30)
+        world.moorcheh.end_jobs("ahead")
 
         waiting.ends("Succeeded/TargetReplaced")
 
@@ -57,14 +60,14 @@ def test_sigterm_with_deletes_in_flight_records_their_answers_claims_nothing_mor
     installed: ControlPlane, tmp_path: Path
 ) -> None:
     """Sixteen requests are on the wire at most; the other four come up while it stops."""
-    with World(installed, tmp_path, options={"MOORCHEH_TIMEOUT_SECONDS": "20"}) as world:
+    with World(installed, tmp_path, options={"MOORCHEH_TIMEOUT_SECONDS": "60"}) as world:
         world.moorcheh.create_many(20, "stop-", seconds=1, age=60)
-        world.moorcheh.fault("delete", "stop-*", hold=4, count=16)
+        world.moorcheh.fault("delete", "stop-*", hold=10, count=16)
         asked = [world.ask(f"stop-{number:05d}") for number in range(20)]
-        assert until(lambda: world.moorcheh.counts().get("delete") == 16, within=30)
+        assert until(lambda: world.moorcheh.counts().get("delete") == 16)
 
         world.operator.signal(signal.SIGTERM)
-        assert world.operator.process.wait(timeout=60) == 0
+        assert world.operator.process.wait(WITHIN) == 0
 
         sent = {delete["name"]: delete["job_id"] for delete in world.moorcheh.record()["deletes"]}
         assert len(sent) == 16

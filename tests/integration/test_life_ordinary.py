@@ -11,6 +11,7 @@ import pytest
 from dev.controlplane import KubectlError
 from moorcheh_operator.api.request import parse
 from moorcheh_operator.api.status import render
+from tests.dev.waiting import until
 from tests.integration.life import World
 
 if TYPE_CHECKING:
@@ -109,7 +110,7 @@ def test_kubectl_wait_returns_when_the_request_has_ended(world: World) -> None:
     world.moorcheh.create("waited", seconds=1)
 
     world.kubectl("create", "--filename", "-", input=manifest("waited", "waited"))
-    world.kubectl("wait", "--for=condition=Finished", "--timeout=60s", "nsdel/waited")
+    world.kubectl("wait", "--for=condition=Finished", "--timeout=120s", "nsdel/waited")
 
     shown = world.kubectl("get", "nsdel", "waited", "--output", "jsonpath={.status.phase}/{.status.reason}")
     assert shown == "Succeeded/DeletionCompleted"
@@ -118,9 +119,9 @@ def test_kubectl_wait_returns_when_the_request_has_ended(world: World) -> None:
 def test_kubectl_wait_for_ready_fails_no_sooner_for_what_has_failed(world: World) -> None:
     """Ready is False, and Finished True, so one wait serves both ends."""
     world.kubectl("create", "--filename", "-", input=manifest("typo", "tpyo", ifAbsent="Fail"))
-    world.kubectl("wait", "--for=condition=Finished", "--timeout=60s", "nsdel/typo")
-    world.kubectl("wait", "--for=condition=Ready=False", "--timeout=5s", "nsdel/typo")
-    world.kubectl("wait", "--for=condition=Stalled", "--timeout=5s", "nsdel/typo")
+    world.kubectl("wait", "--for=condition=Finished", "--timeout=120s", "nsdel/typo")
+    world.kubectl("wait", "--for=condition=Ready=False", "--timeout=120s", "nsdel/typo")
+    world.kubectl("wait", "--for=condition=Stalled", "--timeout=120s", "nsdel/typo")
 
 
 # Absent targets
@@ -262,7 +263,7 @@ def test_the_incarnation_that_was_previewed_is_the_one_that_approval_means(world
 
 
 def test_a_running_request_cannot_be_suspended_but_an_ended_one_may_say_so_for_ever(world: World) -> None:
-    world.moorcheh.create("gitops", seconds=3)
+    world.moorcheh.create("gitops", seconds=600)
     held, approved = (manifest("gitops", "gitops", suspend=suspend) for suspend in (True, False))
     world.kubectl("apply", "--filename", "-", input=held)
     asked = world.find("gitops")
@@ -273,11 +274,12 @@ def test_a_running_request_cannot_be_suspended_but_an_ended_one_may_say_so_for_e
     with pytest.raises(KubectlError, match="cannot become true while an attempt is open"):
         world.kubectl("apply", "--filename", "-", input=held)
 
+    world.moorcheh.end_jobs("gitops")
     asked.ends("Succeeded/DeletionCompleted")
     world.kubectl("apply", "--filename", "-", input=held)
     generation = asked.until(lambda body: body["metadata"]["generation"] == 3)["metadata"]["generation"]
     asked.until(lambda body: body["status"]["observedGeneration"] == generation)
-    world.kubectl("wait", "--for=condition=Finished", "--timeout=5s", "nsdel/gitops")
+    world.kubectl("wait", "--for=condition=Finished", "--timeout=120s", "nsdel/gitops")
     assert asked.status["phase"] == "Succeeded"
     assert len(asked.deletes) == 1
 
@@ -293,7 +295,7 @@ def test_a_spec_edited_after_the_end_is_observed_and_changes_nothing(world: Worl
 
     asked.change(backoffLimit=7, activeDeadlineSeconds=5).raise_for_status()
     asked.until(lambda body: body["status"]["observedGeneration"] == 2)
-    world.kubectl("wait", "--for=condition=Finished", "--timeout=5s", f"nsdel/{asked.name}")
+    world.kubectl("wait", "--for=condition=Finished", "--timeout=120s", f"nsdel/{asked.name}")
     world.settle()
 
     follow = {"observedGeneration", "conditions"}
@@ -321,12 +323,13 @@ def test_an_ended_request_never_acts_again_when_its_namespace_comes_back(world: 
 
 
 def test_of_two_requests_for_one_target_the_second_waits_and_sends_nothing(world: World) -> None:
-    world.moorcheh.create("shared", seconds=3)
+    world.moorcheh.create("shared", seconds=600)
     first = world.ask("shared")
     first.reaches("Running")
 
     second = world.ask("shared")
     busy = second.reaches("Pending/TargetBusy")
+    world.moorcheh.end_jobs("shared")
     first.ends("Succeeded/DeletionCompleted")
     second.ends("Succeeded/VerifiedAbsent")
 
@@ -337,13 +340,14 @@ def test_of_two_requests_for_one_target_the_second_waits_and_sends_nothing(world
 
 
 def test_a_second_request_never_takes_the_namespace_that_came_after_the_first(world: World) -> None:
-    world.moorcheh.create("shared-and-back", seconds=3)
+    world.moorcheh.create("shared-and-back", seconds=600)
     world.moorcheh.fault("recreate", "shared-and-back", kind="end")
     first = world.ask("shared-and-back")
     first.reaches("Running")
 
     second = world.ask("shared-and-back")
     second.reaches("Pending/TargetBusy")
+    world.moorcheh.end_jobs("shared-and-back")
     first.ends("Succeeded/DeletionCompleted")
     second.ends("Succeeded/TargetReplaced")
 
@@ -353,9 +357,11 @@ def test_a_second_request_never_takes_the_namespace_that_came_after_the_first(wo
 
 def test_of_requests_made_at_once_for_one_target_one_alone_sends(world: World) -> None:
     """Within a second the smaller uid is the older one, also where the other has begun: many rounds."""
-    world.moorcheh.create_many(30, "raced-", seconds=1)
+    world.moorcheh.create_many(30, "raced-", seconds=600)
 
     pairs = [[world.ask(f"raced-{number:05d}") for _ in range(2)] for number in range(30)]
+    assert until(lambda: all(any("job" in one.status for one in pair) for pair in pairs))
+    assert world.moorcheh.end_jobs("raced-*") == 30
     world.all_end(one for pair in pairs for one in pair)
 
     for pair in pairs:
@@ -370,18 +376,18 @@ def test_a_job_that_never_ends_is_given_up_at_the_deadline(world: World) -> None
     world.moorcheh.create("stuck", items=10)
     world.moorcheh.fault("run", "stuck", kind="stuck")
 
-    asked = world.ask("stuck", activeDeadlineSeconds=3)
+    asked = world.ask("stuck", activeDeadlineSeconds=8)
     status = asked.ends("Failed/DeadlineExceeded")
 
     lived = datetime.fromisoformat(status["completionTime"]) - datetime.fromisoformat(status["startTime"])
-    assert lived >= timedelta(seconds=3)
+    assert lived >= timedelta(seconds=8)
     assert "may go on at the server" in status["message"]
     assert status["job"]["status"] == "running"
     assert len(asked.deletes) == 1
 
 
 def test_a_request_that_waits_is_given_up_at_its_deadline_and_sends_nothing(world: World) -> None:
-    world.moorcheh.create("occupied", seconds=6)
+    world.moorcheh.create("occupied", seconds=600)
     first = world.ask("occupied")
     first.reaches("Running")
 
@@ -390,6 +396,7 @@ def test_a_request_that_waits_is_given_up_at_its_deadline_and_sends_nothing(worl
 
     assert "Nothing of it is under way" in status["message"]
     assert second.deletes == []
+    world.moorcheh.end_jobs("occupied")
     first.ends("Succeeded/DeletionCompleted")
 
 
@@ -397,7 +404,7 @@ def test_a_request_that_waits_is_given_up_at_its_deadline_and_sends_nothing(worl
 
 
 def test_deleted_while_it_waits_for_its_target_it_sends_nothing(world: World) -> None:
-    world.moorcheh.create("withdrawn-pending", seconds=3)
+    world.moorcheh.create("withdrawn-pending", seconds=600)
     world.moorcheh.fault("recreate", "withdrawn-pending", kind="end")
     first = world.ask("withdrawn-pending")
     first.reaches("Running")
@@ -405,6 +412,7 @@ def test_deleted_while_it_waits_for_its_target_it_sends_nothing(world: World) ->
     second.reaches("Pending/TargetBusy")
 
     second.withdraw()
+    world.moorcheh.end_jobs("withdrawn-pending")
     first.ends("Succeeded/DeletionCompleted")
     world.settle()
 
@@ -428,15 +436,15 @@ def test_deleted_while_an_attempt_is_open_its_target_stays_held_until_the_job_en
     world: World, phase: str
 ) -> None:
     target = f"withdrawn-{phase.lower()}"
-    # A message alone is written anew every 5 s.
-    world.moorcheh.create(target, seconds=8 if phase == "Running" else 3)
+    world.moorcheh.create(target, seconds=600)
     if phase == "Submitting":
-        world.moorcheh.fault("delete", target, hold=2)
+        world.moorcheh.fault("delete", target, hold=4)
     first = world.ask(target)
     world.on_the_wire(first)
     first.reaches(phase)
     waiting = world.ask(target)
-    waiting.reaches("Pending/TargetBusy")
+    if phase == "Running":
+        waiting.reaches("Pending/TargetBusy")
 
     first.withdraw()
     second = world.ask(target)
@@ -444,6 +452,7 @@ def test_deleted_while_an_attempt_is_open_its_target_stays_held_until_the_job_en
     if phase == "Running":
         deleted = f"Waiting for {world.namespace}/{first.name} (deleted, but its job may still run)"
         waiting.until(lambda body: deleted in body["status"].get("message", ""))
+    world.moorcheh.end_jobs(target)
     second.ends("Succeeded/VerifiedAbsent")
 
     [job] = [job for job in world.moorcheh.record()["jobs"] if job["name"] == target]

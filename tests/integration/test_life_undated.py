@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from dev.controlplane import ControlPlane
 
-LONG = 90.0
+LONG = 240.0  # seconds; what settles and is verified takes thirty
 
 PRECONDITIONS: dict[str, dict[str, object]] = {
     "created-before": {"createdBefore": "2999-01-01T00:00:00Z"},

@@ -49,13 +49,11 @@ def guarded() -> Iterator[ControlPlane]:
         bind(plane, "lister", "--role=moorcheh-approver")
         plane.kubectl("apply", "-f", str(POLICY / "policy.yaml"))
         # The policy and the rights are read from caches that follow the writes.
-        assert until(lambda: "RBAC gives no right" in refused(plane, "stranger", "docs"), within=60)
-        assert until(lambda: asks(plane, "approver", "docs", "--dry-run=server") is None, within=60)
-        assert until(
-            lambda: asks(plane, "asker", "docs", "--dry-run=server", suspend=True) is None, within=60
-        )
-        assert until(lambda: "a policy may come to match" in (writes(plane, "lister") or ""), within=60)
-        assert until(lambda: writes(plane, "author", "--dry-run=server", approval=True) is None, within=60)
+        assert until(lambda: "RBAC gives no right" in refused(plane, "stranger", "docs"))
+        assert until(lambda: asks(plane, "approver", "docs", "--dry-run=server") is None)
+        assert until(lambda: asks(plane, "asker", "docs", "--dry-run=server", suspend=True) is None)
+        assert until(lambda: "a policy may come to match" in (writes(plane, "lister") or ""))
+        assert until(lambda: writes(plane, "author", "--dry-run=server", approval=True) is None)
         yield plane
 
 
@@ -231,4 +229,4 @@ def test_the_operator_may_create_what_a_policy_says(guarded: ControlPlane) -> No
     guarded.kubectl("apply", "-f", str(component))
 
     assert "cannot create resource" in (without or "")
-    assert until(lambda: creates() is None, within=60), creates()
+    assert until(lambda: creates() is None), creates()

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.dev.waiting import until
-from tests.integration.life import WITHIN, Asked, World
+from tests.dev.waiting import WITHIN, until
+from tests.integration.life import Asked, World
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

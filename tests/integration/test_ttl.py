@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tests.dev.waiting import WITHIN
 from tests.integration.life import Asked, World
 
 if TYPE_CHECKING:
@@ -41,7 +42,7 @@ def ask(world: World, name: str, *, metadata: Json | None = None, **spec: object
     return Asked(world, json.loads(created))  # it may be gone by the time that one could ask for it
 
 
-def is_gone(world: World, asked: Asked, *, within: float = 60.0) -> bool:
+def is_gone(world: World, asked: Asked, *, within: float = WITHIN) -> bool:
     return world.history.wait(lambda: world.history.is_gone(asked.uid), within)
 
 
@@ -73,12 +74,12 @@ def test_without_a_time_it_is_kept(world: World) -> None:
 
 
 def test_it_can_be_set_and_taken_back_after_the_end(world: World) -> None:
-    set_later, taken_back = ask(world, "set-later"), ask(world, "taken-back", ttlSecondsAfterFinished=6)
+    set_later, taken_back = ask(world, "set-later"), ask(world, "taken-back", ttlSecondsAfterFinished=12)
     set_later.ends("Succeeded/AlreadyAbsent")
     taken_back.ends("Succeeded/AlreadyAbsent")
 
     taken_back.change(ttlSecondsAfterFinished=None).raise_for_status()
-    set_later.change(ttlSecondsAfterFinished=8).raise_for_status()
+    set_later.change(ttlSecondsAfterFinished=14).raise_for_status()
 
     assert is_gone(world, set_later)
     assert not world.history.is_gone(taken_back.uid)

@@ -86,7 +86,7 @@ def stored(world: World) -> dict[str, tuple[object, object]]:
 
 def all_end_as_asked(asked: dict[str, Asked]) -> None:
     asked["running"].ends("Succeeded/DeletionCompleted")
-    asked["submitting"].ends("Succeeded/VerifiedAbsent", within=90)
+    asked["submitting"].ends("Succeeded/VerifiedAbsent")
     asked["waiting"].ends("Succeeded/VerifiedAbsent")
     assert asked["suspended"].status["phase"] == "Suspended"
     assert asked["suspended"].deletes == []

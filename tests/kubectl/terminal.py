@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 PLUGIN = (sys.executable, "-m", "moorcheh_kubectl")
-WITHIN = 60.0
+WITHIN = 120.0
 """Seconds; how long what takes one second may take on a busy machine."""
 
 # Ctrl-C reaches a process only through its controlling terminal.

@@ -85,7 +85,7 @@ def test_an_approval_that_nothing_sets_back_is_not_warned_of(
 
 def test_one_that_is_held_again_ends_the_waiting_and_says_by_whom(person: Person, world: World) -> None:
     target = f"Docs_{uuid.uuid4().hex[:8]}"
-    world.moorcheh.create(target, items=10, seconds=6, age=86400)
+    world.moorcheh.create(target, items=10, seconds=600, age=86400)
     first = world.ask(target)
     first.reaches("Running")
     asked = applied(world, target, "kustomize-controller", FLUX)
@@ -99,6 +99,7 @@ def test_one_that_is_held_again_ends_the_waiting_and_says_by_whom(person: Person
         assert "Nothing is deleted until it is approved." in said
         assert "An approval that lasts: commit suspend: false." in said
         assert "goes on without you" not in said
+    world.moorcheh.end_jobs(target)
     first.ends("Succeeded/DeletionCompleted")
 
     described = person.runs("describe", asked.name).stdout

@@ -200,7 +200,7 @@ def test_where_no_operator_looks_the_copy_is_removed_also_at_ctrl_c(
 ) -> None:
     file = written(tmp_path)
     with stranger.sits_at("preview-policy", file) as terminal:
-        assert until(lambda: len(there_are(stranger, world, "nscp")) == 1, within=60)
+        assert until(lambda: len(there_are(stranger, world, "nscp")) == 1)
         terminal.presses_ctrl_c()
         assert terminal.ends() == 130
     assert there_are(stranger, world, "nscp") == []

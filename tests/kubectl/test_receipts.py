@@ -309,7 +309,7 @@ def test_where_no_policy_stands_a_name_is_claimed(person: Person, world: World, 
 
 def test_one_that_is_held_again_was_approved_and_is_not(person: Person, world: World) -> None:
     target = f"docs-{uuid.uuid4().hex[:8]}"
-    world.moorcheh.create(target, items=5, seconds=5, age=86400)
+    world.moorcheh.create(target, items=5, seconds=600, age=86400)
     world.ask(target).reaches("Running")
     asked = applied(world, target, "kubectl", {})
     asked.reaches("Suspended")
@@ -317,6 +317,7 @@ def test_one_that_is_held_again_was_approved_and_is_not(person: Person, world: W
     asked.change(suspend=True).raise_for_status()
     described = person.runs("describe", asked.name).stdout
     asked.withdraw()
+    world.moorcheh.end_jobs(target)
 
     assert "Approved by:" not in described
     assert "Was approved:" in described

@@ -106,13 +106,13 @@ def test_a_server_that_can_t_be_asked_is_told_in_the_log_and_at_the_probes_until
     rule = world.moorcheh.fault("list", count=-1, **fault)
     try:
         asked = world.ask("out-of-reach")
-        assert until(lambda: len(told("WARNING")) == 1, within=30)
+        assert until(lambda: len(told("WARNING")) == 1)
         code, words = world.operator.get("/readyz")
         assert (code, words.partition("\n")[0]) == (200, "ok")
         assert world.moorcheh.url in words
     finally:
         world.moorcheh.clear_faults(rule)
-    asked.ends("Succeeded/AlreadyAbsent", within=120)
+    asked.ends("Succeeded/AlreadyAbsent")
 
     assert until(lambda: len(told("INFO")) == 1)
     assert len(told("WARNING")) == 1
@@ -126,7 +126,7 @@ def test_a_wait_that_lasts_is_told_once_by_an_event_and_a_line(world: World) -> 
         assert until(lambda: ("Warning", "ServerUnavailable") in asked.events(), within=150)
     finally:
         world.moorcheh.clear_faults(rule)
-    asked.ends("Succeeded/AlreadyAbsent", within=120)
+    asked.ends("Succeeded/AlreadyAbsent")
 
     asked.sees_event("Normal", "AlreadyAbsent")
     assert sorted(reason for _, reason in asked.events()) == ["AlreadyAbsent", "ServerUnavailable"]
@@ -186,5 +186,5 @@ def test_a_restart_of_the_api_server_is_a_few_lines(world: World) -> None:
     asked.ends("Succeeded/DeletionCompleted")
 
     told = [line for line in lines(world)[before:] if line.get("uid") != asked.uid]
-    assert len(told) <= 4, told
+    assert len(told) <= 8, told  # hundreds once; an outage that lasts has a relist in it
     assert {line["logger"].partition(".")[0] for line in told} <= {"kopf", "moorcheh_operator"}
