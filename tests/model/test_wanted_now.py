@@ -519,6 +519,25 @@ def test_a_withdrawal_that_was_seen_before_the_claim_s_answer_counts(bench: Benc
     assert reason(bench, name) == "Withdrawn"
 
 
+def test_an_object_that_a_list_did_not_show_any_more_stays_gone_when_its_claim_is_answered(
+    bench: Bench,
+) -> None:
+    process = bench.start()
+    bench.let_pass(6.0)
+    process.trouble.writes.append(WriteFault(answers=2.0))
+
+    def withdraw() -> None:
+        process.trouble.deaf_until = bench.loop.time() + 100.0
+        bench.loop.call_later(0.05, bench.remove, name)
+        bench.loop.call_later(0.1, process.context.copy().run, process.reconciler.list_anew)
+
+    when_written(bench, "Submitting", withdraw)
+    name = bench.request("documents")
+    bench.let_pass(30.0)
+
+    assert sent(bench) == 0
+
+
 def test_what_was_known_before_two_restores_still_counts(bench: Bench) -> None:
     process = bench.start()
     bench.let_pass(6.0)
