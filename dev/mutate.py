@@ -1,12 +1,15 @@
 """The mutation gate: `python -m dev.mutate` breaks each safety line in turn and requires that a test fails.
 
 It works on copies of the tree in a temporary folder. A mutation is caught where pytest names a test that
-failed, and only there. The gate fails where one survives, where the tests did not end or could not be run,
-and where a line is no longer what the table says, so that the table can't go stale.
+failed, and only there. The test that caught it last is asked first (`--remember` notes which), then the
+others; what caught something must pass without a mutation. The gate fails where one survives, where the tests
+did not end or could not be run, and where a line is no longer what the table says, so that the table can't
+go stale.
 """
 
 from __future__ import annotations
 
+import json
 import queue
 import re
 import shutil
@@ -35,6 +38,7 @@ from dev.mutations.warm import Warm
 
 ROOT = Path(__file__).resolve().parent.parent
 COPIED = ("operator", "tests", "dev", "crds", "manifests", "docs", "pyproject.toml", "README.md")
+REMEMBERED = ROOT / "dev" / "mutations" / "caught_by.json"
 SECONDS = 900  # for one stage; pytest-timeout ends most tests that hang, and they are named then
 # A file that can't be collected is an ERROR too, but has no `::`.
 FIRST_FAILURE = re.compile(r"^(?:FAILED|ERROR) (tests/\S+?::.*?)(?: - .*)?$", re.MULTILINE)
@@ -158,16 +162,23 @@ def fast_tests(root: Path) -> tuple[str, ...]:
     return tuple(name for name in names if name not in (MACHINE, "tests/model/test_protocol.py"))
 
 
-def try_one(mutation: Mutation, bench: Bench, everything: tuple[str, ...]) -> Result:
+def noticed(bench: Bench, mutation: Mutation, first: str | None, everything: tuple[str, ...]) -> Outcome:
+    """`first`: the test that caught it last. Renamed, or no longer the one, it costs a moment."""
+    if first is not None and (outcome := bench.run(first)).verdict is Verdict.CAUGHT:
+        return outcome
+    outcomes = (bench.run(*files) for files in stages(mutation, everything))
+    words = (outcome for outcome in outcomes if outcome.verdict is not Verdict.SURVIVED)
+    return next(words, Outcome(Verdict.SURVIVED))
+
+
+def try_one(mutation: Mutation, bench: Bench, first: str | None, everything: tuple[str, ...]) -> Result:
     started = time.monotonic()
     try:
         before = mutation.apply(bench.root)
     except OutdatedError as error:
         return Result(mutation, Outcome(Verdict.OUTDATED, str(error)))
     try:
-        outcomes = (bench.run(*files) for files in stages(mutation, everything))
-        noticed = (outcome for outcome in outcomes if outcome.verdict is not Verdict.SURVIVED)
-        outcome = next(noticed, Outcome(Verdict.SURVIVED))
+        outcome = noticed(bench, mutation, first, everything)
     finally:
         mutation.undo(bench.root, before)
     return Result(mutation, outcome, time.monotonic() - started)
@@ -189,7 +200,11 @@ def copies(count: int) -> Iterator[list[Path]]:
 
 
 def try_all(
-    chosen: list[Mutation], benches: list[Bench], everything: tuple[str, ...], console: Console
+    chosen: list[Mutation],
+    benches: list[Bench],
+    remembered: dict[str, str],
+    everything: tuple[str, ...],
+    console: Console,
 ) -> list[Result]:
     idle: queue.Queue[Bench] = queue.Queue()
     for each in benches:
@@ -202,7 +217,7 @@ def try_all(
         def work(mutation: Mutation) -> Result:
             bench = idle.get()
             try:
-                return try_one(mutation, bench, everything)
+                return try_one(mutation, bench, remembered.get(mutation.key), everything)
             finally:
                 idle.put(bench)
 
@@ -239,10 +254,11 @@ def show(results: list[Result], console: Console) -> None:
 @click.option("--only", default="", metavar="TEXT", help="Mutations with TEXT in their name or file.")
 @click.option("--check", is_flag=True, help="Only see whether the table still fits the code.")
 @click.option("--jobs", default=2, show_default=True, help="Mutations at a time.")
+@click.option("--remember", is_flag=True, help="Note which test caught which, for the next time.")
 @click.option(
     "--also", multiple=True, metavar="PATH", help="Further tests to ask before a mutation survives."
 )
-def main(only: str, check: bool, jobs: int, also: tuple[str, ...]) -> None:
+def main(only: str, check: bool, jobs: int, remember: bool, also: tuple[str, ...]) -> None:
     console = Console(width=None if sys.stdout.isatty() else 160)
     chosen = [mutation for mutation in TABLE if only in mutation.name or only in mutation.file]
     with copies(1 if check else jobs) as roots, ExitStack() as stack:
@@ -259,14 +275,21 @@ def main(only: str, check: bool, jobs: int, also: tuple[str, ...]) -> None:
             sys.exit(bool(results))
         benches = [Bench(root, stack.enter_context(Warm())) for root in roots]
         everything = (*fast_tests(roots[0]), *also)
-        with console.status("the tests without a mutation"):
-            plain = benches[0].run("-n", str(jobs), *everything, MACHINE)
-        if plain.verdict is not Verdict.SURVIVED:
-            words = f"without any mutation: {plain.words} (mend that first)"
-            console.print(escape(words), style="red")
-            sys.exit(1)
-        results = try_all(chosen, benches, everything, console)
+        remembered: dict[str, str] = json.loads(REMEMBERED.read_text())
+        results = try_all(chosen, benches, remembered, everything, console)
+        caught_by = {result.mutation.key: result.outcome.words for result in results if result.good}
+        with console.status("the same tests without a mutation"):
+            caught = sorted(set(caught_by.values()))
+            plain = benches[0].run("-n", str(jobs), *caught) if caught else Outcome(Verdict.SURVIVED)
     show(results, console)
+    if plain.verdict is not Verdict.SURVIVED:
+        words = f"without any mutation: {plain.words} (mend that first: what it caught shows nothing)"
+        console.print(escape(words), style="red")
+        sys.exit(1)
+    if remember:
+        known = {mutation.key for mutation in TABLE}
+        noted = {key: test for key, test in (remembered | caught_by).items() if key in known}
+        REMEMBERED.write_text(json.dumps(noted, indent=1, sort_keys=True) + "\n")
     sys.exit(not all(result.good for result in results))
 
 

@@ -19,6 +19,10 @@ class Mutation:
     edits: tuple[tuple[str, str], ...]  # texts to search for, and what replaces them
     tests: tuple[str, ...] = ()  # files, or single tests, that should notice, tried before all others
 
+    @property
+    def key(self) -> str:
+        return f"{self.file}: {self.name}"
+
     def apply(self, root: Path) -> str:
         """Change the file under `root`; its text as it was."""
         path = self._path(root)
