@@ -7,7 +7,7 @@ from .mutation import Mutation, one
 VERSION = '{"resourceVersion": request.resource_version}'
 PATCH = f'            "metadata": {VERSION},\n            "status": merge_patch('
 NOT_SENT = (
-    "except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, _HeldBackError) as error:\n"
+    "except (httpcore.ConnectError, httpcore.ConnectTimeout, _HeldBackError) as error:\n"
     "            return NotSent"
 )
 LISTED = "        if response.status != httpx.codes.OK:\n            {}\n        entries ="
@@ -263,6 +263,20 @@ SENDING = [
         "socket_options=[]",
     ),
     one(
+        "5",
+        "what httpcore is given is set on the socket",
+        "moorcheh/network.py",
+        "opened.setsockopt(*option)",
+        "pass",
+    ),
+    one(
+        "4",
+        "a DELETE does not cross with a close that the loop has not seen",
+        "moorcheh/network.py",
+        "return bool(waiting.poll(0))",
+        "return False",
+    ),
+    one(
         "14",
         "one that is stopping claims nothing",
         "controller/task.py",
@@ -277,7 +291,7 @@ ANSWERS = [
         "a timeout is no proof that nothing was sent",
         "moorcheh/connection.py",
         NOT_SENT,
-        "except (httpx.ConnectError, httpx.TimeoutException, TimeoutError, _HeldBackError) as error:\n"
+        "except (httpcore.ConnectError, httpcore.TimeoutException, TimeoutError, _HeldBackError) as error:\n"
         "            return NotSent",
     ),
     one(
@@ -285,7 +299,7 @@ ANSWERS = [
         "a dropped connection is no proof that nothing was sent",
         "moorcheh/connection.py",
         NOT_SENT,
-        "except (httpx.TransportError, _HeldBackError) as error:\n            return NotSent",
+        "except (*HTTP_ERRORS, _HeldBackError) as error:\n            return NotSent",
     ),
     one(
         "4",
@@ -902,7 +916,7 @@ BORDER = [
         "13",
         "the path is the one that was meant",
         "moorcheh/connection.py",
-        "if request.url.raw_path != raw_path or request.url.query:",
+        "if ANOTHER_PATH.search(raw_path):",
         "if False:",
     ),
     one(

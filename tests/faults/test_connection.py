@@ -1,21 +1,24 @@
 """A connection is one connection: one that a call leaves behind unusable fails every call after it, for good.
 
 Found by row 19: after a freeze two requests stayed `PollFailing` for ever, and DELETEs that were claimed
-never left. A call that is cut off while httpcore gives its connection back leaves it "active", and the pool,
-which has but this one, waits for it for ever.
+never left. A call that is cut off while it ends leaves httpcore's connection "active", and it takes no other
+one, for ever.
 """
 
 from __future__ import annotations
 
 import asyncio
 import os
+import socket
 import ssl
 import sys
+import threading
 import time
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import httpcore
 import httpx
 import pytest
 
@@ -35,15 +38,15 @@ ANSWERS = {
 }
 
 
-class StandsStill(httpx.AsyncBaseTransport):
+class StandsStill(httpcore.AsyncConnectionInterface):
     """When the n-th answer has come, the loop stands still until the call's time is over."""
 
-    def __init__(self, transport: httpx.AsyncBaseTransport, at: int) -> None:
-        self._transport = transport
+    def __init__(self, http: httpcore.AsyncConnectionInterface, at: int) -> None:
+        self._http = http
         self._left = at
 
-    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        response = await self._transport.handle_async_request(request)
+    async def handle_async_request(self, request: httpcore.Request) -> httpcore.Response:
+        response = await self._http.handle_async_request(request)
         self._left -= 1
         if self._left == 0:
             time.sleep(2 * TIMEOUT)  # noqa: ASYNC251 - it is the loop that stands still
@@ -51,7 +54,13 @@ class StandsStill(httpx.AsyncBaseTransport):
         return response
 
     async def aclose(self) -> None:
-        await self._transport.aclose()
+        await self._http.aclose()
+
+    def is_closed(self) -> bool:
+        return self._http.is_closed()
+
+    def has_expired(self) -> bool:
+        return self._http.has_expired()
 
 
 @asynccontextmanager
@@ -64,7 +73,7 @@ async def a_connection_that_is_cut_off(at: int) -> AsyncIterator[tuple[Connectio
     async with serving(behave) as server:
         tls = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         connection = Connection(httpx.URL(server.url), TIMEOUT, Clock(), lambda *_: None, tls)
-        connection._transport = StandsStill(connection._transport, at)  # noqa: SLF001 - a moment within the library
+        connection._http = StandsStill(connection._http, at)  # noqa: SLF001 - a moment within the library
         yield connection, server
         await connection.aclose()
 
@@ -88,6 +97,36 @@ async def test_a_delete_that_was_cut_off_left_once_and_the_next_one_leaves_too()
         assert isinstance(first, Unclear)
         assert isinstance(second, Accepted)
         assert sent == ["uid/attempt-1", "uid/attempt-2"]
+
+
+def closes_then_accepts(listener: socket.socket, close: threading.Event, closed: threading.Event) -> None:
+    """Answers one GET, and closes when it is told to. Then answers a DELETE on another connection."""
+    first, _ = listener.accept()
+    first.recv(65536)
+    first.sendall(ANSWERS["GET"])
+    close.wait(30)
+    first.close()
+    closed.set()
+    second, _ = listener.accept()
+    second.recv(65536)
+    second.sendall(ANSWERS["DELETE"])
+    second.close()
+
+
+async def test_a_delete_does_not_leave_through_a_connection_that_was_closed_unseen() -> None:
+    """The server's close has arrived, and the event loop has not got round to it."""
+    close, closed = threading.Event(), threading.Event()
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        server = threading.Thread(target=closes_then_accepts, args=(listener, close, closed), daemon=True)
+        server.start()
+        url = httpx.URL(f"http://127.0.0.1:{listener.getsockname()[1]}")
+        connection = Connection(url, 30.0, Clock(), lambda *_: None, ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT))
+        assert isinstance(await connection.listing(), Listing)
+
+        close.set()
+        closed.wait(30)  # the loop stands still
+        assert await connection.delete("docs", "uid/attempt-1") == Accepted("job-1")
+        await connection.aclose()
 
 
 SENDS_ONE = """

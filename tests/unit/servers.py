@@ -13,6 +13,8 @@ from email.parser import Parser
 from socket import SO_LINGER, SOL_SOCKET
 from typing import TYPE_CHECKING, Any, cast
 
+import httpcore
+
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
@@ -90,6 +92,27 @@ class Server:
             writer.close()
             if not self.open:
                 self.idle.set()
+
+
+class FakeHttp(httpcore.AsyncConnectionInterface):
+    """Answers at once, in the place of httpcore's connection."""
+
+    def __init__(self, respond: Callable[[httpcore.Request], httpcore.Response]) -> None:
+        self._respond = respond
+        self.asked: list[httpcore.Request] = []
+
+    async def handle_async_request(self, request: httpcore.Request) -> httpcore.Response:
+        self.asked.append(request)
+        return self._respond(request)
+
+    async def aclose(self) -> None:
+        pass
+
+    def is_closed(self) -> bool:
+        return False
+
+    def has_expired(self) -> bool:
+        return False
 
 
 @asynccontextmanager

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import ssl
 
+import httpcore
 import httpx
 import pytest
 
@@ -14,6 +15,7 @@ from moorcheh_operator.moorcheh.answers import Listing, LookUpAnswer, Unavailabl
 from moorcheh_operator.moorcheh.connection import MAX_LISTING, Connection
 from moorcheh_operator.moorcheh.health import QUIET_SECONDS, Health
 from moorcheh_operator.moorcheh.parsing import dated, listing_entries
+from tests.unit.servers import FakeHttp
 
 NO_TLS = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 SERVER = "default at http://moorcheh:8080"
@@ -166,13 +168,13 @@ async def test_a_listing_that_can_t_be_used_is_trouble_until_there_is_one(
 ) -> None:
     answers = [(status, body), (200, b'{"namespaces": []}')]
 
-    def respond(_: httpx.Request) -> httpx.Response:
+    def respond(_: httpcore.Request) -> httpcore.Response:
         code, data = answers.pop(0)
-        return httpx.Response(code, stream=httpx.ByteStream(data))
+        return httpcore.Response(code, content=data)
 
     async def listing() -> LookUpAnswer:
         one = connection("http://moorcheh:8080", health)
-        one._transport = httpx.MockTransport(respond)  # noqa: SLF001 - the wire, where it meets the connection
+        one._http = FakeHttp(respond)  # noqa: SLF001 - the wire, where it meets the connection
         return await one.listing()
 
     assert isinstance(await listing(), Unavailable)

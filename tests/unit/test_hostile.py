@@ -1,7 +1,7 @@
 """Whatever a server answers and whatever a name is: bounded, without control characters, and never "absent".
 
-Over httpx' own mock transport, which is the wire as far as a connection can see. What needs real bytes on a
-real socket (redirects, endless bodies, broken HTTP) is in test_moorcheh.py.
+Over a stand-in for httpcore's connection, which is the wire as far as ours can see. What needs real bytes on
+a real socket (redirects, endless bodies, broken HTTP) is in test_moorcheh.py.
 """
 
 from __future__ import annotations
@@ -9,7 +9,9 @@ from __future__ import annotations
 import json
 import re
 import ssl
+from urllib.parse import unquote
 
+import httpcore
 import httpx
 from hypothesis import given
 from hypothesis import strategies as some
@@ -24,6 +26,7 @@ from moorcheh_operator.moorcheh.connection import NAME, Connection
 from moorcheh_operator.moorcheh.parsing import JOB_ID
 from moorcheh_operator.servers.definitions import Allowed, Definition, From
 from tests.unit.builders import a_request
+from tests.unit.servers import FakeHttp
 
 NO_TLS = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 
@@ -60,20 +63,19 @@ headers = some.fixed_dictionaries(
 )
 
 
-class Wire:
+class Wire(FakeHttp):
     def __init__(self, status: int, body: bytes, headers: dict[str, str]) -> None:
-        self._answer = status, body, headers
-        self.asked: list[httpx.Request] = []
+        raw = [(name.encode(), value.encode()) for name, value in headers.items()]
+        super().__init__(lambda _: httpcore.Response(status, headers=raw, content=body))
 
     def connection(self) -> Connection:
         connection = Connection(httpx.URL("http://moorcheh"), 5.0, Clock(), lambda *_: None, NO_TLS)
-        connection._transport = httpx.MockTransport(self._handle)  # noqa: SLF001 - the wire, where it meets the connection
+        connection._http = self  # noqa: SLF001 - the wire, where it meets the connection
         return connection
 
-    def _handle(self, request: httpx.Request) -> httpx.Response:
-        self.asked.append(request)
-        status, body, headers = self._answer
-        return httpx.Response(status, headers=headers, stream=httpx.ByteStream(body))
+    @property
+    def targets(self) -> list[bytes]:
+        return [request.url.target for request in self.asked]
 
 
 def shown_well(*texts: object) -> None:
@@ -89,7 +91,7 @@ async def test_whatever_a_server_answers_to_a_delete(status: int, body: bytes, m
     wire = Wire(status, body, more)
     said = await wire.connection().delete("documents", "uid/attempt")
 
-    assert [request.url.path for request in wire.asked] == ["/namespaces/documents"]
+    assert wire.targets == [b"/namespaces/documents"]
     shown_well(getattr(said, "error", None))
     if isinstance(said, Accepted):
         assert JOB_ID.fullmatch(said.job_id)
@@ -142,7 +144,7 @@ async def test_whatever_the_name_only_its_own_path_is_asked_for(name: str) -> No
     said = await wire.connection().delete(name, "uid/attempt")
 
     if NAME.fullmatch(name):
-        assert [request.url.raw_path for request in wire.asked] == [f"/namespaces/{name}".encode()]
+        assert wire.targets == [f"/namespaces/{name}".encode()]
     else:
         assert (type(said), wire.asked) == (NotSent, [])
 
@@ -152,8 +154,20 @@ async def test_whatever_the_job_id_only_its_own_path_is_asked_for(job_id: str) -
     wire = Wire(200, b"{}", {})
     await wire.connection().job("documents", job_id)
 
-    for request in wire.asked:
-        assert re.fullmatch(rb"/namespaces/documents/delete-jobs/[A-Za-z0-9_-]{1,128}", request.url.raw_path)
+    for target in wire.targets:
+        assert re.fullmatch(rb"/namespaces/documents/delete-jobs/[A-Za-z0-9_-]{1,128}", target)
+
+
+@given(some.lists(some.text(max_size=5) | some.sampled_from([".", "..", "%2e", "/"]), max_size=4))
+async def test_whatever_a_path_is_made_of_it_means_what_it_says(parts: list[str]) -> None:
+    """No server, and no proxy before it, takes it for another one."""
+    wire = Wire(200, b"{}", {})
+    await wire.connection().call("GET", ["namespaces", "documents", *parts])
+
+    for target in wire.targets:
+        expected = ["namespaces", "documents", *parts]
+        assert [unquote(part, errors="strict") for part in target.decode().split("/")[1:]] == expected
+        assert not {".", ".."} & set(parts)
 
 
 @given(

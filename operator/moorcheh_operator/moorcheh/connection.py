@@ -1,8 +1,8 @@
 """One HTTP connection to a Moorcheh server. Every failure becomes one of the answers of `answers.py`.
 
-A DELETE leaves at most once: httpx sends it once, redirects are off, nothing here tries again (aiohttp and
-httpx-aiohttp resend a DELETE by themselves when the connection drops). Answers are untrusted: bodies are
-capped, and the final path is compared with the one that was meant (docs/safety.md, rule 13).
+A DELETE leaves at most once: httpcore sends it once and follows no redirect, nothing here tries again
+(aiohttp and httpx-aiohttp resend a DELETE by themselves when the connection drops). Answers are untrusted:
+bodies are capped, and a path that could be taken for another is not asked for (docs/safety.md, rule 13).
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from collections.abc import Callable
 from math import inf
 from urllib.parse import quote
 
+import httpcore
 import httpx
 
 from moorcheh_operator import __version__
@@ -25,6 +26,7 @@ from moorcheh_operator.clock import Clock
 from .answers import JobUnknown, Listing, LookUpAnswer, NotSent, PollAnswer, SendAnswer, Unavailable, Unclear
 from .credentials import Credential, KeyFileError
 from .health import Health
+from .network import Network
 from .parsing import JOB_ID, Response, dated, job_answer, listing_entries, send_answer
 
 MAX_BODY = 64 * 1024  # bytes
@@ -35,12 +37,18 @@ KEEPALIVE_SECONDS = 2.0  # uvicorn and Node close an idle connection after 5
 # not been acknowledged (socket(7), SO_LINGER). Without it the kernel goes on sending a DELETE that has been
 # given up, minutes later if the network was gone meanwhile: after the settle time, on whatever has the name.
 NO_LATE_DELIVERY = (socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-HEADERS = {
-    "Accept": "application/json",
-    "Accept-Encoding": "identity",
-    "User-Agent": f"moorcheh-operator/{__version__}",
-}
+HEADERS = (
+    (b"Accept", b"application/json"),
+    (b"Accept-Encoding", b"identity"),
+    (b"User-Agent", f"moorcheh-operator/{__version__}".encode()),
+)
 NAME = re.compile(r"[A-Za-z0-9_-]{1,255}")
+ANOTHER_PATH = re.compile(rb"/\.\.?(/|$)|[?#]")  # what a server, or a proxy, may take for another path
+NETWORK = Network()
+HTTP_ERRORS = (
+    *(httpcore.TimeoutException, httpcore.NetworkError, httpcore.ProtocolError),
+    httpcore.UnsupportedProtocol,
+)
 Observer = Callable[[str, str, float], None]
 """Told of each call: operation, status code or error name, duration in seconds."""
 
@@ -61,16 +69,14 @@ class _BodyTooLargeError(Exception):
 
 
 class _HeldBackError(Exception):
-    """The request never left: it had no key to send, or its final path was not the one that was meant (`..`
-    and `.` collapse).
-    """
+    """The request never left: it had no key to send, or its path could be taken for another."""
 
 
 class Connection:
     """One HTTP connection to the server, used by one caller at a time.
 
-    A client of one connection costs a third of the CPU of a shared pool, which scans all its connections for
-    each request (encode/httpcore#1035).
+    httpcore's own, without its pool, which scans all its connections for each request (encode/httpcore#1035),
+    and without httpx: it follows no redirect, keeps no cookie and reads no proxy from the environment.
     """
 
     def __init__(
@@ -91,28 +97,30 @@ class Connection:
         self._tls = tls
         self._credential = credential
         self.last_code: str | None = None  # status code or error name of the last call; None: it never left
-        self._transport: httpx.AsyncBaseTransport = self._fresh_transport()
+        self._origin = httpcore.URL(
+            scheme=base_url.raw_scheme, host=base_url.raw_host, port=base_url.port, target=b"/"
+        ).origin
+        self._headers = ((b"Host", base_url.netloc), *HEADERS)
+        self._http: httpcore.AsyncConnectionInterface = self._fresh()
 
-    def _fresh_transport(self) -> httpx.AsyncBaseTransport:
-        """httpx without its client: a transport follows no redirect, keeps no cookie and reads no proxy from
-        the environment, at three quarters of a client's CPU.
-        """
-        return httpx.AsyncHTTPTransport(
-            verify=self._tls,
-            limits=httpx.Limits(
-                max_connections=1,
-                max_keepalive_connections=1,
-                # Shorter than a server's: of a DELETE that crosses with the server's close
-                # nobody knows whether it arrived.
-                keepalive_expiry=KEEPALIVE_SECONDS,
-            ),
-            trust_env=False,
-            retries=0,
+    def _fresh(self) -> httpcore.AsyncConnectionInterface:
+        """It connects with its first request."""
+        return httpcore.AsyncHTTPConnection(
+            self._origin,
+            ssl_context=self._tls,
+            # Shorter than a server's: of a DELETE that crosses with the server's close nobody knows whether
+            # it arrived.
+            keepalive_expiry=KEEPALIVE_SECONDS,
+            network_backend=NETWORK,
             socket_options=[NO_LATE_DELIVERY],
         )
 
+    async def _renew(self) -> None:
+        old, self._http = self._http, self._fresh()
+        await old.aclose()
+
     async def aclose(self) -> None:
-        await self._transport.aclose()
+        await self._http.aclose()
 
     async def delete(self, name: str, request_id: str, leave_by: float = inf) -> SendAnswer:
         """Send `DELETE /namespaces/{name}`, once. `request_id` is `<uid>/<attempt.id>`; `leave_by`: the ticks
@@ -144,17 +152,17 @@ class Connection:
                 content=content,
                 limit=limit,
             )
-        except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, _HeldBackError) as error:
+        except (httpcore.ConnectError, httpcore.ConnectTimeout, _HeldBackError) as error:
             return NotSent(self._words(error))
-        except (httpx.HTTPError, httpx.InvalidURL, _BodyTooLargeError, TimeoutError) as error:
+        except (*HTTP_ERRORS, _BodyTooLargeError, TimeoutError) as error:
             return Unclear(self._words(error))
 
     async def listing(self) -> LookUpAnswer:
         try:
             response = await self._send("list", "GET", ["namespaces"], limit=MAX_LISTING)
-        except (httpx.HTTPError, TimeoutError) as error:
+        except (*HTTP_ERRORS, TimeoutError) as error:
             return Unavailable(self._words(error))
-        except (httpx.InvalidURL, _BodyTooLargeError, _HeldBackError) as error:
+        except (_BodyTooLargeError, _HeldBackError) as error:
             return self._no_listing(self._words(error))
         if response.status != httpx.codes.OK:
             return self._no_listing(response.describe())
@@ -173,13 +181,7 @@ class Connection:
             return Unavailable("the recorded job id can't be put into a URL")
         try:
             response = await self._send("job", "GET", ["namespaces", name, "delete-jobs", job_id])
-        except (
-            httpx.HTTPError,
-            httpx.InvalidURL,
-            _BodyTooLargeError,
-            _HeldBackError,
-            TimeoutError,
-        ) as error:
+        except (*HTTP_ERRORS, _BodyTooLargeError, _HeldBackError, TimeoutError) as error:
             return Unavailable(self._words(error))
         if response.status == httpx.codes.NOT_FOUND and response.message is not None:
             return JobUnknown(response.describe())
@@ -198,7 +200,7 @@ class Connection:
         leave_by: float = inf,
         content: bytes = b"",
     ) -> Response:
-        """Raises httpx' errors, `TimeoutError` for an answer that takes too long, and both of this file."""
+        """Raises httpcore's errors, `TimeoutError` where an answer takes too long, and both of this file."""
         self.last_code = None
         if any(not NAME.fullmatch(name) for name in path[1:2]):
             raise _HeldBackError("the namespace's name can't be put into a URL")
@@ -209,52 +211,58 @@ class Connection:
         connect = min(CONNECT_SECONDS, self._timeout / 2, (leave_by - self._clock.ticks()) / 2)
         if connect <= 0:
             raise _HeldBackError("too much time has passed since the claim")
-        timeout = httpx.Timeout(self._timeout, connect=connect, pool=None)
-        request = httpx.Request(
-            method,
-            self._base.copy_with(raw_path=raw_path),
-            headers=HEADERS
-            | self._key()
-            | ({"X-Request-Id": request_id} if request_id else {})
-            | ({"Content-Type": "application/json"} if content else {}),
+        if ANOTHER_PATH.search(raw_path):
+            raise _HeldBackError(f"{raw_path!r} is not the path that was meant")
+        headers = [*self._headers, *self._key()]
+        if request_id:
+            headers.append((b"X-Request-Id", request_id.encode("ascii")))
+        if content:
+            headers += [(b"Content-Type", b"application/json"), (b"Content-Length", b"%d" % len(content))]
+        request = httpcore.Request(
+            method.encode("ascii"),
+            httpcore.URL(
+                scheme=self._origin.scheme, host=self._origin.host, port=self._origin.port, target=raw_path
+            ),
+            headers=headers,
             content=content or None,
-            extensions={"timeout": timeout.as_dict()},
+            extensions={"timeout": {"connect": connect}},
         )
-        if request.url.raw_path != raw_path or request.url.query:
-            raise _HeldBackError(f"{request.url.raw_path!r} is not the path that was meant")
         started = self._clock.ticks()
         result = "error"
         try:
-            # httpx' read timeout is one of each read; this bounds the whole call.
+            # This bounds the whole call: an answer may trickle.
             async with asyncio.timeout(self._timeout):
-                response = await self._transport.handle_async_request(request)
+                if self._http.is_closed() or self._http.has_expired():
+                    await self._renew()
+                response = await self._http.handle_async_request(request)
                 answered = self._clock.ticks()
                 try:
                     body = await _read(response, limit)
                 finally:
                     await response.aclose()
-            result = str(response.status_code)
+            result = str(response.status)
             self._health.answered()
         except BaseException as error:
             result = type(error).__name__
-            if operation != "delete" and isinstance(error, httpx.TransportError | TimeoutError):
+            if operation != "delete" and isinstance(error, (*HTTP_ERRORS, TimeoutError)):
                 self._health.is_unreachable(self._words(error))  # a DELETE has little time for its connection
-            # A call that is cancelled while httpcore takes its connection back leaves it open and in use for
-            # ever: its bytes might still be delivered, and nothing would leave through it any more.
-            old, self._transport = self._transport, self._fresh_transport()
-            await old.aclose()
+            # One that was cut off is left as it is: its bytes might still be delivered, and the next call
+            # must not get the answer to this one.
+            await self._renew()
             raise
         finally:
             self.last_code = result
             self._observer(operation, result, self._clock.ticks() - started)
-        self._clock.moorcheh.observe(response.headers.get("Date"), started, answered)
-        return Response(response.status_code, response.headers, body, self._shown)
+        date = next((value for name, value in response.headers if name.lower() == b"date"), None)
+        self._clock.moorcheh.observe(None if date is None else date.decode("latin-1"), started, answered)
+        return Response(response.status, response.headers, body, self._shown)
 
-    def _key(self) -> dict[str, str]:
+    def _key(self) -> list[tuple[bytes, bytes]]:
         try:
-            return self._credential.headers() if self._credential else {}
+            headers = self._credential.headers() if self._credential else {}
         except KeyFileError as error:
             raise _HeldBackError(str(error)) from error
+        return [(name.encode("ascii"), value.encode("ascii")) for name, value in headers.items()]
 
     def _shown(self, words: str) -> str:
         return self._credential.redact(words) if self._credential else words
@@ -264,17 +272,17 @@ class Connection:
         if isinstance(error, _HeldBackError):
             return plain_text(self._shown(str(error)))
         said = str(error)
-        if not said and isinstance(error, httpx.TimeoutException | TimeoutError):
+        if not said and isinstance(error, httpcore.TimeoutException | TimeoutError):
             said = "no answer in time"
         name = "" if isinstance(error, _BodyTooLargeError) else type(error).__name__
         words = ": ".join(word for word in (name, said) if word)
         return plain_text(self._shown(f"{words} ({self._base.netloc.decode('ascii', 'replace')})"))
 
 
-async def _read(response: httpx.Response, limit: int) -> bytes:
+async def _read(response: httpcore.Response, limit: int) -> bytes:
     """The raw bytes: no encoding was asked for, and a compressed body may unpack to far more than `limit`."""
     body = bytearray()
-    async for chunk in response.aiter_raw():
+    async for chunk in response.aiter_stream():
         body += chunk
         if len(body) > limit:
             raise _BodyTooLargeError(f"the answer is larger than {limit} bytes")

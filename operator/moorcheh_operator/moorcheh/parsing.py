@@ -14,6 +14,7 @@ from itertools import islice
 from typing import Any
 
 import httpx
+import msgspec
 
 from moorcheh_operator.api.status import MAX_COUNT, Job, JobStatus
 from moorcheh_operator.api.texts import plain_text
@@ -47,16 +48,20 @@ JOB_ID = re.compile(r"[A-Za-z0-9_-]{1,128}")
 @dataclass(frozen=True, slots=True)
 class Response:
     status: int
-    headers: httpx.Headers
+    raw_headers: list[tuple[bytes, bytes]]
     body: bytes
     shown: Callable[[str], str]  # the server's words without the key that it was sent
+
+    @property
+    def headers(self) -> httpx.Headers:
+        return httpx.Headers(self.raw_headers)
 
     def json(self) -> Any:
         """None where the body is no JSON."""
         try:
-            return json.loads(self.body)
+            return msgspec.json.decode(self.body)
         except (ValueError, RecursionError):
-            return None
+            return _lenient(self.body)
 
     @property
     def message(self) -> str | None:
@@ -71,6 +76,14 @@ class Response:
         words = f"HTTP {self.status}" + (f": {self.message}" if self.message else "")
         spent = self.status == httpx.codes.TOO_MANY_REQUESTS and QUOTA.search(self.message or "")
         return f"{words} ({QUOTA_WORDS})" if spent else words
+
+
+def _lenient(body: bytes) -> Any:
+    """With what is no JSON by the standard, and is written by some servers: NaN, UTF-16, half a surrogate."""
+    try:
+        return json.loads(body)
+    except (ValueError, RecursionError):
+        return None
 
 
 def send_answer(response: Response) -> SendAnswer:
