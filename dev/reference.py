@@ -65,7 +65,7 @@ REASONS: dict[Phase, dict[Reason, str]] = {
         Reason.DEADLINE_EXCEEDED: "not ended within `spec.activeDeadlineSeconds`",
         Reason.OUTCOME_UNKNOWN: "a DELETE may have been sent, and nothing tells what became of it",
         Reason.RESTORED_FROM_BACKUP: "it is a copy, or came back from a backup or with etcd; nothing is sent",
-        Reason.INVALID_SPEC: "it has a field that does not exist, or one that is null; nothing was sent",
+        Reason.INVALID_SPEC: "it has a field that does not exist, or one that is null; nothing more is sent",
         Reason.WITHDRAWN: "its object was deleted, and a finalizer keeps it; nothing more is sent",
         Reason.NOT_ALLOWED: "its server takes no requests from this namespace, or not for this name",
         Reason.PROTECTED: "the name is protected on its server",

@@ -16,6 +16,7 @@ from moorcheh_operator.api.status import (
     EarlierAttempt,
     Phase,
     Reason,
+    Status,
     VerificationResult,
 )
 from moorcheh_operator.api.texts import plain_text
@@ -30,9 +31,11 @@ WOULD_BE_REFUSED = "Approval would be refused"
 """How the operator's message on a suspended request begins to say so (lifecycle.py)."""
 
 _NOTHING_SENT = "Sure that nothing was removed by this request: no DELETE was sent."
+_NONE_ACCEPTED = "By the server's word nothing was removed by this request: it accepted no DELETE."
+_SENT_BEFORE = "An earlier attempt of this request had been sent. Some of the items may be gone."
 _PARTLY = "The server says that its job failed. Some of the items may be gone."
 HOW_SURE: dict[str, str] = {
-    Reason.ALREADY_ABSENT: "Sure that none of this name was there at the first look. No DELETE was sent.",
+    Reason.ALREADY_ABSENT: "Sure that none of this name was there at the first look.",
     Reason.VERIFIED_ABSENT: (
         "Sure that it is gone, as two looks agreed. No job was seen to end, so what removed it, and how many "
         "items, is not known."
@@ -46,7 +49,6 @@ HOW_SURE: dict[str, str] = {
     Reason.JOB_FAILED: _PARTLY,
     Reason.BACKOFF_LIMIT_EXCEEDED: "The last attempt did not succeed either. Some of the items may be gone.",
     Reason.REJECTED: "Sure that nothing was removed by this request: the server rejected it.",
-    Reason.TARGET_ABSENT: _NOTHING_SENT,
     Reason.RESTORED_FROM_BACKUP: "Sure that nothing was removed since the restore: no DELETE was sent.",
     Reason.OUTCOME_UNKNOWN: "Not sure: the DELETE may have been sent, and may still take effect.",
 }
@@ -73,14 +75,23 @@ def how_sure(request: Request) -> str:
         case _ if status.reason == Reason.DELETION_COMPLETED:
             shown = status.verification.result if status.verification else ""
             return COMPLETED.get(shown, "Sure: the server's own job reported that it completed.")
+        case _ if status.reason == Reason.REJECTED and status.earlier_attempts:
+            return _SENT_BEFORE
+        case _ if status.reason == Reason.VERIFIED_ABSENT and status.attempt is None:
+            return "Sure that it is gone: it was listed, and then it was not. What removed it is not known."
         case _ if (words := HOW_SURE.get(status.reason or "")) is not None:
             return words
         case _ if status.attempt is None:
-            return _NOTHING_SENT
+            return _NOTHING_SENT if _sent_none(status) else _NONE_ACCEPTED
         case _ if status.reason == Reason.DEADLINE_EXCEEDED and (status.job or status.acceptance):
             return "The deletion may go on at the server: it cannot be told to stop."
         case _:
-            return "An earlier attempt of this request had been sent. Some of the items may be gone."
+            return _SENT_BEFORE
+
+
+def _sent_none(status: Status) -> bool:
+    """A DELETE that was refused is no attempt: its claim recorded the target, and its answer the error."""
+    return status.attempt is None and (status.last_error is None or status.target is None)
 
 
 # Already asked, and the end
@@ -460,7 +471,8 @@ def _target(request: Request) -> Lines:
 def _job(request: Request) -> Lines:
     attempt, job = request.status.attempt, request.status.job
     if attempt is None:
-        return [("Attempts", "none: no DELETE was sent")]
+        none = "no DELETE was sent" if _sent_none(request.status) else "no DELETE was accepted"
+        return [("Attempts", f"none: {none}")]
     lines = [("Attempts", f"{attempt.number}, the last one at {render_time(attempt.start_time)}")]
     lines += [(f"Attempt {each.number}", _earlier(each)) for each in request.status.earlier_attempts]
     lines.append(("Sent as", f"X-Request-Id: {request.uid}/{plain_text(attempt.id)}"))

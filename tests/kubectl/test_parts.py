@@ -33,6 +33,7 @@ from moorcheh_operator.api.status import (
     Phase,
     Reason,
     Status,
+    Target,
     Verification,
     VerificationResult,
 )
@@ -190,7 +191,9 @@ ENDS = [
 
 @pytest.mark.parametrize(("phase", "reason"), ENDS)
 def test_each_end_says_how_sure_it_is(phase: Phase, reason: str) -> None:
-    assert texts.how_sure(request(phase, reason)) == texts.HOW_SURE[reason]
+    sent = request(phase, reason, attempt=Attempt(1, "a", START))
+
+    assert texts.how_sure(sent) == texts.HOW_SURE[reason]
 
 
 @pytest.mark.parametrize("result", [None, *VerificationResult])
@@ -236,6 +239,36 @@ def test_a_refused_precondition_is_sure_only_where_nothing_was_sent_before() -> 
 
     assert "no DELETE was sent" in texts.how_sure(refused)
     assert "Some of the items may be gone" in texts.how_sure(retried)
+
+
+REFUSED: dict[str, Any] = {"target": Target(found=True), "last_error": "HTTP 429"}
+"""Its DELETE was, which is no attempt."""
+UNREACHED: dict[str, Any] = {"last_error": "can't be reached"}
+FIRST = EarlierAttempt(1, "a", START)
+TWO: dict[str, Any] = {"attempt": Attempt(2, "b", START), "earlier_attempts": (FIRST,)}
+
+
+@pytest.mark.parametrize(
+    ("reason", "status", "words"),
+    [
+        (Reason.TARGET_ABSENT, {}, "no DELETE was sent"),
+        (Reason.TARGET_ABSENT, UNREACHED, "no DELETE was sent"),
+        (Reason.NOT_ALLOWED, REFUSED, "accepted no DELETE"),
+        (Reason.DEADLINE_EXCEEDED, REFUSED, "accepted no DELETE"),
+        (Reason.WITHDRAWN, REFUSED, "accepted no DELETE"),
+        (Reason.REJECTED, {"attempt": Attempt(1, "a", START)}, "the server rejected it"),
+        (Reason.REJECTED, TWO, "Some of the items may be gone"),
+        (Reason.VERIFIED_ABSENT, {}, "it was listed, and then it was not"),
+    ],
+)
+def test_how_sure_it_is_knows_of_what_was_sent(reason: str, status: dict[str, Any], words: str) -> None:
+    phase = Phase.SUCCEEDED if reason == Reason.VERIFIED_ABSENT else Phase.FAILED
+    ended = request(phase, reason, **status)
+
+    assert words in texts.how_sure(ended)
+    if ended.status.attempt is None:
+        none = "accepted" if status is REFUSED else "sent"
+        assert dict(texts._job(ended)) == {"Attempts": f"none: no DELETE was {none}"}  # noqa: SLF001 - as above
 
 
 def test_a_deadline_with_a_job_says_that_the_job_may_go_on() -> None:

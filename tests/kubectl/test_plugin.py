@@ -276,7 +276,7 @@ def test_a_mistyped_namespace_is_a_failure_unless_it_may_be_absent(person: Perso
     fine = person.runs("delete", "no-such-namespace", "--yes", "--ignore-not-found")
     assert (fine.returncode, fine.stdout.splitlines()[-1]) == (
         0,
-        'Nothing to delete: The server has no namespace "no-such-namespace"; nothing was sent.',
+        'Nothing to delete: The server has no namespace "no-such-namespace". Nothing was sent.',
     )
 
 

@@ -19,7 +19,14 @@ from moorcheh_operator.moorcheh.answers import Entry
 from .facts import Facts, Look, Rivals
 from .incarnation import CLOCK_ERROR, Incarnation, incarnation, is_dated
 from .ownership import stood_behind
-from .statuses import bound_target, ended, replaced, seen_target, unverifiable_after_another
+from .statuses import (
+    bound_target,
+    ended,
+    nothing_sent,
+    replaced,
+    seen_target,
+    unverifiable_after_another,
+)
 
 TOLERANCE = timedelta(seconds=3)  # a target may look this much newer than its request (rule 8)
 
@@ -54,10 +61,10 @@ def _verdict(request: Request, facts: Facts, look: Look, now: Now) -> Status | N
 def _absent(request: Request, bound: Target | None, now: Now) -> Status:
     name = request.spec.namespace_name
     if bound is not None:
-        message = f'"{name}" was seen before and is gone; this request sent nothing.'
+        message = f'"{name}" was seen before and is gone. {nothing_sent(request)}'
         return ended(request, now, Phase.SUCCEEDED, Reason.VERIFIED_ABSENT, message)
     if request.spec.if_absent is IfAbsent.SUCCEED:
-        message = f'The server has no namespace "{name}"; nothing was sent.'
+        message = f'The server has no namespace "{name}". {nothing_sent(request)}'
         return ended(request, now, Phase.SUCCEEDED, Reason.ALREADY_ABSENT, message)
     message = f'The server has no namespace "{name}", and spec.ifAbsent is Fail. Check the name.'
     return ended(request, now, Phase.FAILED, Reason.TARGET_ABSENT, message)

@@ -129,10 +129,13 @@ def limit_exceeded(request: Request, now: Now, job: Job | None, error: str) -> S
 
 
 def nothing_sent(request: Request) -> str:
-    """A DELETE that was refused had left, and no attempt tells: `last_error` may be all that does."""
-    attempt = request.status.attempt
-    since = f" after attempt {attempt.number}" if attempt else ""
-    what = "Nothing was sent" if request.status.last_error is None else "No DELETE of it was accepted"
+    """A DELETE that was refused had left, and no attempt tells: `last_error` may be all that does. Its claim
+    had recorded the target.
+    """
+    status = request.status
+    since = f" after attempt {status.attempt.number}" if status.attempt else ""
+    sure = status.last_error is None or status.target is None
+    what = "Nothing was sent" if sure else "No DELETE of it was accepted"
     return f"{what}{since}."
 
 

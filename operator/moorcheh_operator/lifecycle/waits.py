@@ -13,7 +13,7 @@ from .access import NamespaceEnds, NotFound, Refusal, Undecided
 from .facts import Admission, Facts
 from .kubernetes_namespace import Untold
 from .ownership import stood_behind
-from .statuses import ended, waiting
+from .statuses import ended, nothing_sent, waiting
 from .steps import LookUp, Record, Step, Wait
 
 REFUSAL_SECONDS = 60.0  # that a refusal must stand: GitOps may apply things in any order
@@ -34,13 +34,13 @@ def shut_out(request: Request, facts: Facts, access: ShutOut, now: Now) -> Step:
         case Refusal():
             final = max(facts.admission.access_since, facts.first_seen) + REFUSAL_SECONDS
             if now.ticks >= final:
-                return Record(
-                    ended(request, now, Phase.FAILED, reason, f"{message} Nothing was sent{_since(request)}.")
-                )
+                message = f"{message} {nothing_sent(request)}"
+                return Record(ended(request, now, Phase.FAILED, reason, message))
             until = min(final, now.ticks + ACCESS_SECONDS)
             message += f" If that does not change within {REFUSAL_SECONDS:.0f} s, this request fails."
         case NamespaceEnds():
-            message += f" Nothing is sent{_since(request)}."
+            attempt = request.status.attempt
+            message += f" Nothing is sent{f' after attempt {attempt.number}' if attempt else ''}."
         case _:
             assert_never(access)
     return wait(request, facts, now, until, reason, message)
@@ -58,10 +58,6 @@ def why_shut_out(access: ShutOut) -> Reason:
             return Reason.NAMESPACE_TERMINATING
         case _:
             assert_never(access)
-
-
-def _since(request: Request) -> str:
-    return f" after attempt {request.status.attempt.number}" if request.status.attempt else ""
 
 
 def wait(
@@ -108,17 +104,18 @@ def namespace_slow(request: Request) -> tuple[Reason, str]:
     message = (
         f"The API server takes too long to say whether the Kubernetes namespace {request.namespace} is being "
         "deleted: what the Moorcheh server had shown before was too old by then. "
-        "Nothing was sent; it is tried again."
+        "It is tried again before anything is sent."
     )
     return Reason.NAMESPACE_UNVERIFIED, message
 
 
 def not_taken(request: Request, admission: Admission, error: str, *, refused: bool) -> tuple[Reason, str]:
     if isinstance(admission.access, NamespaceEnds):
-        return Reason.NAMESPACE_TERMINATING, f"{admission.access.message} The DELETE was not sent."
-    if isinstance(admission.namespace, Untold):
-        return namespace_untold(request, admission.namespace)
+        what = "The server did not accept the DELETE" if refused else "The DELETE was not sent"
+        return Reason.NAMESPACE_TERMINATING, f"{admission.access.message} {what}."
     if refused:
         message = f"The server does not accept the DELETE now, which is tried again: {error}"
         return Reason.REFUSED, message
+    if isinstance(admission.namespace, Untold):
+        return namespace_untold(request, admission.namespace)
     return Reason.SERVER_UNAVAILABLE, f"The DELETE could not be sent, which is tried again: {error}"
