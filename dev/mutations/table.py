@@ -296,6 +296,13 @@ ANSWERS = [
     ),
     one(
         "4",
+        "a TLS alert in mid-connection is an answer that is lost",
+        "moorcheh/network.py",
+        "raise httpcore.ReadError(str(self.error))",
+        "raise self.error",
+    ),
+    one(
+        "4",
         "a dropped connection is no proof that nothing was sent",
         "moorcheh/connection.py",
         NOT_SENT,

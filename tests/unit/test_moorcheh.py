@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 import gzip
 import json
+import os
 import ssl
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import httpx
@@ -30,7 +32,7 @@ from moorcheh_operator.moorcheh.answers import (
     Unclear,
 )
 from moorcheh_operator.moorcheh.client import Moorcheh
-from moorcheh_operator.moorcheh.connection import MAX_BODY, Connection
+from moorcheh_operator.moorcheh.connection import MAX_BODY, Connection, trusting
 from moorcheh_operator.moorcheh.parsing import QUOTA_WORDS
 from tests.unit.servers import (
     Behaviour,
@@ -50,6 +52,7 @@ if TYPE_CHECKING:
 
     from moorcheh_operator.moorcheh.answers import LookUpAnswer, PollAnswer, SendAnswer
 
+TLS = Path(__file__).parents[1] / "tls"
 TIMEOUT = 5.0  # seconds; nothing here waits for it but what says so
 SHORT = 0.2  # seconds, where the timeout itself is the test
 NO_TLS = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # trusts nobody, and takes no time to make
@@ -75,8 +78,9 @@ async def opened(
     *,
     timeout: float = TIMEOUT,  # noqa: ASYNC109 - it is the connection's
     clock: Clock | None = None,
+    tls: ssl.SSLContext = NO_TLS,
 ) -> AsyncIterator[Connection]:
-    connection = Connection(httpx.URL(url), timeout, clock or Clock(), Calls(), NO_TLS)
+    connection = Connection(httpx.URL(url), timeout, clock or Clock(), Calls(), tls)
     try:
         yield connection
     finally:
@@ -236,6 +240,32 @@ async def test_rule_4_half_an_answer_is_unclear(behaviour: Behaviour, expected: 
     assert isinstance(actual, Unclear)
     assert actual.error.startswith(expected)
     assert not actual.settled
+
+
+ALERT = b"\x15\x03\x03\x00\x02\x02\x28"  # fatal, handshake failure, as it may come from anything in between
+
+
+async def test_rule_4_a_tls_alert_in_mid_connection_is_unclear() -> None:
+    """httpx lets the error of ssl through. As a TLS 1.3 server alerts that wants a client's certificate."""
+
+    async def alert(peer: Peer, _: Received) -> None:
+        os.write(peer.writer.get_extra_info("socket").fileno(), ALERT)
+        await peer.reader.read()
+
+    certified = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    certified.load_cert_chain(TLS / "good.pem")
+    trusted = trusting((TLS / "ca.pem").read_text())
+    async with serving(alert, certified) as server, opened(server.url, tls=trusted) as connection:
+        sent = await connection.delete("documents", REQUEST_ID)
+        listed = await connection.listing()
+        polled = await connection.job("documents", "job-1")
+
+    assert isinstance(sent, Unclear)
+    assert not sent.settled
+    assert sent.error.startswith("SSLError")
+    assert isinstance(listed, Unavailable)
+    assert isinstance(polled, Unavailable)
+    assert len(server.deletes) == 1
 
 
 async def silence(peer: Peer, _: Received) -> None:
