@@ -10,7 +10,7 @@ NOT_SENT = (
     "except (httpcore.ConnectError, httpcore.ConnectTimeout, _HeldBackError) as error:\n"
     "            return NotSent"
 )
-LISTED = "        if response.status != httpx.codes.OK:\n            {}\n        entries ="
+LISTED = "        if response.status != httpx.codes.OK:\n            {}\n        body ="
 PAGE = "            if answer.status != 200:\n                {}\n            page ="
 
 
@@ -988,6 +988,13 @@ BORDER = [
         "moorcheh/parsing.py",
         '            return "the listing has an entry without a name"\n',
         "            continue\n",
+    ),
+    one(
+        "13",
+        "a page is no listing",
+        "moorcheh/connection.py",
+        "        if more := signs_of_more(body, response.headers):\n",
+        "        if more := ():\n",
     ),
     one(
         "13",

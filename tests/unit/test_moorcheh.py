@@ -628,6 +628,19 @@ async def test_a_listing_is_read_with_patience(body: Any, expected: dict[str, En
     assert await listing(always(answer(200, body))) == Listing(expected)
 
 
+PAGES: dict[str, Any] = {
+    "next": "/namespaces?page=2",
+    "next_token": "abc",
+    "nextPageToken": "abc",
+    "next_cursor": "abc",
+    "has_more": True,
+    "isTruncated": True,
+    "continue": "abc",
+    "total": 2,
+    "total_count": 2,
+}
+
+
 @pytest.mark.parametrize(
     "whole",
     [
@@ -659,6 +672,13 @@ async def test_a_listing_is_read_with_patience(body: Any, expected: dict[str, En
         pytest.param(
             answer(200, listed({"namespace_name": "a"}, {"namespace_name": "a"})), id="a-name-twice"
         ),
+        *(
+            pytest.param(
+                answer(200, {"namespaces": [{"namespace_name": "a"}], key: value}), id=f"a-page: {key}"
+            )
+            for key, value in PAGES.items()
+        ),
+        pytest.param(answer(200, listed(), Link='</namespaces?page=2>; rel="next"'), id="a-page-by-its-link"),
         pytest.param(
             answer(200, None, gzip.compress(b'{"namespaces":[]}'), Content_Encoding="gzip"),
             id="packed-though-nobody-asked",
@@ -667,6 +687,22 @@ async def test_a_listing_is_read_with_patience(body: Any, expected: dict[str, En
 )
 async def test_rule_13_an_unusable_listing_is_never_absent(whole: bytes) -> None:
     assert isinstance(await listing(always(whole)), Unavailable)
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"next_page": None, "hasMore": False, "truncated": False, "cursor": "", "next": ""},
+        {"page": 1, "total_pages": 1, "count": 1, "total": 1},
+        {"total_items": 5000, "item_count": 5000, "limit": 1000},
+        {"message": "success", "execution_time": 0.01, "nextcloud": "x"},
+    ],
+    ids=["no-next-page", "the-only-page", "a-sum-of-the-items", "other-words"],
+)
+async def test_a_listing_that_is_whole_is_not_taken_for_a_page(more: dict[str, Any]) -> None:
+    whole = answer(200, {"namespaces": [{"namespace_name": "a"}], **more}, Link='</docs>; rel="help"')
+
+    assert isinstance(await listing(always(whole)), Listing)
 
 
 @pytest.mark.parametrize("behaviour", [drop, reset, then_drop(answer(200, listed())[:-3])])

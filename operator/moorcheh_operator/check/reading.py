@@ -13,7 +13,7 @@ import httpx
 from moorcheh_operator.api.texts import plain_text
 from moorcheh_operator.api.times import parse_birth
 from moorcheh_operator.moorcheh.answers import Entry
-from moorcheh_operator.moorcheh.parsing import Response, listing_entries
+from moorcheh_operator.moorcheh.parsing import Response, listing_entries, signs_of_more
 
 from .findings import PREFIX, Answer, Between, Health, Listing
 
@@ -35,8 +35,6 @@ PROXIES = re.compile(
     r"nginx|envoy|openresty|haproxy|caddy|traefik|cloudflare|cloudfront|varnish|squid|kong|awselb|apache",
     re.IGNORECASE,
 )
-PAGING = re.compile(r"next|cursor|page|offset|more|token|truncated", re.IGNORECASE)
-TOTAL = re.compile(r"total|count", re.IGNORECASE)
 ZONE = re.compile(r"(Z|[+-]\d\d:?(\d\d)?)$", re.IGNORECASE)
 
 Shown = Callable[[str], str]
@@ -86,9 +84,9 @@ def listing_of(response: Response, seconds: float) -> Listing:
         fields=_fields(raw, response.shown),
         counted=sum(each.item_count is not None for each in entries.values()),
         dated=len(births),
-        creation_form=form(next(iter(births or times), None)),
+        creation_form=form(next(iter(births or times or _other_times(raw)), None)),
         zoned=all(ZONE.search(text) for text in births),
-        pages=tuple(_pages(body, response)),
+        pages=tuple(_name(sign, response.shown) for sign in signs_of_more(body, response.headers)),
         left_over=tuple(name for name in entries if name.startswith(PREFIX))[:MOST_LEFT_OVER],
     )
 
@@ -142,16 +140,10 @@ def _fields(items: Iterable[Mapping[str, Any]], shown: Shown) -> dict[str, int]:
     return {_name(key, shown): count for key, count in counts.most_common(MOST_FIELDS)}
 
 
-def _pages(body: Mapping[str, Any], response: Response) -> Iterable[str]:
-    for key, value in body.items():
-        if key == "namespaces":
-            continue
-        if PAGING.search(key) and value not in (None, False, "", 0, [], {}):
-            yield _name(key, response.shown)
-        elif TOTAL.search(key) and (total := _whole(value)) is not None and total > len(body["namespaces"]):
-            yield f"{_name(key, response.shown)} {total}"
-    if 'rel="next"' in response.headers.get("Link", "").replace("'", '"').lower():
-        yield "Link"
+def _other_times(items: Iterable[Mapping[str, Any]]) -> Iterable[str]:
+    """What stands for a creation time and is no text: seconds since 1970, as a rule."""
+    values = (item.get(key) for item in items for key in ("created_at", "createdAt"))
+    return (str(value)[:64] for value in values if isinstance(value, int | float))
 
 
 def _name(key: str, shown: Shown) -> str:

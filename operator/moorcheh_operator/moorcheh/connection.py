@@ -27,7 +27,7 @@ from .answers import JobUnknown, Listing, LookUpAnswer, NotSent, PollAnswer, Sen
 from .credentials import Credential, KeyFileError
 from .health import Health
 from .network import Network
-from .parsing import JOB_ID, Response, dated, job_answer, listing_entries, send_answer
+from .parsing import JOB_ID, Response, dated, job_answer, listing_entries, send_answer, signs_of_more
 
 MAX_BODY = 64 * 1024  # bytes
 MAX_LISTING = 64 * 1024 * 1024  # bytes
@@ -166,9 +166,12 @@ class Connection:
             return self._no_listing(self._words(error))
         if response.status != httpx.codes.OK:
             return self._no_listing(response.describe())
-        entries = listing_entries(response.json())
+        body = response.json()
+        entries = listing_entries(body)
         if isinstance(entries, str):
             return self._no_listing(entries)
+        if more := signs_of_more(body, response.headers):
+            return self._no_listing(f"the listing is only a part of it ({plain_text(self._shown(more[0]))})")
         self._health.listed(dated=dated(entries))
         return Listing(entries, self._clock.skew())
 

@@ -42,6 +42,13 @@ ACCEPTED_WORDS = (
     *("deleting", "deleted", "completed"),
 )
 FAILURE_SIGNS = ("error", "errors", "errorMessage", "errorType", "error_message", "error_code")
+MORE = re.compile(
+    r"next|next_?(page|token|cursor|url|link|offset|page_?token)|has_?(more|next)|(is_?)?truncated"
+    r"|continue|continuation(_?token)?",
+    re.IGNORECASE,
+)
+TOTAL = re.compile(r"total|count|total_?(count|namespaces|results)|namespaces?_?count", re.IGNORECASE)
+QUOTES = str.maketrans("", "", "\"' ")
 JOB_ID = re.compile(r"[A-Za-z0-9_-]{1,128}")
 
 
@@ -166,6 +173,21 @@ def listing_entries(body: Any) -> _Entries | str:
             return "the listing has a name twice"
         items[name] = item
     return _Entries(items)
+
+
+def signs_of_more(body: Mapping[str, Any], headers: Mapping[str, str]) -> tuple[str, ...]:
+    """That the listing is a page of several: what is missing there would count as gone. Pages are not known
+    of Moorcheh, so their form can only be guessed.
+    """
+    listed = len(body["namespaces"])
+    more = [key for key, value in body.items() if MORE.fullmatch(key) and value not in (None, False, "", 0)]
+    total = [
+        f"{key} {value} of {listed} listed"
+        for key, value in body.items()
+        if TOTAL.fullmatch(key) and isinstance(value, int) and value > listed
+    ]
+    link = "rel=next" in headers.get("Link", "").lower().translate(QUOTES)
+    return (*more, *total, *(["Link"] if link else []))
 
 
 def dated(entries: Mapping[str, Entry]) -> bool | None:
