@@ -2052,6 +2052,11 @@ CHECK = [
         "elif heard.sent:",
     ),
     _trial(
+        "a DELETE of nothing follows a look that shows nothing",
+        "if over and await self._look() is None:",
+        "if over:",
+    ),
+    _trial(
         "a second DELETE follows a look that shows nobody else's",
         "        if found is None or self._stranger(found) is None:\n",
         "        if True:\n",

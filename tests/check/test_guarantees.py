@@ -20,6 +20,7 @@ from moorcheh_operator.check.findings import (
     Trial,
 )
 from moorcheh_operator.check.guarantees import Guarantee, State, Verdict, is_usable, judge, verdict
+from moorcheh_operator.servers.definitions import NameReuse
 
 OK = Answer("HTTP 200", 200)
 H, L, B, N = State.HOLDS, State.LIMITED, State.BROKEN, State.NOT_SEEN
@@ -78,6 +79,18 @@ TABLE: dict[str, tuple[Findings, str]] = {
     ),
     "empty, with a trial": (found(listing={"namespaces": 0, "dated": 0, "counted": 0}), "H H H H H H H H H"),
     "no creation times": (found(**UNDATED), "H H H H H L L H L"),
+    "no creation times, and names that are not used again": (
+        found(name_reuse=NameReuse.NEVER, **UNDATED),
+        "H H H H H L H H L",
+    ),
+    "so it is declared, and names can be created while their job runs": (
+        found(
+            name_reuse=NameReuse.NEVER,
+            listing=UNDATED["listing"],
+            trial=UNDATED["trial"] | {"create_meanwhile": Answer("HTTP 201", 201)},
+        ),
+        "H H H H H L L H L",
+    ),
     "creation times for some": (found(listing={"dated": 1}), "H H H H H L H H L"),
     "creation times that can't be read": (
         found(**UNDATED | {"listing": {"dated": 0, "creation_form": "00/00"}}),

@@ -63,6 +63,34 @@ UNUSABLE = {
     "a page by its Link": lists(answer(200, listing(entry()), Link='</namespaces?page=2>; rel="next"')),
     "a page of more": lists(answer(200, listing(entry(), hasMore=True))),
 }
+WHOLE: dict[str, dict[str, Any]] = {
+    "no next page": {"next_token": None, "has_more": False, "next": ""},
+    "the only page": {"page": 1, "total_pages": 1, "total": 1, "count": 1},
+    "a sum of the items": {"total_items": 5000, "item_count": 5000},
+    "other words": {"execution_time": 0.2, "message": "more to come", "nextcloud": "x"},
+}
+
+
+@pytest.mark.parametrize("more", WHOLE)
+def test_a_listing_that_is_whole_is_not_taken_for_a_page(more: str) -> None:
+    with serving(lists(answer(200, listing(entry(), **WHOLE[more]), Link='</docs>; rel="help"'))) as wire:
+        checked = check(wire.url)
+
+    assert checked.state("It can be asked") == "Holds"
+
+
+def test_what_the_url_may_lack_is_told_where_there_is_no_listing() -> None:
+    with serving(always(answer(404, {"message": "Not Found"}))) as wire:
+        checked = check(wire.url)
+
+    assert "/v1" in checked.to_do("It can be asked")
+
+
+def test_a_creation_time_that_is_a_number_is_told_as_one_that_can_t_be_read() -> None:
+    with serving(lists(answer(200, listing(entry(created_at=1795820411))))) as wire:
+        checked = check(wire.url)
+
+    assert "can't be read (0000000000)" in checked.words("Newer data")
 
 
 @pytest.mark.parametrize("server", UNUSABLE)
@@ -210,4 +238,6 @@ def test_an_answer_to_the_delete_without_a_usable_job_is_an_acceptance_without_o
     assert not [path for _, path in wire.received if ".." in path]
     assert checked.trial["hasJob"] is False
     assert checked.trial["end"] == "Gone"
+    odd = isinstance(delete, dict)
+    assert ("can't be used" in checked.words("A deletion's acceptance")) == odd
     assert checked.code == 3

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from dev.moorcheh.knobs import Knobs
+from dev.moorcheh.knobs import CHOICES, Knobs
 from dev.moorcheh.standin import StandIn
 from tests.check.checking import Checked, check
 
@@ -35,6 +35,9 @@ KNOBS: dict[str, tuple[dict[str, Any], int, dict[str, tuple[Says, object]]]] = {
             "an unknown job": (lambda c: c.found["unknownJob"]["code"], 404),
             "job under another name": (lambda c: c.trial["jobElsewhere"]["code"], 404),
             "job afterwards": (lambda c: c.trial["jobAfterwards"]["code"], 200),
+            "a list of jobs": (lambda c: c.trial["jobList"]["code"], 404),
+            "a GET of one namespace": (lambda c: c.trial["alone"]["code"], 405),
+            "a DELETE of nothing": (lambda c: c.trial["deleteAbsent"]["code"], 404),
             "verdict": (lambda c: c.body["verdict"], "AllGuarantees"),
         },
     ),
@@ -173,6 +176,19 @@ def test_every_knob_is_turned() -> None:
     assert turned | ELSEWHERE.keys() == {each.name for each in fields(Knobs)}
 
 
+def test_every_choice_that_a_knob_has_is_turned_to() -> None:
+    usual = Knobs().as_json()
+    turned = {item for knobs, _, _ in KNOBS.values() for item in knobs.items()}
+
+    missing = [
+        (name, choice)
+        for name, choices in CHOICES.items()
+        for choice in choices
+        if choice != usual[name] and (name, choice) not in turned
+    ]
+    assert missing == []
+
+
 @pytest.mark.parametrize("knob", KNOBS)
 def test_each_knob_is_told_from_the_outside(moorcheh: StandIn, knob: str) -> None:
     knobs, code, expected = KNOBS[knob]
@@ -219,6 +235,18 @@ ANSWERS: dict[str, tuple[dict[str, Any], int, Says, object]] = {
         3,
         field("hasJob"),
         False,
+    ),
+    "a DELETE of nothing starts a job": (
+        {
+            "operation": "delete",
+            "kind": "body",
+            "skip": 2,
+            "status": 202,
+            "json": {"job_id": "job-of-nobody"},
+        },
+        0,
+        lambda c: (c.trial["deleteAbsent"]["code"], c.trial["left"]),
+        (202, None),
     ),
     "a creation succeeds while the job runs": (
         {"operation": "create", "kind": "body", "skip": 1, "status": 201, "json": {"status": "success"}},

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 from collections.abc import Sequence
 from typing import Any
@@ -10,6 +11,8 @@ import pytest
 
 from dev.moorcheh.standin import StandIn
 from tests.check.checking import check, destroyed, throw_away, until_asked
+from tests.check.test_hostile import answer
+from tests.check.wire import serving
 
 Fault = tuple[str, int, dict[str, Any]]
 LOST: dict[str, dict[str, Any]] = {
@@ -170,3 +173,39 @@ def test_a_server_that_drops_failed_namespaces_is_told(moorcheh: StandIn) -> Non
     checked = check(moorcheh.url, "--write")
 
     assert checked.trial["failedIsListed"] is False
+
+
+def test_a_name_that_somebody_took_after_the_end_gets_no_delete_of_nothing() -> None:
+    """It had left the listing; by the next look somebody else's namespace has it."""
+    made: list[str] = []
+    asked: list[str] = []
+
+    def behave(method: str, path: str, body: bytes) -> bytes:
+        asked.append(method)
+        ours = path.startswith("/namespaces/moorcheh-operator-check-")
+        match method, ours, path.endswith("/delete-jobs"):
+            case "POST", _, _ if not made:
+                made.append(json.loads(body)["namespace_name"])
+                return answer(201, {"status": "success"})
+            case "DELETE", _, _ if asked.count("DELETE") == 1:
+                return answer(202, {"status": "success", "job_id": "job-1"})
+            case "GET", True, True:
+                made.append("taken")
+                return answer(404, {"message": "Not Found"})
+            case "GET", True, False if "/delete-jobs/" in path:
+                job = {"job_id": "job-1", "namespace_name": made[0], "status": "completed"}
+                return answer(200, job)
+            case "GET", _, _ if path == "/namespaces":
+                there = len(made) > 1 or (made and "DELETE" not in asked)
+                named = {"namespace_name": made[0], "item_count": 0} if there else None
+                return answer(200, {"namespaces": [{**named, "item_count": len(made) - 1}] if named else []})
+            case _:
+                return answer(409, {"message": "no"})
+
+    with serving(behave) as wire:
+        checked = check(wire.url, "--write", "--wait-seconds=3")
+
+    assert made[1:] == ["taken"]
+    assert checked.trial["deleteAbsent"] is None
+    assert [method for method, _ in wire.received].count("DELETE") == 1
+    assert "it has items" in checked.trial["left"]["words"]

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import socket
 import socketserver
+import ssl
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -24,7 +26,7 @@ class Wire:
 
 
 @contextmanager
-def serving(behaviour: Behaviour) -> Iterator[Wire]:
+def serving(behaviour: Behaviour, tls: ssl.SSLContext | None = None) -> Iterator[Wire]:
     wire = Wire()
 
     class Handler(socketserver.StreamRequestHandler):
@@ -54,11 +56,17 @@ def serving(behaviour: Behaviour) -> Iterator[Wire]:
     class Server(socketserver.ThreadingTCPServer):
         daemon_threads = True
 
+        def get_request(self) -> tuple[socket.socket, str]:
+            connection, address = super().get_request()
+            if tls is not None:  # the handshake comes with the first read, in the handler's thread
+                connection = tls.wrap_socket(connection, server_side=True, do_handshake_on_connect=False)
+            return connection, address
+
         def handle_error(self, *_: object) -> None:
             """The client went."""
 
     with Server(("127.0.0.1", 0), Handler) as server:
-        wire.url = f"http://127.0.0.1:{server.server_address[1]}"
+        wire.url = f"{'http' if tls is None else 'https'}://127.0.0.1:{server.server_address[1]}"
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
         thread.start()
         try:

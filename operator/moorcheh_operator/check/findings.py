@@ -9,6 +9,8 @@ from enum import StrEnum
 
 from msgspec import Struct
 
+from moorcheh_operator.servers.definitions import NameReuse
+
 PREFIX = "moorcheh-operator-check-"  # of the throw-away namespace's name
 
 
@@ -33,6 +35,7 @@ class Reach(Struct, frozen=True, rename="camel"):
     addresses: tuple[str, ...] = ()
     tls: Tls | None = None  # None: plain HTTP
     error: str | None = None  # None: it can be reached
+    do: str | None = None  # what may help
 
 
 class Health(Struct, frozen=True, rename="camel"):
@@ -117,6 +120,7 @@ class Trial(Struct, rename="camel"):
     dated: bool = False
     creation_form: str | None = None
     creation_ahead_seconds: float | None = None  # its creation time against the server's own clock
+    alone: Answer | None = None  # a GET of this one namespace
     delete: Answer | None = None
     delete_fields: tuple[str, ...] = ()
     has_job: bool = False
@@ -125,6 +129,8 @@ class Trial(Struct, rename="camel"):
     create_meanwhile: Answer | None = None  # the name once more, while the job ran
     job_elsewhere: Answer | None = None  # the job, asked for under another name
     job_afterwards: Answer | None = None
+    job_list: Answer | None = None  # a GET of its jobs
+    delete_absent: Answer | None = None  # a DELETE once it was gone
     job: JobSeen | None = None
     too_quick: bool = False  # the job was over before it could be asked anything
     end: End = End.UNSEEN
@@ -138,6 +144,7 @@ class Trial(Struct, rename="camel"):
 
 class Findings(Struct, rename="camel"):
     url: str
+    name_reuse: NameReuse = NameReuse.POSSIBLE  # as it is declared
     reach: Reach = Reach()
     key_sent: str | None = None  # the header
     without_key: Answer | None = None  # what the listing without it got

@@ -7,6 +7,8 @@ from typing import assert_never
 
 from msgspec import Struct
 
+from moorcheh_operator.servers.definitions import NameReuse
+
 from .findings import End, Findings, Leaves, Listing, Trial
 
 CLOCK_SECONDS = 3.0  # that a creation time may be off by (docs/safety.md, rule 8)
@@ -73,7 +75,7 @@ def _usable(found: Findings) -> Guarantee:
     name = "It can be asked"
     listing = found.listing
     if found.reach.error is not None:
-        return Guarantee(name, State.BROKEN, found.reach.error)
+        return Guarantee(name, State.BROKEN, found.reach.error, found.reach.do)
     if listing is None:
         return Guarantee(name, State.BROKEN, "the listing was not read")
     if found.between.redirect is not None and listing.error is not None:
@@ -92,7 +94,13 @@ def _usable(found: Findings) -> Guarantee:
             "`apiKeyFile` (sent as X-Api-Key) or `bearerTokenFile` in the servers file",
         )
     if listing.error is not None:
-        return Guarantee(name, State.BROKEN, f"it gives no listing that can be used: {listing.error}")
+        path = "if the API has a path before /namespaces (the cloud's is /v1), the url must end with it"
+        return Guarantee(
+            name,
+            State.BROKEN,
+            f"it gives no listing that can be used: {listing.error}",
+            path if listing.answer.code == 404 else None,
+        )
     if listing.pages:
         return Guarantee(
             name,
@@ -143,6 +151,13 @@ def _accepted(trial: Trial | None) -> Guarantee:
         return _not_seen(name, trial)
     if trial.has_job:
         return Guarantee(name, State.HOLDS, f"HTTP {trial.delete.code} with a job id")
+    if trial.delete.accepted and "job_id" in trial.delete_fields:
+        return Guarantee(
+            name,
+            State.LIMITED,
+            f"HTTP {trial.delete.code} with a job id that can't be used (128 of A-Z, a-z, 0-9, - and _): "
+            "what becomes of a DELETE is seen in the listing alone, within MOORCHEH_VERIFY_SECONDS",
+        )
     if trial.delete.accepted:
         return Guarantee(
             name,
@@ -264,6 +279,16 @@ def _retries(found: Findings, listing: Listing) -> Guarantee:
     if dated:
         return Guarantee(name, State.HOLDS, "creation times tell whether it is still the same namespace")
     meanwhile = trial.create_meanwhile if trial is not None else None
+    if found.name_reuse is NameReuse.NEVER:
+        words = "`nameReuse: Never` declares that no name is used again while a request for it is open"
+        if meanwhile is None or meanwhile.code == 409:
+            return Guarantee(name, State.HOLDS, words)
+        return Guarantee(
+            name,
+            State.LIMITED,
+            f"{words}, but the server lets a name be created anew while its job runs ({meanwhile.words})",
+            "take the declaration back, unless you are sure of all who create namespaces there",
+        )
     if meanwhile is None:
         more = ""
     elif meanwhile.code == 409:

@@ -140,6 +140,7 @@ def _writing(trial: Trial | None) -> Iterator[tuple[str, str]]:
             "" if ahead is None else f", {abs(ahead):g} s {'ahead of' if ahead >= 0 else 'behind'} the clock"
         )
         yield "Its creation time", f"as {trial.creation_form}{off}" if trial.creation_form else "none"
+    yield "GET of it alone", _said(trial.alone)
     yield (
         "DELETE",
         _said(trial.delete) + (f" ({', '.join(trial.delete_fields)})" if trial.delete_fields else ""),
@@ -158,6 +159,8 @@ def _writing(trial: Trial | None) -> Iterator[tuple[str, str]]:
     yield "Creation meanwhile", _said(trial.create_meanwhile) or quick
     yield "Job, under another name", _said(trial.job_elsewhere)
     yield "Job, after its end", _said(trial.job_afterwards)
+    yield "A list of its jobs", _said(trial.job_list)
+    yield "A DELETE of nothing", _said(trial.delete_absent)
     yield "It went no further", trial.stopped or ""
 
 

@@ -94,8 +94,9 @@ class Trying:
             return
         if not await self._is_listed():
             return
-        heard = await self._delete()
         trial = self._trial
+        trial.alone = (await self._calls.get("namespaces", trial.name)).answer
+        heard = await self._delete()
         trial.delete = heard.answer
         trial.delete_fields = fields_of(_body(heard), _shown(heard))
         trial.has_job = bool(self._jobs)
@@ -106,10 +107,7 @@ class Trying:
         job = self._main = next(iter(self._jobs), None)
         await self._meanwhile(job)
         await self._follow(job, sent)
-        if job is not None:
-            trial.job_afterwards = (
-                await self._calls.get("namespaces", trial.name, "delete-jobs", job)
-            ).answer
+        await self._afterwards(job)
 
     # what is sent
 
@@ -316,6 +314,15 @@ class Trying:
                 return
             await self._calls.pause(wait)
             wait = min(wait * 1.3, LOOK_MOST)
+
+    async def _afterwards(self, job: str | None) -> None:
+        trial, jobs = self._trial, ("namespaces", self._trial.name, "delete-jobs")
+        if job is not None:
+            trial.job_afterwards = (await self._calls.get(*jobs, job)).answer
+            trial.job_list = (await self._calls.get(*jobs)).answer
+        over = trial.end in (End.COMPLETED, End.GONE) and not self._jobs and not self._made_again()
+        if over and await self._look() is None:
+            trial.delete_absent = (await self._delete()).answer
 
     def _is_over(self, seconds: float, *, listed: bool) -> bool:
         """Whether there is nothing more to be seen, so long after the job's end."""

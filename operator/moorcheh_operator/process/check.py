@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import io
 import logging
+import os
 import shutil
 import signal
 import sys
@@ -63,6 +64,15 @@ class Server:
 )
 @click.option("--ca-file", metavar="PATH", help="With a URL: PEM file of the CAs to trust, and no others.")
 @click.option(
+    "--moorcheh-name-reuse",
+    envvar="MOORCHEH_NAME_REUSE",
+    type=click.Choice(["Possible", "Never"]),
+    default="Possible",
+    show_default=True,
+    show_envvar=True,
+    help="With a URL: what is declared of its names (docs/servers.md). A servers file has its own.",
+)
+@click.option(
     "--moorcheh-timeout-seconds",
     envvar="MOORCHEH_TIMEOUT_SECONDS",
     type=options.seconds(0.5, 300),
@@ -94,6 +104,7 @@ def check(
     api_key_file: str | None,
     bearer_token_file: str | None,
     ca_file: str | None,
+    moorcheh_name_reuse: str,
     moorcheh_timeout_seconds: float,
     write: bool,
     wait_seconds: float,
@@ -114,7 +125,7 @@ def check(
         "bearer_token_file": bearer_token_file,
         "ca_file": ca_file,
     }
-    servers = _servers(server, servers_file, files)
+    servers = _servers(server, servers_file, files, _declared(context, server, moorcheh_name_reuse))
     if write and len(servers) > 1:
         names = ", ".join(each.definition.name for each in servers)
         raise click.UsageError(f"--write takes one server: name one of {names}")
@@ -155,14 +166,30 @@ def _meant(
     )
 
 
-def _servers(server: str | None, servers_file: str | None, files: dict[str, str | None]) -> list[Server]:
+def _declared(context: click.Context, server: str | None, name_reuse: str) -> str | None:
+    """Of the URL; the environment's is about the URL of the environment. None: nothing was."""
+    environment = click.core.ParameterSource.ENVIRONMENT
+    match context.get_parameter_source("moorcheh_name_reuse"):
+        case click.core.ParameterSource.COMMANDLINE:
+            return name_reuse
+        case source if source is environment and server and server == os.environ.get("MOORCHEH_BASE_URL"):
+            return name_reuse
+        case _:
+            return None
+
+
+def _servers(
+    server: str | None, servers_file: str | None, files: dict[str, str | None], name_reuse: str | None
+) -> list[Server]:
     from moorcheh_operator.servers.definitions import ServersError  # noqa: PLC0415 - only where it is needed
     from moorcheh_operator.servers.file import ServersFile  # noqa: PLC0415 - the same
 
     if not servers_file:
-        return [_by_url(server, files)]
+        return [_by_url(server, files, name_reuse)]
     if named := [f"--{name.replace('_', '-')}" for name, path in files.items() if path]:
         raise click.UsageError(f"{named[0]} goes with a URL; the servers file has its own")
+    if name_reuse is not None:
+        raise click.UsageError("--moorcheh-name-reuse goes with a URL; the servers file has its own")
     try:
         loaded = ServersFile(servers_file).read()
     except ServersError as error:
@@ -178,11 +205,12 @@ def _servers(server: str | None, servers_file: str | None, files: dict[str, str 
     return found
 
 
-def _by_url(server: str | None, files: dict[str, str | None]) -> Server:
+def _by_url(server: str | None, files: dict[str, str | None], name_reuse: str | None) -> Server:
     from moorcheh_operator.api.spec import DEFAULT_SERVER  # noqa: PLC0415 - only where it is needed
     from moorcheh_operator.servers.definitions import (  # noqa: PLC0415 - the same
         DNS_LABEL,
         Definition,
+        NameReuse,
         ServersError,
     )
     from moorcheh_operator.servers.file import read_authorities  # noqa: PLC0415 - the same
@@ -202,6 +230,7 @@ def _by_url(server: str | None, files: dict[str, str | None]) -> Server:
             api_key_file=paths["api_key_file"],
             bearer_token_file=paths["bearer_token_file"],
             ca_file=paths["ca_file"],
+            name_reuse=NameReuse(name_reuse or NameReuse.POSSIBLE),
         )
         ca_file = definition.ca_file
         authorities = None if ca_file is None else read_authorities(ca_file, "--ca-file: ")
@@ -322,7 +351,9 @@ class Run:
         definition = server.definition
         credential, tls = credential_of(definition), trusting(server.authorities)
         timeout = definition.timeout_seconds or self._timeout
-        found = Findings(definition.url, key_sent=credential.header if credential else None)
+        found = Findings(
+            definition.url, definition.name_reuse, key_sent=credential.header if credential else None
+        )
         self.found.append(found)
         async with contextlib.AsyncExitStack() as stack:
 
