@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import pytest
 
 from tests.faults.invariants import BrokenInvariantsError
+from tests.faults.kinds import DATED, Kind
 from tests.faults.report import RESULTS
 from tests.faults.world import RECOVERY, FaultWorld
 from tests.integration.conftest import install
@@ -58,19 +59,29 @@ class ToldWorld(FaultWorld):
 class Fault:
     """The worlds of one test, and what is to be told of them."""
 
-    def __init__(self, plane: ControlPlane, folder: Path) -> None:
+    def __init__(self, plane: ControlPlane, folder: Path, kind: Kind) -> None:
         self.plane = plane
+        self.kind = kind
         self._folder = folder
         self._worlds = count(1)
         self.accounts: list[Account] = []
         self.figures: dict[str, Any] = {}
 
     @contextmanager
-    def world(self, *, plane: ControlPlane | None = None, **wanted: Any) -> Iterator[FaultWorld]:
-        """Checked on leaving; may be used from several threads at once. The account of a run that broke an
-        invariant counts as well.
+    def world(
+        self,
+        *,
+        plane: ControlPlane | None = None,
+        knobs: dict[str, Any] | None = None,
+        options: dict[str, str] | None = None,
+        **wanted: Any,
+    ) -> Iterator[FaultWorld]:
+        """On the test's kind of server. Checked on leaving; may be used from several threads at once. The
+        account of a run that broke an invariant counts as well.
         """
         folder = self._folder / f"world-{next(self._worlds)}"
+        wanted["knobs"] = self.kind.knobs | (knobs or {})
+        wanted["options"] = self.kind.options | (options or {})
         try:
             with ToldWorld(plane or self.plane, folder, **wanted) as world:
                 yield world
@@ -88,8 +99,14 @@ class Fault:
 
 
 @pytest.fixture
-def fault(installed: ControlPlane, tmp_path: Path) -> Fault:
-    return Fault(installed, tmp_path)
+def kind() -> Kind:
+    """The server of a test that `kinds.on` does not run on others."""
+    return DATED
+
+
+@pytest.fixture
+def fault(installed: ControlPlane, tmp_path: Path, kind: Kind) -> Fault:
+    return Fault(installed, tmp_path, kind)
 
 
 @pytest.hookimpl(wrapper=True)
@@ -108,6 +125,7 @@ def pytest_runtest_makereport(
         told = {
             "row": int(row[1]),
             "test": item.name,
+            "kind": str(fault.kind) if isinstance(fault, Fault) else str(DATED),
             "passed": report.passed,
             "runs": [asdict(account) for account in fault.accounts] if isinstance(fault, Fault) else [],
             "figures": fault.figures if isinstance(fault, Fault) and report.passed else {},

@@ -54,6 +54,7 @@ class Evidence:
     freezes: Sequence[float]
     starts: Sequence[float]  # of operators, in order
     waits_allowed: int  # status writes for waits, beyond the usual
+    dated: bool = True  # whether the server shows creation times
 
     def objects(self) -> dict[str, list[Json]]:
         by_uid: defaultdict[str, list[Json]] = defaultdict(list)
@@ -223,11 +224,16 @@ def _i6_success_comes_after_the_job(evidence: Evidence, _: Account) -> list[str]
         if status["reason"] == "DeletionCompleted":
             ends = [job["ended"] for job in jobs if job["job_id"] == status["job"]["id"]] or [None]
         else:
-            bound = (name, status.get("target", {}).get("creationTime"))
+            bound = status.get("target", {}).get("creationTime")
             ends = [
                 job["ended"]
                 for job in jobs
-                if destroyed.get(job["seq"]) == bound and job["how"] in ("running", "completed")
+                if job["how"] in ("running", "completed")
+                and (
+                    destroyed.get(job["seq"]) == (name, bound)
+                    if bound or evidence.dated
+                    else job["name"] == name and job["began"] < version.seen  # whichever had the name then
+                )
             ]
         late = [at for at in ends if at is None or at > version.seen]
         if late:
@@ -290,7 +296,11 @@ def _answers_lost(evidence: Evidence) -> set[str]:
         for call in evidence.calls
         if (call.meaning.verb, call.meaning.resource) == WIRE_DELETE and (call.fault or call.status is None)
     }
-    return {claim for claim in in_flight.union(spoiled, not_passed_on) if claim}
+    # Its job was lost, and nothing tells whether the name is still the target's.
+    forgotten = {job["seq"] for job in evidence.record["jobs"] if job["how"] in ("forgotten", "lost")}
+    undated = set() if evidence.dated else forgotten
+    adrift = {delete["request_id"] for delete in evidence.record["deletes"] if delete["seq"] in undated}
+    return {claim for claim in in_flight.union(spoiled, not_passed_on, adrift) if claim}
 
 
 def _interruptions(evidence: Evidence) -> list[tuple[float, float]]:

@@ -3,19 +3,26 @@
 from __future__ import annotations
 
 import ast
+import importlib
 import json
 import os
 import platform
 import subprocess
 from collections import Counter
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
+import pytest
+from _pytest.mark import ParameterSet
+
 from dev.controlplane.version import VERSION
+from tests.faults.kinds import DATED, KINDS, Kind
 
 ROOT = Path(__file__).parents[2]
 RESULTS = ROOT / ".pytest_cache" / "faults"
 PAGE = ROOT / "docs" / "reliability.md"
+KINDS_BEGIN, KINDS_END = "<!-- kinds of server: begin -->", "<!-- kinds of server: end -->"
 BEGIN, END = "<!-- written by the runs: begin -->", "<!-- written by the runs: end -->"
 
 Json = dict[str, Any]
@@ -30,7 +37,42 @@ def main() -> None:
     text = PAGE.read_text()
     before, _, rest = text.partition(BEGIN)
     _, _, after = rest.partition(END)
-    PAGE.write_text(f"{before}{BEGIN}\n{rendered(told)}\n{END}{after}")
+    text = f"{before}{BEGIN}\n{rendered(told)}\n{END}{after}"
+    before, _, rest = text.partition(KINDS_BEGIN)
+    _, _, after = rest.partition(KINDS_END)
+    PAGE.write_text(f"{before}{KINDS_BEGIN}\n{kinds_of_rows()}\n{KINDS_END}{after}")
+
+
+def kinds_of_rows() -> str:
+    """Which rows run on which kind of server, by the marks of their tests."""
+    lines = [f"| # | {' | '.join(map(str, KINDS))} |", f"|---|{'---|' * len(KINDS)}"]
+    for path in sorted(Path(__file__).parent.glob("test_[0-9][0-9]_*.py")):
+        runs = _runs(importlib.import_module(f"tests.faults.{path.stem}"))
+        cells = ["" if str(kind) not in runs else "yes" if runs[str(kind)] else "long" for kind in KINDS]
+        lines.append(f"| {int(path.name[5:7])} | {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def _runs(module: ModuleType) -> dict[str, bool]:
+    """Kinds of server, and whether `make test` has a test of the module on it."""
+    runs: dict[str, bool] = {}
+    for test in (each for name, each in vars(module).items() if name.startswith("test_")):
+        marks: list[pytest.Mark] = getattr(test, "pytestmark", [])
+        fast = not any(mark.name == "slow" for mark in marks)
+        for kind, slow in [each for mark in marks for each in _kinds(mark)] or [(str(DATED), False)]:
+            runs[kind] = runs.get(kind, False) or (fast and not slow)
+    return runs
+
+
+def _kinds(mark: pytest.Mark) -> list[tuple[str, bool]]:
+    """Of one mark, with whether it is slow."""
+    if mark.name != "parametrize" or "kind" not in mark.args[0]:
+        return []
+    cases = [case if isinstance(case, ParameterSet) else pytest.param(case) for case in mark.args[1]]
+    found = [
+        (value, case) for case in cases for value in (case.values[0], *case.values) if isinstance(value, Kind)
+    ]
+    return [(str(kind), any(each.name == "slow" for each in case.marks)) for kind, case in found]
 
 
 def rendered(told: list[Json]) -> str:
@@ -47,6 +89,7 @@ def rendered(told: list[Json]) -> str:
             "",
             HEAD,
             *rows,
+            *_by_kind(told),
             f"| | **All** | {_total(runs)} faults | {_tests(told)}, {len(runs)} | {' | '.join(total)} |",
             "",
             "Measured on the way:",
@@ -67,6 +110,17 @@ def _row(number: int, title: str, told: list[Json]) -> str:
         injected.update(run["injected"])
     what = ", ".join(f"{times} {kind}" for kind, times in sorted(injected.items())) or "by the requests"
     return f"| {number} | {title} | {what} | {_tests(mine)}, {len(runs)} | {' | '.join(_cells(runs))} |"
+
+
+def _by_kind(told: list[Json]) -> list[str]:
+    """Sums; all of them are in the last line."""
+    groups = {kind: [one for one in told if one.get("kind", str(DATED)) == kind] for kind in map(str, KINDS)}
+    lines = []
+    for kind, ones in groups.items():
+        runs = [run for one in ones for run in one["runs"]]
+        what = f"{_total(runs)} faults | {_tests(ones)}, {len(runs)} | {' | '.join(_cells(runs))} |"
+        lines.append(f"| | Of these, {kind} | {what}")
+    return lines
 
 
 def _failed(told: list[Json]) -> int:

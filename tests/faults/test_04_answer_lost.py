@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from tests.faults.kinds import CLOUD, DATED, DECLARED, UNDATED, on
+
 if TYPE_CHECKING:
     from tests.faults.conftest import Fault
 
@@ -17,11 +19,12 @@ FAULTS: dict[str, dict[str, Any]] = {
 }
 
 
+@on(DATED, CLOUD, slow=(UNDATED, DECLARED))
 def test_04_a_lost_answer_is_verified_in_the_listing_and_never_sent_again(fault: Fault) -> None:
     """Dropped, reset, half, without a job, too late, without an end: gone in the end, by one DELETE each.
 
     So is one that took effect 6 s after its client gave up at 2 s. Where the name came back meanwhile, the
-    new namespace is left alone.
+    new namespace is left alone, also where nothing tells that it is new.
     """
     with fault.world() as world:
         for kind, options in FAULTS.items():
@@ -37,11 +40,12 @@ def test_04_a_lost_answer_is_verified_in_the_listing_and_never_sent_again(fault:
         world.finish([*lost, late, again])
 
         assert {one.ends("Succeeded/VerifiedAbsent")["attempt"]["number"] for one in [*lost, late]} == {1}
-        again.ends("Succeeded/TargetReplaced")
+        again.ends(fault.kind.unseen)
         assert world.moorcheh.namespaces()["again"]["precious"]
         assert {len(one.deletes) for one in [*lost, late, again]} == {1}
 
 
+@on(DATED, slow=(UNDATED, DECLARED, CLOUD))
 def test_04_a_lost_delete_without_effect_ends_as_unknown_and_is_never_sent_again(fault: Fault) -> None:
     """Dropped or reset before it took effect: the namespace stays, and the request says that nobody knows."""
     with fault.world() as world:

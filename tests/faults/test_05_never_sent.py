@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from dev.chaos import Hold
 from tests.dev.waiting import until
+from tests.faults.kinds import DATED, all_but, on
 from tests.integration.background import Background
 from tests.integration.gate import Gate
 
@@ -15,11 +17,12 @@ if TYPE_CHECKING:
 FULL = {"MOORCHEH_MAX_RUNNING_JOBS": "0", "MOORCHEH_TIMEOUT_SECONDS": "20"}
 
 
+@on(DATED, slow=all_but(DATED))
 def test_05_a_refused_connection_is_tried_again_and_deletes_once(fault: Fault) -> None:
     """The look-up gets through; new connections, the DELETE's among them, are refused for a while."""
     with Background() as background, fault.world(up=False) as world:
         with Gate(background, world.moorcheh.port, shut_after=1) as gate:
-            world.point_to(gate.url)
+            world.point_to(f"{gate.url}{urlsplit(world.moorcheh.url).path}")
             world.start()
             asked = world.ask_many(5, "refused")
             for one in asked:
@@ -33,7 +36,7 @@ def test_05_a_refused_connection_is_tried_again_and_deletes_once(fault: Fault) -
         world.point_to(world.moorcheh.url)
 
         assert [len(one.deletes) for one in asked] == [1] * 5
-        assert {one.ends("Succeeded/DeletionCompleted")["attempt"]["number"] for one in asked} == {1}
+        assert {one.ends(fault.kind.done)["attempt"]["number"] for one in asked} == {1}
 
 
 def test_05_a_name_that_can_not_be_resolved_is_waited_for_by_its_name(fault: Fault) -> None:
@@ -71,6 +74,7 @@ def test_05_where_all_connections_are_in_use_a_claim_waits_for_one(fault: Fault)
         assert {one.ends("Succeeded/DeletionCompleted")["attempt"]["number"] for one in asked} == {1}
 
 
+@on(DATED, slow=all_but(DATED))
 def test_05_a_server_that_is_down_is_waited_for(fault: Fault) -> None:
     """Killed before the requests came, started again with its data."""
     with fault.world() as world:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from tests.faults.kinds import CLOUD, DATED, DECLARED, UNDATED, all_but, on
+
 if TYPE_CHECKING:
     from tests.faults.conftest import Fault
     from tests.integration.life import Asked
@@ -13,6 +15,7 @@ REFUSED = [401, 403, 429]
 REJECTED = [400, 422]
 
 
+@on(DATED, slow=all_but(DATED))
 def test_06_an_error_that_may_have_taken_effect_is_verified_and_never_resent(fault: Fault) -> None:
     """Each code twice: the delete happened all the same, and it did not."""
     with fault.world(knobs={"second_delete": "404"}) as world:
@@ -31,6 +34,7 @@ def test_06_an_error_that_may_have_taken_effect_is_verified_and_never_resent(fau
         assert {len(one.deletes) for one in [*done, *undone]} == {1}
 
 
+@on(DATED, slow=all_but(DATED))
 def test_06_a_refusal_is_no_attempt_and_is_tried_again(fault: Fault) -> None:
     """401, 403 and 429, with and without Retry-After; 400 and 422 end it."""
     with fault.world(waits_allowed=4) as world:
@@ -42,12 +46,13 @@ def test_06_a_refusal_is_no_attempt_and_is_tried_again(fault: Fault) -> None:
         rejected = [world.ask(f"code-{code}") for code in REJECTED]
         world.finish([*refused, *rejected])
 
-        assert {one.ends("Succeeded/DeletionCompleted")["attempt"]["number"] for one in refused} == {1}
+        assert {one.ends(fault.kind.done)["attempt"]["number"] for one in refused} == {1}
         assert [len(one.deletes) for one in refused] == [3, 3, 3]
         assert {one.ends("Failed/Rejected")["phase"] for one in rejected} == {"Failed"}
         assert [len(one.deletes) for one in rejected] == [1, 1]
 
 
+@on(DATED, slow=(CLOUD,))
 def test_06_a_refusal_that_took_effect_all_the_same_costs_nothing_that_came_after(fault: Fault) -> None:
     """A gateway passes the DELETE on and says 401, 403 or 429; the name comes back before it asks again."""
     with fault.world(waits_allowed=4) as world:
@@ -62,9 +67,10 @@ def test_06_a_refusal_that_took_effect_all_the_same_costs_nothing_that_came_afte
         assert [len(one.deletes) for one in asked] == [1, 1, 1]
 
 
+@on(UNDATED, slow=(DECLARED,))
 def test_06_a_refusal_by_a_server_without_creation_times_is_no_attempt_either(fault: Fault) -> None:
     """Refused, and tried again; or passed on and said to be refused, and gone at the next look."""
-    with fault.world(knobs={"created_field": "none"}, waits_allowed=4) as world:
+    with fault.world(waits_allowed=4) as world:
         for code in REFUSED:
             for effect in (True, False):
                 name = f"code-{code}-{effect}".lower()

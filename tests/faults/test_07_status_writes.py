@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from dev.chaos import Answer, Delay, Drop, Fail, Late
 from tests.dev.waiting import until
+from tests.faults.kinds import CLOUD, DATED, all_but, on
 
 if TYPE_CHECKING:
     from tests.faults.conftest import Fault
@@ -62,6 +63,7 @@ def _is_about(line: str, world: FaultWorld, name: str, reason: str) -> bool:
     return f" {reason}: " in line and f"request={world.namespace}/{name} " in line
 
 
+@on(DATED, slow=all_but(DATED))
 def test_07_a_write_whose_answer_is_lost_is_recognised_as_its_own(fault: Fault) -> None:
     """Each of the three writes of a life: its answer is dropped, or an error is answered though it landed, a
     409 among them; it fails before, or an error is answered instead.
@@ -83,7 +85,7 @@ def test_07_a_write_whose_answer_is_lost_is_recognised_as_its_own(fault: Fault) 
             }
         asked = ask_with(world, faults)
 
-        assert {one.ends("Succeeded/DeletionCompleted")["attempt"]["number"] for one in asked} == {1}
+        assert {one.ends(fault.kind.done)["attempt"]["number"] for one in asked} == {1}
         assert {len(one.deletes) for one in asked} == {1}
         assert world.not_injected() == []
         each_end_is_told_once(world, asked)
@@ -98,6 +100,7 @@ def test_07_of_two_that_write_the_same_end_at_once_one_tells_it(fault: Fault) ->
         each_end_is_told_once(world, asked)
 
 
+@on(DATED, slow=(CLOUD,))
 def test_07_a_write_that_lands_after_its_writer_gave_up_on_it_undoes_nothing(fault: Fault) -> None:
     """17 s late, when the operator waits 15: by then it is another object that it was built on."""
     with fault.world() as world:
@@ -106,17 +109,20 @@ def test_07_a_write_that_lands_after_its_writer_gave_up_on_it_undoes_nothing(fau
         asked = ask_with(world, faults)
 
         assert world.not_injected() == []
-        assert {one.ends("Succeeded/DeletionCompleted")["phase"] for one in asked} == {"Succeeded"}
+        assert {one.ends(fault.kind.done)["phase"] for one in asked} == {"Succeeded"}
         assert {len(one.deletes) for one in asked} == {1}
         each_end_is_told_once(world, asked)
 
 
-def test_07_a_status_that_the_api_server_rejects_loses_no_job(fault: Fault) -> None:
-    """422 to the write that records the job id: it is repeated with the id alone."""
+@on(DATED, CLOUD)
+def test_07_a_status_that_the_api_server_rejects_loses_no_acceptance(fault: Fault) -> None:
+    """422 to the write that records the job id: it is repeated with the id alone. In the cloud there is none,
+    and the acceptance is recorded without the server's words.
+    """
     with fault.world() as world:
         asked = ask_with(world, {"rejected": (Answer(422), 2), "malformed": (Answer(400), 2)})
 
         assert world.not_injected() == []
-        assert {one.ends("Succeeded/DeletionCompleted")["phase"] for one in asked} == {"Succeeded"}
+        assert {one.ends(fault.kind.done)["phase"] for one in asked} == {"Succeeded"}
         assert {len(one.deletes) for one in asked} == {1}
         each_end_is_told_once(world, asked)

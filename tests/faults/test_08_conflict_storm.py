@@ -5,6 +5,8 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING
 
+from tests.faults.kinds import CLOUD, DATED, on
+
 if TYPE_CHECKING:
     from tests.faults.conftest import Fault
     from tests.faults.world import FaultWorld
@@ -21,6 +23,7 @@ def storm(world: FaultWorld, asked: Asked, stop: threading.Event) -> None:
         world.also["label written"] += 1
 
 
+@on(DATED, slow=(CLOUD,))
 def test_08_a_conflict_storm_costs_few_writes_and_one_delete(fault: Fault) -> None:
     """Through the claim, the answer, the polls and the end."""
     with fault.world(up=False) as world:
@@ -38,4 +41,4 @@ def test_08_a_conflict_storm_costs_few_writes_and_one_delete(fault: Fault) -> No
                 thread.join()
 
         assert [len(one.deletes) for one in asked] == [1, 1, 1]
-        assert {one.ends("Succeeded/DeletionCompleted")["phase"] for one in asked} == {"Succeeded"}
+        assert {one.ends(fault.kind.done)["phase"] for one in asked} == {"Succeeded"}

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.dev.waiting import WITHIN, until
+from tests.faults.kinds import CLOUD, DATED, UNDATED, on
 
 if TYPE_CHECKING:
     from tests.faults.conftest import Fault
@@ -72,6 +73,7 @@ SLOW = [
 ]
 
 
+@on(DATED, slow=(UNDATED, CLOUD))
 def test_09_short_outages_of_the_api_server_cost_nothing_but_time(fault: Fault) -> None:
     """Requests in all phases; nothing is sent twice, everything ends, and nobody spins meanwhile."""
     with fault.world(waits_allowed=6) as world:

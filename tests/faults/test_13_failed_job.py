@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from tests.faults.kinds import DATED, DECLARED, on
+
 if TYPE_CHECKING:
     from tests.faults.conftest import Fault
 
 
+@on(DATED, slow=(DECLARED,))
 def test_13_a_failed_job_is_retried_within_the_limit_and_a_stuck_one_ends_by_its_deadline(
     fault: Fault,
 ) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from dev.chaos import Hold
+from tests.faults.kinds import CLOUD, DATED, DECLARED, UNDATED, all_but, on
 
 if TYPE_CHECKING:
     from tests.faults.conftest import Fault
@@ -12,6 +13,7 @@ if TYPE_CHECKING:
 STATUS = "namespacedeletions/status"
 
 
+@on(DATED, slow=all_but(DATED))
 def test_15_a_request_that_is_deleted_sends_nothing_and_its_namesake_starts_from_nothing(
     fault: Fault,
 ) -> None:
@@ -41,6 +43,7 @@ def test_15_a_request_that_is_deleted_sends_nothing_and_its_namesake_starts_from
         assert {"claimed", "alone"} <= set(world.moorcheh.namespaces())
 
 
+@on(DATED, CLOUD, slow=(UNDATED, DECLARED))
 def test_15_a_running_job_holds_its_target_after_its_request_was_deleted(fault: Fault) -> None:
     """A new request for the target waits for the job, and leaves what was created meanwhile alone."""
     with fault.world() as world:

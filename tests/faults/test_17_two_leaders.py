@@ -11,6 +11,7 @@ from dev.chaos import ALWAYS, Delay, Hold, Proxy, Script, kubernetes_call
 from moorcheh_operator.cluster.leader_election import LEASE_SECONDS
 from tests.dev.waiting import until
 from tests.faults.clocks import faked, needs_faketime
+from tests.faults.kinds import DATED, all_but, on
 from tests.faults.world import is_running, kubeconfig_for
 
 if TYPE_CHECKING:
@@ -24,6 +25,7 @@ AT_ONCE = 5.0
 ELECTION = {"LEADER_ELECTION": "on", "LEASE_NAMESPACE": "moorcheh-system"}
 
 
+@on(DATED, slow=all_but(DATED))
 @pytest.mark.parametrize("seconds", [10.0, pytest.param(60.0, marks=pytest.mark.slow)])
 def test_17_two_that_both_lead_send_each_delete_once(fault: Fault, seconds: float) -> None:
     """No election at all; one of them is frozen in the middle of it all, then goes on with what it knew."""

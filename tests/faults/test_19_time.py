@@ -11,6 +11,7 @@ import pytest
 
 from tests.dev.waiting import until
 from tests.faults.clocks import faked, needs_faketime
+from tests.faults.kinds import DATED, all_but, on
 
 if TYPE_CHECKING:
     from tests.faults.conftest import Fault
@@ -23,6 +24,7 @@ def passed(since: float, seconds: float) -> bool:
     return time.monotonic() - since > seconds
 
 
+@on(DATED, slow=all_but(DATED))
 @pytest.mark.parametrize("seconds", [8.0, pytest.param(20.0, marks=pytest.mark.slow)])
 def test_19_a_process_that_stands_still_sends_nothing_late(fault: Fault, seconds: float) -> None:
     """Stopped again and again among claims and DELETEs; what it may not send in time, it does not send."""

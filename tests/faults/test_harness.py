@@ -11,7 +11,7 @@ import pytest
 from dev.chaos import Call
 from dev.chaos.calls import Meaning
 from tests.faults.invariants import BrokenInvariantsError, Evidence, account_of
-from tests.faults.report import rendered
+from tests.faults.report import PAGE, kinds_of_rows, rendered
 from tests.faults.witness import Version
 
 if TYPE_CHECKING:
@@ -228,6 +228,45 @@ def test_one_that_is_verified_over_several_kills_counts_once() -> None:
     assert account_of(evidence, {}).outcome_unknown_allowed == 1
 
 
+def undated() -> Evidence:
+    """The ordinary deletion on a server without creation times, seen gone in the listing alone."""
+    evidence = good()
+    evidence.dated = False
+    for body in (each.body for each in evidence.versions[1:]):
+        body["status"]["target"] = {"found": True}
+    change(evidence, 3, reason="VerifiedAbsent")
+    return evidence
+
+
+@pytest.mark.parametrize(
+    ("ended", "began", "breaks"), [(5.0, 2.0, False), (6.5, 2.0, True), (9.0, 7.0, False)]
+)
+def test_without_creation_times_gone_is_held_against_the_jobs_on_the_name_until_then(
+    ended: float, began: float, *, breaks: bool
+) -> None:
+    """One that began afterwards is on what came afterwards."""
+    evidence = undated()
+    evidence.record["jobs"][0] |= {"ended": ended, "began": began}
+    if breaks:
+        with pytest.raises(BrokenInvariantsError, match="i6"):
+            account_of(evidence, {})
+    else:
+        account_of(evidence, {})
+
+
+@pytest.mark.parametrize("how", ["lost", "forgotten"])
+def test_without_creation_times_a_lost_job_may_leave_the_outcome_unknown(how: str) -> None:
+    """With them it may not: they tell."""
+    evidence = undated()
+    unknown_without_a_cause(evidence)
+    evidence.record["jobs"][0]["how"] = how
+    assert account_of(evidence, {}).outcome_unknown_allowed == 1
+    evidence.dated = True
+
+    with pytest.raises(BrokenInvariantsError, match="OutcomeUnknown"):
+        account_of(evidence, {})
+
+
 def test_one_that_was_in_flight_at_a_kill_may_be_unknown() -> None:
     """One kill between claim and answer allows one."""
     evidence = good()
@@ -251,7 +290,7 @@ def test_a_claim_that_arrives_after_the_kill_and_before_the_next_one_s_first_cal
     assert account_of(evidence, {}).outcome_unknown_allowed == 1
 
 
-def told(row: int, *spoiled: Callable[[Evidence], None] | None) -> Json:
+def told(row: int, *spoiled: Callable[[Evidence], None] | None, kind: str = "dated") -> Json:
     """What a test leaves of its worlds: None is a good one. It passed if all were."""
     runs = []
     for spoil in spoiled:
@@ -267,6 +306,7 @@ def told(row: int, *spoiled: Callable[[Evidence], None] | None) -> Json:
     return {
         "row": row,
         "test": "test_x",
+        "kind": kind,
         "passed": passed,
         "runs": [asdict(run) for run in runs],
         "figures": {"s": 1},
@@ -286,6 +326,18 @@ def test_the_report_of_runs_that_held_has_zeros_and_no_failure() -> None:
     assert "2 tests passed, 0 failed" in text.splitlines()[0]
     assert cells(text, "1") == ["3 kill", "2, 3", "3", "3", "0, 0", "0", "0", "0"]
     assert cells(text, "**All**") == ["3 faults", "2, 3", "3", "3", "0, 0", "0", "0", "0"]
+
+
+def test_the_report_has_sums_for_each_kind_of_server() -> None:
+    text = rendered([told(1, None, None), told(1, None, kind="cloud")])
+
+    assert cells(text, "Of these, dated")[1:3] == ["1, 2", "2"]
+    assert cells(text, "Of these, cloud")[1:3] == ["1, 1", "1"]
+
+
+def test_the_page_says_which_rows_run_on_which_kind_of_server() -> None:
+    """`python -m tests.faults.report` writes it."""
+    assert kinds_of_rows() in PAGE.read_text()
 
 
 def test_a_broken_run_shows_in_the_sums_of_its_row_and_of_all() -> None:

@@ -81,6 +81,7 @@ class FaultWorld(World):
         self.also: Counter[str] = Counter()  # injected by the test itself
         self.account: Account | None = None
         self._up = up
+        self._dated = (knobs or {}).get("created_field") != "none"
         self._waits_allowed = waits_allowed
         self._proxies = ExitStack()
 
@@ -266,6 +267,7 @@ class FaultWorld(World):
             freezes=self.freezes,
             starts=sorted(at for operator in self.operators for at in operator.starts),
             waits_allowed=self._waits_allowed,
+            dated=self._dated,
         )
         self.account = account_of(evidence, self.script.injected + self.also)
         return self.account
