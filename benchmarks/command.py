@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import aiohttp
 import click
 
-from benchmarks import page, results
+from benchmarks import page, results, scale, scale_page
 from benchmarks.errors import BenchmarkError
 from benchmarks.goals import verdicts
 from benchmarks.machine import ROOT, this_machine
@@ -27,6 +27,7 @@ from dev.golang import GoError
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
+SCALE = ROOT / "build" / "benchmarks" / "scale.json"
 RESULTS = ROOT / "build" / "benchmarks" / "results.json"
 INTERRUPTED = 130
 
@@ -165,6 +166,29 @@ def _pairs(scenarios: Iterable[Scenario], peers: Iterable[Peer]) -> Iterator[tup
         for peer in peers:
             if peer.knows_ends or not each.finished:
                 yield each, peer
+
+
+@main.command("scale")
+@click.option(
+    "--finished", "sizes", multiple=True, type=click.IntRange(scale.BURST), default=scale.SIZES,
+    show_default=True, help="How many finished requests there are; may be repeated, ascending.",
+)  # fmt: skip
+@click.option("--write", is_flag=True, help="Put the figures into docs/scale.md.")
+def measure_scale(*, sizes: tuple[int, ...], write: bool) -> None:
+    """What very many finished requests cost; 5 minutes for each number of them."""
+    assets = prepare()
+    machine = this_machine(assets.version)
+    steps: list[scale.Step] = []
+
+    def tell(step: scale.Step) -> None:
+        steps.append(step)
+        scale.save(steps, SCALE)
+        click.echo(f"{step.finished:,} finished: measured", err=True)
+
+    scale.measure(sorted(sizes), assets, tell)
+    click.echo(scale_page.figures(steps, machine))
+    if write:
+        scale_page.write(steps, machine)
 
 
 @main.command("page")

@@ -47,13 +47,13 @@ class Driver:
     async def __aexit__(self, *_: object) -> None:
         await self._session.close()
 
-    async def create(self, names: Iterable[str]) -> dict[str, float]:
+    async def create(self, names: Iterable[str], **spec: object) -> dict[str, float]:
         """By name, when (monotonic) its creation was sent: what latencies count from."""
         sent: dict[str, float] = {}
 
         async def one(name: str) -> None:
             sent[name] = time.monotonic()
-            await self._send("POST", PATH, _request(name), "application/json")
+            await self._send("POST", PATH, _request(name, **spec), "application/json")
 
         await _all(one, names)
         return sent
@@ -163,12 +163,12 @@ async def _all(act: Callable[[str], Awaitable[None]], names: Iterable[str]) -> N
             group.create_task(work())
 
 
-def _request(name: str) -> dict[str, Any]:
+def _request(name: str, **spec: object) -> dict[str, Any]:
     return {
         "apiVersion": "moorcheh.ai/v1alpha1",
         "kind": "NamespaceDeletion",
         "metadata": {"name": name},
-        "spec": {"namespaceName": name},
+        "spec": {"namespaceName": name, **spec},
     }
 
 

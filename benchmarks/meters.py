@@ -36,6 +36,11 @@ class Meter:
         peaks = (re.search(r"^VmHWM:\s+(\d+) kB", text, re.MULTILINE) for text in texts)
         return sum(int(peak[1]) for peak in peaks if peak) / 1024
 
+    def resident_mib(self) -> float:
+        texts = (_read(proc / "status") for proc, _ in self._members())
+        found = (re.search(r"^VmRSS:\s+(\d+) kB", text, re.MULTILINE) for text in texts)
+        return sum(int(each[1]) for each in found if each) / 1024
+
     def _members(self) -> Iterator[tuple[Path, list[str]]]:
         for proc in Path("/proc").glob("[0-9]*"):
             stat = _read(proc / "stat").rpartition(")")[2].split()
@@ -58,6 +63,11 @@ class Calls:
     counted: Counter[tuple[str, str, str]]
     watches: int
     """Open on the requests."""
+
+    @classmethod
+    def none(cls) -> Calls:
+        """As after a start."""
+        return cls(Counter(), 0)
 
     @classmethod
     def read(cls, plane: ControlPlane) -> Calls:

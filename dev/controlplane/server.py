@@ -135,7 +135,7 @@ class ControlPlane:
         self.apiserver = Process(
             [
                 self.assets.apiserver,
-                f"--etcd-servers=http://127.0.0.1:{self._etcd_port}",
+                f"--etcd-servers={self.etcd_url}",
                 f"--bind-address={self._address}",
                 f"--advertise-address={self._address}",  # a machine without a network has no other to find
                 f"--secure-port={self._port}",
@@ -176,6 +176,11 @@ class ControlPlane:
         self._start_etcd()
         self.start_apiserver()
 
+    @property
+    def etcd_url(self) -> str:
+        """For who measures it: all else asks the API server."""
+        return f"http://127.0.0.1:{self._etcd_port}"
+
     def metrics(self) -> str:
         """The API server's /metrics, as text."""
         return self._get("/metrics")
@@ -198,7 +203,7 @@ class ControlPlane:
         return round(sum(float(value) for result, value in found if result != "allowed"))
 
     def _start_etcd(self) -> None:
-        url = f"http://127.0.0.1:{self._etcd_port}"
+        url = self.etcd_url
         self.etcd = Process(
             [
                 self.assets.etcd,

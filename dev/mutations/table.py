@@ -231,15 +231,15 @@ SENDING = [
         "14",
         "one that does not lead claims nothing",
         "controller/task.py",
-        "(self._shared.leads() or self.request.gone)",
+        "(ours or self.request.gone)",
         "True",
     ),
     one(
         "14",
         "a deleted object's job is followed by every replica",
         "controller/task.py",
-        "(self._shared.leads() or self.request.gone)",
-        "self._shared.leads()",
+        "(ours or self.request.gone)",
+        "ours",
     ),
     one(
         "14",
@@ -280,8 +280,8 @@ SENDING = [
         "14",
         "one that is stopping claims nothing",
         "controller/task.py",
-        "if not self._shared.closing and (self._shared.leads()",
-        "if (self._shared.leads()",
+        "if not self._shared.closing and (ours or self.request.gone):",
+        "if ours or self.request.gone:",
     ),
 ]
 
@@ -1027,6 +1027,20 @@ BORDER = [
 ]
 
 SERVERS = [
+    one(
+        "S",
+        "a request for another operator's server is left alone",
+        "controller/task.py",
+        "ours = self._shared.leads() and self._shared.serves(self.request.spec.server)",
+        "ours = self._shared.leads()",
+    ),
+    one(
+        "S",
+        "a server of the file is served, whatever is served elsewhere",
+        "servers/definitions.py",
+        "return self.get(name) is not None or not elsewhere",
+        "return not elsewhere",
+    ),
     one(
         "S",
         "a request is about the server that it was looked up at",

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from dev.controlplane import ControlPlane
+    from dev.moorcheh.standin import StandIn
 
 TIMEOUT = 2.0
 SETTLE = 2 * TIMEOUT + 5.0  # rule 5
@@ -133,6 +134,11 @@ class FaultWorld(World):
             for number, options in enumerate(self._of_each)
         ]
         self.operator = self.operators[0]
+
+    def be(self, of_each: Sequence[dict[str, str]]) -> None:
+        """Before the start: what the first, the second … has beyond the options of all."""
+        self._of_each = list(of_each)
+        self.point_to(self.moorcheh.url)
 
     def start(self) -> None:
         for operator in self.operators:
@@ -256,12 +262,16 @@ class FaultWorld(World):
 
     def verify(self) -> Account:
         """Every invariant, by `account_of`."""
-        record = self.moorcheh.record()
         self.history.wait(self._announced, WITHIN)
-        evidence = Evidence(
-            record=record,
-            living=self.moorcheh.namespaces(),
-            versions=self.witness.log(),
+        self.account = account_of(self.evidence("default", self.moorcheh), self.script.injected + self.also)
+        return self.account
+
+    def evidence(self, server: str, moorcheh: StandIn) -> Evidence:
+        """Of the requests that name this server."""
+        return Evidence(
+            record=moorcheh.record(),
+            living=moorcheh.namespaces(),
+            versions=[version for version in self.witness.log() if server_of(version.body) == server],
             calls=list(self.script.calls),
             kills=self.kills,
             freezes=self.freezes,
@@ -269,8 +279,6 @@ class FaultWorld(World):
             waits_allowed=self._waits_allowed,
             dated=self._dated,
         )
-        self.account = account_of(evidence, self.script.injected + self.also)
-        return self.account
 
     def _announced(self) -> bool:
         claims = {
@@ -291,6 +299,10 @@ class FaultWorld(World):
                 parts.append("\n".join([f"--- {operator.output.name}", *lines]))
         calls = [str(call) for call in self.script.calls[-40:]]
         return "\n".join([*parts, "--- the last calls", *calls])
+
+
+def server_of(body: dict[str, Any]) -> str:
+    return str(body["spec"].get("serverRef", {}).get("name", "default"))
 
 
 def is_running(operator: OperatorProcess) -> bool:

@@ -14,7 +14,7 @@ import pytest
 from moorcheh_operator.api.request import PLURAL
 from moorcheh_operator.servers.definitions import Allowed, Definition, From, NameReuse, Servers, single
 from tests.model.api_server import ApiServer, Json, Trouble, WriteFault
-from tests.model.bench import ENDED, URL, Bench
+from tests.model.bench import ENDED, URL, Bench, Process
 from tests.model.moorcheh_server import SendFault
 
 LOST = WriteFault(lands=None)
@@ -1140,6 +1140,75 @@ def test_a_job_is_followed_at_the_server_that_it_is_at_whatever_becomes_of_its_n
 
         assert reason(bench, name) == "DeletionCompleted"
         assert (sent(bench), len(there.arrivals)) == (1, 0)
+
+
+def for_server(name: str, url: str, *elsewhere: str) -> Servers:
+    return Servers((Definition(name, url, allowed_namespaces=Allowed(From.ALL)),), served_elsewhere=elsewhere)
+
+
+def says(process: Process, servers: Servers) -> None:
+    process.servers.apply(servers)
+    process.context.copy().run(process.reconciler.servers_changed)
+
+
+@pytest.mark.parametrize("spec", [{}, {"suspend": True}, {"activeDeadlineSeconds": 30}], ids=str)
+def test_a_request_for_a_server_that_is_anothers_is_left_alone(spec: dict[str, Any], bench: Bench) -> None:
+    bench.serve(for_server("default", URL, "archive"))
+    operator = bench.start()
+    name = bench.request("documents", serverRef={"name": "archive"}, **spec)
+    bench.let_pass(300.0)
+
+    assert bench.records[bench.api.objects[name]["metadata"]["uid"]].statuses == []
+    assert sent(bench) == 0
+    operator.reconciler.measure()
+    [counted] = bench.metrics
+    assert {sample.value for metric in counted.requests.collect() for sample in metric.samples} == {0.0}
+
+
+def test_two_that_are_for_a_server_each_follow_their_own_to_the_end() -> None:
+    with closing(Bench()) as bench:
+        there = bench.another(ANOTHER)
+        for server in (bench.server, there):
+            server.create("documents")
+            server.job_seconds = 30.0
+        bench.serve(for_server("default", URL, "archive"))
+        first = bench.start()
+        bench.serve(Servers())
+        second = bench.start()
+        says(first, for_server("default", URL, "archive"))
+        says(second, for_server("archive", ANOTHER, "*"))
+        names = [bench.request("documents"), bench.request("documents", serverRef={"name": "archive"})]
+        bench.let_pass(10.0)
+        bench.kill(first)
+        bench.let_pass(60.0)
+        assert [bench.status(name)["phase"] for name in names] == ["Running", "Succeeded"]
+
+        bench.serve(for_server("default", URL, "archive"))
+        bench.start()
+        bench.let_pass(60.0)
+        assert [reason(bench, name) for name in names] == ["DeletionCompleted"] * 2
+        assert (sent(bench), len(there.arrivals)) == (1, 1)
+
+
+@pytest.mark.parametrize("after", [0.035, 0.06, 0.2, 5.0], ids=lambda after: f"{after}-s")
+def test_a_server_that_goes_to_another_operator_takes_its_deletions_along(after: float) -> None:
+    """Whatever the first had under way: the claim, the DELETE, or the job."""
+    with closing(Bench()) as bench:
+        bench.server.create("documents")
+        bench.server.job_seconds = 30.0
+        first = bench.start()
+        bench.serve(for_server("another", ANOTHER, "*"))
+        second = bench.start()
+        says(first, single(URL))
+        name = bench.request("documents")
+        bench.let_pass(after)
+        says(first, for_server("archive", "http://archive", "default"))
+        bench.let_pass(70.0)
+        says(second, for_server("default", URL, "*"))
+        bench.let_pass(200.0)
+
+        assert bench.status(name)["phase"] == "Succeeded"
+        assert sent(bench) == 1
 
 
 def test_a_refusal_stands_for_a_minute_with_whoever_leads_by_then(bench: Bench) -> None:

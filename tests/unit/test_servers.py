@@ -98,6 +98,25 @@ def test_json_is_yaml() -> None:
     assert parse('{"servers": [{"name": "a", "url": "http://a"}]}').get("a") == Definition("a", "http://a")
 
 
+@pytest.mark.parametrize(
+    ("elsewhere", "left"),
+    [
+        pytest.param([], set(), id="nothing"),
+        pytest.param(["logs"], {"logs"}, id="by-name"),
+        pytest.param(["log?"], {"logs"}, id="by-glob"),
+        pytest.param(["*"], {"logs", "misspelled"}, id="all-but-its-own"),
+    ],
+)
+def test_requests_for_a_server_of_the_file_are_served_and_others_unless_they_are_anothers(
+    elsewhere: list[str], left: set[str]
+) -> None:
+    servers = parse(
+        yaml.safe_dump({"servers": [{"name": "a", "url": "http://a"}], "servedElsewhere": elsewhere})
+    )
+
+    assert {name for name in ("a", "logs", "misspelled") if not servers.serves(name)} == left
+
+
 def test_the_one_server_of_the_environment_is_open_to_all() -> None:
     assert single("http://moorcheh:80/") == Servers(
         (Definition("default", "http://moorcheh", allowed_namespaces=Allowed(From.ALL)),)
@@ -192,6 +211,18 @@ WRONG = {
     "Exists of something": (
         selecting(matchExpressions=[{"key": "a", "operator": "Exists", "values": ["b"]}]),
         "matchExpressions[0].values: must be there",
+    ),
+    "elsewhere in capitals": (
+        "{servers: [{name: a, url: 'http://a'}], servedElsewhere: [B]}",
+        "servedElsewhere[0]: must be at most 63",
+    ),
+    "elsewhere and here": (
+        "{servers: [{name: a, url: 'http://a'}], servedElsewhere: [b, a]}",
+        "servedElsewhere[1]: is the name of one",
+    ),
+    "elsewhere that is no list": (
+        "{servers: [{name: a, url: 'http://a'}], servedElsewhere: b}",
+        "servedElsewhere: must be a list",
     ),
     "a key twice": ("servers:\n- {name: a, name: b, url: 'http://a'}", "a key is there twice"),
     "an anchor": ("servers: &a []", "anchors are not taken"),

@@ -62,6 +62,13 @@ class Policies:
         for task, _ in self._tasks.values():
             task.wake()
 
+    def servers_changed(self) -> None:
+        """Those that come to be this operator's are taken on by the next list."""
+        for uid, (task, _) in list(self._tasks.items()):
+            if not self._shared.serves(task.policy.spec.server):
+                self._stop(uid)
+        self.wake()
+
     def measure(self) -> None:
         self._metrics.show_policies(task.policy.status for task, _ in self._tasks.values())
 
@@ -116,6 +123,9 @@ class Policies:
 
     def _observe(self, policy: Policy) -> None:
         if not self._shared.leads():
+            return
+        if not self._shared.serves(policy.spec.server):
+            self._stop(policy.uid)
             return
         running = self._tasks.get(policy.uid)
         if running is not None:

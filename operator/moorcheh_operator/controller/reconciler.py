@@ -103,6 +103,7 @@ class Reconciler:
             cluster, clock, self._may_expire, self._is_wanted, self._events.announce
         )
         self._policies = Policies(self._shared, namespaces, self._events, metrics)
+        self._served_elsewhere = servers.defined.served_elsewhere
 
     def start(self) -> None:
         self._cluster.history.begin(lambda: self._history_ends(self._past()))
@@ -127,7 +128,10 @@ class Reconciler:
         """The servers file says something else: everybody asks anew whether, and where, they may."""
         for task in self._tasks.values():
             task.wake()
-        self._policies.wake()
+        self._policies.servers_changed()
+        if self._servers.defined.served_elsewhere != self._served_elsewhere:
+            self._served_elsewhere = self._servers.defined.served_elsewhere
+            self._relist.anew()  # for the ended requests that were not this operator's to delete
 
     @property
     def list_age(self) -> float | None:
@@ -137,7 +141,7 @@ class Reconciler:
     def measure(self) -> None:
         """Bring the gauges up to date."""
         now = self._clock.now().time
-        requests = [task.request for task in self._tasks.values()]
+        requests = [task.request for task in self._tasks.values() if self._serves(task.request)]
         self._metrics.show_requests(request.status.phase or Phase.PENDING for request in requests)
         ages = [
             (now - request.creation_time).total_seconds()
@@ -206,7 +210,7 @@ class Reconciler:
             elif _worth_a_task(request):
                 self._take_on(request)
             else:
-                self._expirations.note(request)
+                self._note_ended(request)
         elif deleted or is_newer(request.resource_version, task.request.resource_version):
             if goes_back(task.request, request) and not task.request.gone:
                 self._cluster.history.end(f"{request.key} has gone back")
@@ -243,7 +247,7 @@ class Reconciler:
         finally:
             del self._tasks[uid], self._running[uid]
             self._left[uid] = task.request, self._clock.ticks()
-            self._expirations.note(task.request)
+            self._note_ended(task.request)
             if not self._tasks:
                 self._idle.set()
 
@@ -266,6 +270,13 @@ class Reconciler:
                 await self._cluster.check_history(
                     self._namespaces_served[0] if self._namespaces_served else ""
                 )
+
+    def _serves(self, request: Request) -> bool:
+        return self._shared.serves(request.spec.server)
+
+    def _note_ended(self, request: Request) -> None:
+        if self._serves(request):
+            self._expirations.note(request)
 
     def _may_expire(self) -> bool:
         """Not before the first complete list: an unfinished request may need to know of an ended one."""

@@ -42,6 +42,10 @@ class Shared:
         """Nothing more is claimed; what was sent is recorded."""
         return self.stopping or self.cluster.history.over
 
+    def serves(self, server: str) -> bool:
+        """Whether requests and policies for this server (its name) are this operator's to act for."""
+        return self.servers.defined.serves(server)
+
     def place(self, request: Request) -> Place:
         return placement.place(request, self.servers.defined)
 

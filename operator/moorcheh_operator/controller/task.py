@@ -201,10 +201,12 @@ class RequestTask:
         return True
 
     def _may_act(self, step: Step) -> bool:
-        """One that does not lead, or is stopping, only records what it has sent itself. Every replica follows
-        the job of an object that is gone: no list shows it, and who leads next must know who has the target.
+        """One that does not lead, is stopping, or leaves the request's server to another operator, only
+        records what it has sent itself. Every replica follows the job of an object that is gone: no list
+        shows it, and who leads next must know who has the target.
         """
-        if not self._shared.closing and (self._shared.leads() or self.request.gone):
+        ours = self._shared.leads() and self._shared.serves(self.request.spec.server)
+        if not self._shared.closing and (ours or self.request.gone):
             return True
         return isinstance(step, Record) and own_send(self.request, self.facts.sending) is not None
 

@@ -83,6 +83,8 @@ async def serve(settings: Settings) -> None:
         stack.push_async_callback(probes.stop)
         shown = ", ".join(f"{each.name} at {each.url}" for each in servers.defined.definitions)
         logger.info("moorcheh-operator %s serves %s", __version__, shown)
+        if elsewhere := servers.defined.served_elsewhere:
+            logger.info("requests for other servers (%s) are left to another operator", ", ".join(elsewhere))
 
         def changed(loaded: Loaded) -> None:
             servers.apply(loaded.servers, loaded.authorities)

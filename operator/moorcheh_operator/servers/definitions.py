@@ -26,6 +26,7 @@ MAX_FILE = 128 * 1024  # bytes; hundreds of servers, read in a second
 
 DNS_LABEL = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 GLOB = re.compile(r"[A-Za-z0-9_*?-]{1,255}")
+SERVER_GLOB = re.compile(r"[a-z0-9*?-]{1,63}")
 LABEL_KEY = re.compile(
     r"([a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?/)?[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?"
 )
@@ -160,6 +161,17 @@ class Definition(Part, frozen=True):
 
 class Servers(Part, frozen=True):
     definitions: tuple[Definition, ...] = field(default=(), name="servers")
+    served_elsewhere: tuple[str, ...] = ()  # globs of server names: requests for these are another operator's
+
+    def __post_init__(self) -> None:
+        for number, glob in enumerate(self.served_elsewhere):
+            if not SERVER_GLOB.fullmatch(glob):
+                raise ValueError(f".servedElsewhere[{number}]: must be at most 63 of a-z, 0-9, -, * and ?")
+
+    def serves(self, name: str) -> bool:
+        """Whether requests for it are this operator's, also to say that there is no such server."""
+        elsewhere = any(fnmatchcase(name, glob) for glob in self.served_elsewhere)
+        return self.get(name) is not None or not elsewhere
 
     def get(self, name: str) -> Definition | None:
         return next((each for each in self.definitions if each.name == name), None)
@@ -194,6 +206,9 @@ def parse(text: str) -> Servers:
     _unique("name", [each.name for each in servers.definitions])
     # Two names of one server would be two locks and two queues for the same targets.
     _unique("url", [each.url for each in servers.definitions])
+    for number, glob in enumerate(servers.served_elsewhere):
+        if servers.get(glob) is not None:
+            raise ServersError(f"servedElsewhere[{number}]: is the name of one of the servers here")
     return servers
 
 
