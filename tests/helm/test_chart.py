@@ -392,6 +392,13 @@ def test_labels_of_ones_own_do_not_hide_the_pods(helm: Helm, tmp_path: Path) -> 
     assert selector.items() <= deployment["spec"]["template"]["metadata"]["labels"].items()
 
 
+def test_whose_requests_it_leaves_alone_comes_into_the_servers_file(helm: Helm, tmp_path: Path) -> None:
+    objects = rendered(helm, tmp_path, {"servers": SERVERS, "servedElsewhere": ["logs", "tmp-*"]})
+
+    [file] = [each["data"]["servers.yaml"] for each in objects if "servers.yaml" in each.get("data", {})]
+    assert definitions.parse(file).served_elsewhere == ("logs", "tmp-*")
+
+
 def test_a_release_of_another_name_has_names_of_its_own(helm: Helm) -> None:
     mine = documents(helm("template", "canary", CHART, "-n", "canary", "--set=api.create=false"))
 
@@ -410,6 +417,12 @@ def test_a_release_of_another_name_has_names_of_its_own(helm: Helm) -> None:
         pytest.param({"image": {"Tag": "1"}}, "'/image'.*'Tag' not allowed", id="in-other-letters"),
         pytest.param(
             {"monitoring": {"rules": {"enabld": True}}}, "'/monitoring/rules'.*'enabld'", id="in-monitoring"
+        ),
+        pytest.param({"servedElsewhere": ["a"]}, "servedElsewhere: has no use", id="elsewhere-alone"),
+        pytest.param(
+            {"servers": SERVERS, "servedElsewhere": [SERVERS[0]["name"]]},
+            r"servedElsewhere\[0\]: is the name of one",
+            id="elsewhere-and-here",
         ),
         pytest.param({"networkPolicy": {"ports": [1]}}, "'/networkPolicy'.*'ports'", id="in-network-policy"),
         pytest.param(

@@ -290,3 +290,26 @@ VALUES: Json = {
     "commonLabels": {"team": "ops"},
     "monitoring": {"dashboard": {"enabled": True}},
 }
+
+
+@pytest.mark.usefixtures("empty")
+def test_a_second_release_shares_the_cluster_and_not_the_first_ones_names_or_namespace(
+    plane: ControlPlane, helm: Helm
+) -> None:
+    """In one Kubernetes namespace they would share a Lease: one of them would do nothing, and not say so."""
+    elsewhere = ("-n", "moorcheh-archive", "--create-namespace", "--set=api.create=false")
+    helm("install", RELEASE, CHART, *NAMED, "--create-namespace")
+    with pytest.raises(HelmError, match=f"namespace {SYSTEM} has another operator, the Deployment {RELEASE}"):
+        helm("install", "archive", CHART, *NAMED, "--set=api.create=false")
+    with pytest.raises(HelmError, match=f'ClusterRole "{RELEASE}".*exists'):
+        helm("install", RELEASE, CHART, *elsewhere)
+    helm("install", "archive", CHART, *elsewhere)
+    helm("upgrade", RELEASE, CHART, *NAMED)
+
+    found = plane.kubectl("get", "clusterrolebindings", "-o", "json")
+    accounts = {
+        each["metadata"]["name"]: each["subjects"][0]["namespace"]
+        for each in json.loads(found)["items"]
+        if each["metadata"]["name"].endswith(RELEASE)
+    }
+    assert accounts == {RELEASE: SYSTEM, f"archive-{RELEASE}": "moorcheh-archive"}

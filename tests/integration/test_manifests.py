@@ -27,7 +27,14 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).parents[2]
 MANIFESTS = ROOT / "manifests"
 API, BASE = ROOT / "crds", MANIFESTS / "base"
-OVERLAYS = sorted(path.parent for path in MANIFESTS.glob("overlays/*/kustomization.yaml"))
+SEVERAL = MANIFESTS / "overlays" / "several-operators"
+OVERLAYS = sorted(
+    path.parent
+    for path in (
+        *MANIFESTS.glob("overlays/*/kustomization.yaml"),
+        *SEVERAL.glob("*/kustomization.yaml"),
+    )
+)
 EXAMPLES = sorted(MANIFESTS.glob("examples/**/*.yaml"))
 INSTALLS = [BASE, *OVERLAYS]
 
@@ -138,6 +145,9 @@ def test_the_base_installs_and_installing_it_again_changes_nothing(installed: Co
 
 @pytest.mark.parametrize("folder", OVERLAYS, ids=lambda folder: str(folder.name))
 def test_an_overlay_passes_a_dry_run(installed: ControlPlane, folder: Path) -> None:
+    for namespace in {each["metadata"].get("namespace", SYSTEM) for each in rendered(installed, folder)}:
+        if f"namespace/{namespace}" not in installed.kubectl("get", "namespaces", "-o", "name").split():
+            installed.kubectl("create", "namespace", namespace)
     # Conflicts are forced: the base was applied by the client, as the README has it.
     installed.kubectl("apply", "--server-side", "--force-conflicts", "--dry-run=server", "-k", folder)
 
@@ -523,6 +533,31 @@ def test_for_one_namespace_the_operator_has_rights_there_and_nowhere_else(
     assert binding["subjects"] == [
         {"kind": "ServiceAccount", "name": "moorcheh-operator", "namespace": SYSTEM}
     ]
+
+
+def test_several_operators_have_no_object_in_common_and_serve_each_name_once(
+    control_plane: ControlPlane,
+) -> None:
+    installs = [rendered(control_plane, SEVERAL / each) for each in ("first", "archive")]
+    names = [
+        (each["kind"], each["metadata"].get("namespace"), each["metadata"]["name"])
+        for objects in installs
+        for each in objects
+    ]
+    files = [
+        parse(one(objects, "ConfigMap", "moorcheh-servers")["data"]["servers.yaml"]) for objects in installs
+    ]
+
+    assert len(names) == len(set(names))
+    for objects in installs:
+        [account] = [each["metadata"] for each in objects if each["kind"] == "ServiceAccount"]
+        roles = {each["metadata"]["name"] for each in objects if each["kind"] in ("Role", "ClusterRole")}
+        bindings = [each for each in objects if each["kind"].endswith("Binding")]
+        assert len(bindings) == 2
+        assert {each["roleRef"]["name"] for each in bindings} == roles
+        assert {each["subjects"][0]["namespace"] for each in bindings} == {account["namespace"]}
+    for name in ("default", "archive", "misspelled"):
+        assert [file.serves(name) for file in files].count(True) == 1, name
 
 
 def test_each_key_that_the_servers_file_names_is_mounted_from_a_secret_that_is_there(

@@ -133,6 +133,14 @@ roleRef:
 {{- end }}
 {{- $names = append $names $server.name }}
 {{- end }}
+{{- if and .Values.servedElsewhere (not .Values.servers) }}
+{{- fail "servedElsewhere: has no use without servers" }}
+{{- end }}
+{{- range $number, $name := .Values.servedElsewhere }}
+{{- if has $name $names }}
+{{- fail (printf "servedElsewhere[%d]: is the name of one of the servers here" $number) }}
+{{- end }}
+{{- end }}
 {{- if .Values.servers }}
 {{- toJson .Values.servers }}
 {{- else }}
