@@ -12,6 +12,7 @@ import pytest
 from moorcheh_operator.api.request import Request
 from moorcheh_operator.api.spec import IfAbsent
 from moorcheh_operator.api.status import Phase, Reason, Target
+from moorcheh_operator.backoff import Trouble
 from moorcheh_operator.lifecycle.access import NamespaceEnds, Refusal
 from moorcheh_operator.lifecycle.facts import Facts
 from moorcheh_operator.lifecycle.guards import judge
@@ -101,7 +102,7 @@ def test_a_preview_found_nothing_and_still_sent_nothing() -> None:
 
 
 ENDS: dict[str, Any] = {"access": NamespaceEnds("It ends.")}
-UNTOLD: dict[str, Any] = {"namespace": Untold(ago(1), "timeout", 1, ahead(9))}
+UNTOLD: dict[str, Any] = {"namespace": Untold(ago(1), Trouble("timeout", 1, ahead(9)))}
 TAKEN: dict[str, tuple[Any, dict[str, Any], Reason, str]] = {
     "refused": (Refused("HTTP 429", None), {}, Reason.REFUSED, "does not accept the DELETE"),
     "refused, and its Kubernetes namespace ends": (
