@@ -50,7 +50,7 @@ test-mutations: control-plane  ## remove each safety line in turn: some test mus
 e2e: $(VENV)/.installed  ## the image on a real node, installed as the README says (Linux, root; YES=1: no question)
 	@$(BIN)/python -m dev.e2e $(if $(YES),--yes)
 
-bench: control-plane  ## this operator beside others, into docs/performance.md (> 20 minutes; REPEAT=3 for medians)
+bench: control-plane  ## this operator beside others, into docs/performance.md (12 minutes; REPEAT=3 for medians: 20)
 	$(BIN)/python -m benchmarks run --repeat $(or $(REPEAT),1)
 	@$(BIN)/python -m benchmarks page
 

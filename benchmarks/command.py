@@ -7,7 +7,6 @@ import sys
 import time
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import aiohttp
 import click
@@ -23,9 +22,6 @@ from benchmarks.scenarios import SCENARIOS, Scenario, burst, scenario
 from dev.controlplane import ControlPlaneError, prepare
 from dev.controlplane.progress import Progress
 from dev.golang import GoError
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
 
 SCALE = ROOT / "build" / "benchmarks" / "scale.json"
 RESULTS = ROOT / "build" / "benchmarks" / "results.json"
@@ -99,7 +95,7 @@ _WHAT_THERE_IS = "\n".join(f"  {each.name:<16}{each.what}" for each in SCENARIOS
     "peers",
     multiple=True,
     type=click.Choice(list(PEERS)),
-    help="An operator; may be repeated. [all]",
+    help="An operator; may be repeated. [those that a scenario is for]",
 )
 @click.option(
     "--operator",
@@ -121,7 +117,7 @@ _WHAT_THERE_IS = "\n".join(f"  {each.name:<16}{each.what}" for each in SCENARIOS
 )
 @click.option(
     "--repeat", type=click.IntRange(1), default=1, show_default=True,
-    help="Measure everything so many times in turn; medians count.",
+    help="Measure so many times in turn, but for what takes minutes; medians count.",
 )  # fmt: skip
 @click.option("--add", is_flag=True, help="Keep the earlier figures of what is not measured anew.")
 @_results
@@ -142,7 +138,8 @@ def run(
         compared = [PEERS[key](progress) for key in (peers or PEERS)]
     if operator:
         compared.append(operator)
-    planned = [pair for _ in range(repeat) for pair in _pairs(chosen, compared)]
+    every = _pairs(chosen, compared, named=bool(peers))
+    planned = [pair for turn in range(repeat) for pair in every if turn == 0 or not pair[0].once]
     new = {(each.name, peer.key) for each, peer in planned}
     machine, taken = this_machine(assets.version), []
     if add and path.exists():
@@ -161,11 +158,15 @@ def run(
         Run(machine, tuple(taken)).save(path)
 
 
-def _pairs(scenarios: Iterable[Scenario], peers: Iterable[Peer]) -> Iterator[tuple[Scenario, Peer]]:
-    for each in scenarios:
-        for peer in peers:
-            if peer.knows_ends or not each.finished:
-                yield each, peer
+def _pairs(scenarios: list[Scenario], peers: list[Peer], *, named: bool) -> list[tuple[Scenario, Peer]]:
+    """`named`: these peers were asked for, whatever a scenario is for."""
+    return [
+        (each, peer)
+        for each in scenarios
+        for peer in peers
+        if (peer.knows_ends or not each.finished)
+        and (named or peer.key in each.peers or peer.key not in PEERS)
+    ]
 
 
 @main.command("scale")

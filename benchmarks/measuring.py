@@ -106,15 +106,21 @@ class _Stage:
                     if empty is None:
                         empty = _Start(0.0, meter.peak_mib())
                         begun = self._read(meter)
-                    if not scenario.before_start:
+                    if scenario.one_by_one:
+                        for number, name in enumerate(names, 1):
+                            sent |= await driver.create([name])
+                            await self._have_ended(number, process, witness)
+                    elif not scenario.before_start:
                         sent = await driver.create(names)
-                    await self._all_end(process, witness)
+                    await self._have_ended(len(names), process, witness)
+                    await self._rest(process)
                     ended = self._read(meter)
                     idle = await self._idle(meter)
                     peak = meter.peak_mib()
         record, counts = self.moorcheh.record(), self.moorcheh.counts()
         came = {delete["name"]: delete["monotonic"] for delete in reversed(record["deletes"])}
         over = {job["name"]: job["ended"] for job in record["jobs"] if job["ended"] is not None}
+        timed = names[1:] if scenario.one_by_one else names
         return Measurement(
             peer=self.peer.key,
             title=self.peer.title,
@@ -122,8 +128,8 @@ class _Stage:
             requests=scenario.requests,
             cpu_seconds=ended.operator_cpu - begun.operator_cpu - empty.cpu,
             seconds=ended.at - begun.at,
-            start=Spread.of(came[name] - sent[name] for name in names),
-            end=Spread.of(witness.ended[name] - over[name] for name in names),
+            start=Spread.of(came[name] - sent[name] for name in timed),
+            end=Spread.of(witness.ended[name] - over[name] for name in timed),
             deletes=len(record["deletes"]),
             polls=counts.get("job", 0),
             listings=counts.get("list", 0),
@@ -172,12 +178,10 @@ class _Stage:
             if Calls.read(self.plane).watches > before.calls.watches:
                 return at - before.at
 
-    async def _all_end(self, process: Process, witness: Witness) -> None:
-        wanted = self.scenario.requests
+    async def _have_ended(self, wanted: int, process: Process, witness: Witness) -> None:
         if not await witness.until(wanted, self.scenario.most_seconds, alive=lambda: process.running):
             failed = "".join(f"\n{name}: {why}" for name, why in list(witness.failed.items())[:3])
             raise self._complaint(process, f"{len(witness.ended)} of {wanted} requests ended{failed}")
-        await self._rest(process)
 
     async def _rest(self, process: Process) -> float:
         """Wait until the operator has nothing to do; the time (monotonic) from which on it was so."""

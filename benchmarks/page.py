@@ -30,6 +30,7 @@ COLUMNS: tuple[tuple[str, Callable[[Measurement], str]], ...] = (
     ("end p50 / p99, s", lambda found: _spread(found.end)),
     ("API server CPU, ms", lambda found: _number(_api_server_ms(found), 1)),
     ("memory, MiB (empty)", lambda found: f"{found.peak_mib:.0f} ({found.empty_mib:.0f})"),
+    ("ready, s", lambda found: _number(found.ready_seconds, 1)),
 )
 
 
@@ -84,15 +85,15 @@ def picture(medians: Mapping[tuple[str, str], Measurement]) -> str:
 def summary(found: Measurement) -> str:
     """One line for a terminal."""
     told = [f"{name} {value}" for name, show in COLUMNS if (value := show(found))]
-    if found.ready_seconds is not None:
-        told.append(f"ready {found.ready_seconds:.1f} s")
     if found.idle_share is not None:
         told.append(f"idle {found.idle_share:.2%} of a core")
     return f"{found.scenario}, {found.title}: " + "; ".join(told)
 
 
 def _introduction(repeats: int) -> str:
-    times = "once" if repeats == 1 else f"{repeats} times in turn; the medians are shown"
+    times = "once"
+    if repeats > 1:
+        times = f"{repeats} times in turn, what takes minutes once; the medians are shown"
     return f"""\
 This operator beside two that an engineer might write instead, under the same load on the same machine, one
 after the other. [A kopf handler](../benchmarks/peers/kopf_handler.py) is written as kopf's documentation
@@ -128,7 +129,8 @@ backlog, from the operator's start). End: from the job's end at the server to th
 watch. p50 and p99: half of the requests, and 99 of 100, took at most that long. CPU: user and system time of
 the operator's process, until it is at rest again, without its start. Writes: all PATCHes and PUTs of the
 request, by the API server's counters. API server CPU: what its process took for a request meanwhile, its
-creation and the watches included. Memory: the most that was resident (after an empty start)."""
+creation and the watches included. Memory: the most that was resident (after an empty start). Ready: from the
+start of the process, with nothing there, until it watches and has come to rest."""
 
 
 def _figures(medians: Mapping[tuple[str, str], Measurement]) -> str:
@@ -182,4 +184,7 @@ def _api_server_ms(found: Measurement) -> float | None:
 
 
 def _spread(spread: Spread | None) -> str:
-    return "" if spread is None else f"{spread.p50:.2f} / {spread.p99:.2f}"
+    """Below a second to the millisecond, as that is what a single deletion is about."""
+    if spread is None:
+        return ""
+    return " / ".join(f"{each:.3f}" if each < 1 else f"{each:.1f}" for each in (spread.p50, spread.p99))

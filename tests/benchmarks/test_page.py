@@ -37,7 +37,7 @@ def a_measurement(peer: str, name: str, **other: object) -> Measurement:
         requests=requests,
         cpu_seconds=CPU[peer] * requests / 1000,
         seconds=5.0,
-        start=Spread(0.05, 0.1, 0.2) if requests else None,
+        start=Spread(0.03, 0.1, 0.2) if requests else None,
         end=Spread(END[peer] / 2, END[peer], END[peer]) if requests else None,
         deletes=requests,
         polls=4 * requests,
@@ -72,12 +72,16 @@ def test_where_all_is_well_every_goal_is_met() -> None:
 @pytest.mark.parametrize(
     ("other", "goal"),
     [
-        (a_measurement(OURS, "burst-500", deletes=501), "DELETEs"),
+        (a_measurement(OURS, "burst-20", deletes=21), "DELETEs"),
         (a_measurement(OURS, "burst-200", calls={"PATCH namespacedeletions/status": 601}), "Status"),
         (a_measurement(OURS, "burst-200", calls={"POST events": 401}), "Status"),
         (a_measurement(GO, "burst-200", cpu_seconds=0.7), "CPU"),
         (a_measurement(KOPF, "burst-2000", cpu_seconds=19.9), "CPU"),
-        (a_measurement(OURS, "burst-500", end=Spread(0.1, 0.6, 0.6)), "End"),
+        (a_measurement(OURS, "burst-200", end=Spread(0.1, 0.6, 0.6)), "End"),
+        (a_measurement(OURS, "single", start=Spread(0.05, 0.1, 0.1)), "One"),
+        (a_measurement(OURS, "single", end=Spread(0.1, 0.16, 0.2)), "One"),
+        (a_measurement(OURS, "burst-20", start=Spread(0.13, 0.2, 0.2)), "Start"),
+        (a_measurement(OURS, "single", ready_seconds=2.1), "Ready"),
         (a_measurement(GO, "burst-2000", end=Spread(0.1, 0.1, 0.1)), "End"),
         (a_measurement(OURS, "burst-200", start=Spread(0.11, 0.2, 0.2)), "Start"),
         (a_measurement(OURS, "burst-2000", peak_mib=131.0), "Memory"),
@@ -149,7 +153,7 @@ def test_the_polls_of_an_hour_are_computed_from_the_schedule() -> None:
 @pytest.mark.parametrize(
     ("words", "told"),
     [
-        (["run", "--scenario", "nonsense"], "there are burst-200"),
+        (["run", "--scenario", "nonsense"], "there are single"),
         (["run", "--operator", "'open"], "No closing quotation"),
         (["page", "--results", "none.json"], "measures first"),
     ],

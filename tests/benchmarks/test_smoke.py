@@ -44,6 +44,13 @@ def test_ours_costs_one_delete_three_writes_two_events_and_few_polls_a_request(a
     assert 1 <= found.listings <= 2 * FEW  # one before the DELETE, and one after the job
 
 
+def test_one_after_another_each_is_made_when_the_one_before_has_ended(assets: Assets) -> None:
+    alone = Scenario("alone", "one alone", FEW, job_seconds=0.2, one_by_one=True)
+    found = measured(OURS, alone, assets)
+    assert (found.deletes, found.writes) == (FEW, 3 * FEW)
+    assert found.listings == 2 * FEW  # nobody there to share one with
+
+
 def test_ours_writes_nothing_where_all_have_ended_before(assets: Assets) -> None:
     found = measured(OURS, Scenario("finished", "ended before", finished=FEW), assets)
     assert (found.writes, found.events, found.deletes) == (0, 0, 0)
