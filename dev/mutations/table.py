@@ -1488,10 +1488,10 @@ LISTS = [
 TENANTS = [
     one(
         "S",
-        "what is not read of an event never gets into kopf",
-        "process/kopf_session.py",
-        "event := wire.trimmed_event(bytes(line))",
-        "event := bytes(line)",
+        "what is not read of an event is not kept",
+        "api/wire.py",
+        "return Event(found.type, lean(found.object), version)",
+        "return Event(found.type, bytes(found.object), version)",
     ),
     one(
         "S",

@@ -8,6 +8,7 @@ import asyncio
 import contextlib
 import json
 import tracemalloc
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, cast
 
 import pytest
@@ -67,10 +68,12 @@ def test_what_is_trimmed_reads_the_same_as_the_whole(
     managed = [{"manager": "kubectl", "fieldsV1": {f"f:{key}": {} for key in junk}}]
     body = a_body(labels=junk | named, annotations=junk | named, managedFields=managed, **deleted)
 
-    trimmed = wire.trimmed(json.dumps(body).encode())
+    whole = json.dumps(body).encode()
+    trimmed = wire.trimmed(whole)
 
     assert parse(json.loads(trimmed)) == parse(body)
     assert len(trimmed) < 1024
+    assert wire.lean(whole) == (trimmed if junk else whole)
 
 
 @pytest.mark.parametrize(
@@ -80,7 +83,7 @@ def test_what_is_trimmed_reads_the_same_as_the_whole(
 def test_what_is_no_such_object_stays_as_it_is(text: bytes) -> None:
     """So that whoever reads it says what is wrong."""
     assert wire.trimmed(text) == text
-    assert wire.trimmed_event(text) == text
+    assert wire.event(text) is None
 
 
 class Api:
@@ -178,9 +181,24 @@ class Stream:
             yield self._data[start : start + self._size]
 
 
-async def seen_by_kopf(data: bytes, size: int = 65_536) -> list[dict[str, Any]]:
-    trimmed = kopf_session.Trimmed(cast("aiohttp.StreamReader", Stream(data, size)))
-    return [json.loads(line) async for line in trimmed.iter_chunked(MEGABYTE)]
+@dataclass
+class Tapped:
+    """What a watch told, and what was left of it for kopf."""
+
+    observed: list[tuple[dict[str, Any], bool]] = field(default_factory=list)
+    left: list[dict[str, Any]] = field(default_factory=list)
+
+    async def read(self, data: bytes, size: int = 65_536) -> None:
+        stream = cast("aiohttp.StreamReader", Stream(data, size))
+        tapped = kopf_session.Tapped(stream, lambda body, gone: self.observed.append((body, gone)))
+        async for line in tapped.iter_chunked(MEGABYTE):
+            self.left.append(json.loads(line))
+
+
+async def tapped(data: bytes, size: int = 65_536) -> Tapped:
+    found = Tapped()
+    await found.read(data, size)
+    return found
 
 
 def an_event(body: object, kind: str = "MODIFIED") -> bytes:
@@ -188,29 +206,57 @@ def an_event(body: object, kind: str = "MODIFIED") -> bytes:
 
 
 @pytest.mark.parametrize("size", [1, 7, 1000, MEGABYTE])
-async def test_kopf_sees_every_event_however_its_bytes_come(size: int) -> None:
+async def test_every_event_is_told_however_its_bytes_come_and_kopf_gets_no_object(size: int) -> None:
     bookmark = {"kind": "NamespaceDeletion", "metadata": {"resourceVersion": "9"}}
-    gone = {"kind": "Status", "code": 410}
-    data = an_event(a_body(1)) + an_event(bookmark, "BOOKMARK") + an_event(gone, "ERROR")
+    expired = {"kind": "Status", "code": 410}
+    data = b"".join(
+        (
+            *(an_event(a_body(1), "ADDED"), an_event(a_body(1)), an_event(a_body(2), "DELETED")),
+            *(an_event(bookmark, "BOOKMARK"), an_event(expired, "ERROR")),
+        )
+    )
 
-    seen = await seen_by_kopf(data, size)
+    seen = await tapped(data, size)
 
-    assert [event["type"] for event in seen] == ["MODIFIED", "BOOKMARK", "ERROR"]
-    assert parse(seen[0]["object"]) == parse(a_body(1))
-    assert [event["object"] for event in seen[1:]] == [bookmark, gone]
+    assert [(parse(body), gone) for body, gone in seen.observed] == [
+        (parse(a_body(1)), False),
+        (parse(a_body(1)), False),
+        (parse(a_body(2)), True),
+    ]
+    versions = [{"metadata": {"resourceVersion": version}} for version in ("1", "1", "2")]
+    assert [event["type"] for event in seen.left] == ["BOOKMARK"] * 4 + ["ERROR"]
+    assert [event["object"] for event in seen.left] == [*versions, bookmark, expired]
 
 
-async def test_kopf_is_given_little_of_a_large_event() -> None:
+async def test_an_event_that_nobody_can_deal_with_does_not_end_the_watch(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    told: list[str] = []
+
+    def observe(body: dict[str, Any], _gone: bool) -> None:
+        told.append(body["metadata"]["name"])
+        if len(told) == 1:
+            raise ZeroDivisionError
+
+    stream = cast("aiohttp.StreamReader", Stream(an_event(a_body(1)) + an_event(a_body(2)), 100))
+    left = [line async for line in kopf_session.Tapped(stream, observe).iter_chunked(MEGABYTE)]
+
+    assert told == ["wipe-0001", "wipe-0002"]
+    assert len(left) == 2
+    assert "the next list shows it again" in caplog.text
+
+
+async def test_little_is_kept_of_a_large_event() -> None:
     large = an_event(a_body(1, annotations=LONG, labels=MANY)) * 50
 
     tracemalloc.start()
     try:
-        seen = await seen_by_kopf(large)
+        seen = await tapped(large)
         _, peak = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
 
-    assert len(seen) == 50
+    assert len(seen.observed) == 50
     assert peak < 4 * MEGABYTE
 
 
@@ -225,9 +271,9 @@ async def test_kopf_is_given_little_of_a_large_event() -> None:
     ],
 )
 async def test_what_is_too_large_is_left_to_the_list_and_the_watch_goes_on(monster: bytes) -> None:
-    seen = await seen_by_kopf(monster + an_event(a_body(2)))
+    seen = await tapped(monster + an_event(a_body(2)))
 
-    assert [event["object"]["metadata"]["name"] for event in seen] == ["wipe-0002"]
+    assert [body["metadata"]["name"] for body, _ in seen.observed] == ["wipe-0002"]
 
 
 @pytest.mark.parametrize("depth", [2_000, 45_000])

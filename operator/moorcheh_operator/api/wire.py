@@ -11,6 +11,7 @@ import sys
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from itertools import islice
+from typing import NamedTuple
 
 from msgspec import DecodeError, Raw, Struct
 from msgspec.json import Decoder, Encoder
@@ -23,6 +24,9 @@ DEEPEST = 30_000  # the API server takes JSON of 10,000 levels; Python alone wou
 VALUE_MOST = 256  # bytes of a value that is compared with our own
 NOTED = Raw(b"1")  # in the place of a value that nobody reads
 UNREADABLE = "-"
+SMALL = 16 * 1024  # bytes that are cheaper to read as they are …
+SHALLOW = 400  # … if they can't be so deep that they can't be read
+SHOWS = ("ADDED", "MODIFIED", "DELETED")
 
 Parts = dict[str, Raw]
 
@@ -44,7 +48,20 @@ class _Event(Struct):
     object: Raw
 
 
+class Event(NamedTuple):
+    """Of a watch; the object as `lean` makes it."""
+
+    type: str
+    object: bytes
+    version: str
+
+
+class _Versioned(Struct):
+    metadata: _ListMeta
+
+
 _PARTS, _METADATA, _PAGE, _EVENT = Decoder(Parts), Decoder(Metadata), Decoder(Page), Decoder(_Event)
+_VERSIONED = Decoder(_Versioned)
 _ENCODER = Encoder()
 
 
@@ -75,14 +92,29 @@ def trimmed(body: bytes | bytearray | Raw) -> bytes:
         return bytes(body)
 
 
-def trimmed_event(line: bytes) -> bytes:
-    """The same for an event of a watch, such as MODIFIED; a BOOKMARK or an ERROR stays as it is."""
+def lean(body: bytes | bytearray | Raw) -> bytes:
+    """The object, without what is not read where there may be much of it."""
+    whole = bytes(body)
+    small = len(whole) <= SMALL and whole.count(b"{") + whole.count(b"[") <= SHALLOW
+    return whole if small else trimmed(whole)
+
+
+def event(line: bytes) -> Event | None:
+    """None for what is no event of an object: a BOOKMARK, an ERROR, or nothing that can be read."""
     try:
         with _however_deep():
-            event = _EVENT.decode(line)
+            found = _EVENT.decode(line)
+            if found.type not in SHOWS:
+                return None
+            version = _VERSIONED.decode(found.object).metadata.resource_version
     except DecodeError:
-        return line
-    return _ENCODER.encode(_Event(event.type, Raw(trimmed(event.object))))
+        return None
+    return Event(found.type, lean(found.object), version)
+
+
+def bookmark(event: Event) -> bytes:
+    """The event that says no more than how far the watch has come."""
+    return _ENCODER.encode({"type": "BOOKMARK", "object": {"metadata": {"resourceVersion": event.version}}})
 
 
 def _object(parts: Parts) -> dict[str, object]:

@@ -1,8 +1,10 @@
-"""What kopf's calls go through: the operator's own connection, and no more of an object than is read.
+"""What kopf's calls go through: the operator's own connection, past which no object gets into kopf.
 
-kopf lists all objects before it watches, and keeps each body for as long as it is at work on it. Whoever may
-create requests could fill the memory with that. So its list is of nothing, and only tells where the watch
-begins (the reconciler lists then, see `controller/relist.py`); events are trimmed on their way in.
+kopf lists all objects before it watches, and takes each event through a queue, a task and a search for
+handlers: half a millisecond, and memory that whoever may create requests could fill. So its list is of
+nothing, and only tells where the watch begins (the reconciler lists then, see `controller/relist.py`). What
+an event shows is told at once, without what is not read of it; kopf gets a bookmark in its place, which says
+how far the watch has come.
 """
 
 from __future__ import annotations
@@ -15,6 +17,7 @@ from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import aiohttp
+import msgspec
 
 from moorcheh_operator.api import wire
 from moorcheh_operator.api.request import PLURAL
@@ -26,13 +29,18 @@ BRIEF_SECONDS = 1.0  # that a watch lasts at the least, if anybody serves it
 BRIEF_WORTH_A_LINE = 3  # in a row
 UNAUTHORIZED = 401
 REFUSED_SECONDS = 1.0  # between two calls that are answered so
-EVENT_MOST = 64 * 1024  # bytes of what kopf is given: a spec and a status, with all texts at their longest
+EVENT_MOST = (
+    64 * 1024
+)  # bytes that are read of an object: a spec and a status, with all texts at their longest
+
+Observe = Callable[[dict[str, Any], bool], None]
+"""Told of each event of the watch: the object, and whether it is gone."""
 
 
 logger = logging.getLogger(__name__)
 
 
-def session(api_server: ApiServer, began: Callable[[], None]) -> aiohttp.ClientSession:
+def session(api_server: ApiServer, began: Callable[[], None], observe: Observe) -> aiohttp.ClientSession:
     """`began` is called each time that a watch is about to begin, with nothing of what was before it."""
     paces: defaultdict[str, _Pace] = defaultdict(_Pace)  # by path: there is a watch for each namespace
 
@@ -45,7 +53,7 @@ def session(api_server: ApiServer, began: Callable[[], None]) -> aiohttp.ClientS
         if "watch" in request.url.query:
             await paces[request.url.path].keep()
             response = await handler(request)
-            response.content = Trimmed(response.content)  # type: ignore[assignment]  # acts like one
+            response.content = Tapped(response.content, observe)  # type: ignore[assignment]  # acts like one
             return response
         request.url = request.url.update_query(fieldSelector=NOTHING)
         response = await handler(request)
@@ -100,11 +108,12 @@ class _Pace:
             logger.info("the watch holds again")
 
 
-class Trimmed:
+class Tapped:
     """A watch's answer, line by line. What is too long even so is left to the reconciler's list."""
 
-    def __init__(self, content: aiohttp.StreamReader) -> None:
+    def __init__(self, content: aiohttp.StreamReader, observe: Observe) -> None:
         self._content = content
+        self._observe = observe
 
     async def iter_chunked(self, _size: int) -> AsyncIterator[bytes]:
         line = bytearray()
@@ -112,11 +121,24 @@ class Trimmed:
             *ends, rest = chunk.split(b"\n")
             for end in ends:
                 line += end
-                if len(line) <= LINE_MOST and len(event := wire.trimmed_event(bytes(line))) <= EVENT_MOST:
-                    yield event + b"\n"
+                if len(line) <= LINE_MOST and (left := self._tap(bytes(line))) is not None:
+                    yield left + b"\n"
                 line.clear()
             line += rest
             del line[LINE_MOST + 1 :]
+
+    def _tap(self, line: bytes) -> bytes | None:
+        """What is left of it for kopf."""
+        event = wire.event(line)
+        if event is None:
+            return line  # kopf knows what to do with a bookmark, an error, and what is none of them
+        if len(event.object) > EVENT_MOST:
+            return None
+        try:
+            self._observe(msgspec.json.decode(event.object), event.type == "DELETED")
+        except Exception:
+            logger.exception("unexpected error with an event of the watch; the next list shows it again")
+        return wire.bookmark(event)
 
     def __getattr__(self, name: str) -> Any:
         """All else is the stream's own."""

@@ -1,7 +1,7 @@
-"""kopf: the watch and the process around it. Its handlers only wake, start and stop; nothing is decided here.
+"""kopf: the watch and the process around it. Its handlers only start and stop; nothing is decided here.
 
-No `on.create`, daemon or timer: they act on stale bodies, add finalizers and die in an outage. kopf never
-writes: `on.event` is outside its progress tracking, and no handler touches `patch`.
+No `on.create`, daemon or timer: they act on stale bodies, add finalizers and die in an outage. What the watch
+shows is told before kopf deals with it (`kopf_session.py`), so it never writes either.
 """
 
 from __future__ import annotations
@@ -9,17 +9,15 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Coroutine, Iterator
 from dataclasses import dataclass
-from typing import Any
 
 import kopf
 
 from moorcheh_operator.api.request import GROUP, PLURAL, VERSION
 from moorcheh_operator.cluster.api_server import ApiServer
 
-from .kopf_session import session
+from .kopf_session import Observe, session
 
 WATCH_SECONDS = 600.0  # a watch is renewed at the latest after this
-WORKER_SECONDS = 0.05  # kopf keeps an object's last body for so long after an event (default: 5)
 LOGIN_SECONDS = 1.0  # between two sessions
 RETRY_SECONDS = (1.0, 2.0, 5.0, 10.0)
 
@@ -34,7 +32,7 @@ class Hooks:
     start: Signal
     stop: Callable[[], Coroutine[None, None, None]]
     watch_began: Signal  # anew: what was before it, a list must show
-    observe: Callable[[dict[str, Any], bool], None]  # the object, and whether it is gone
+    observe: Observe
 
 
 class _Endless:
@@ -44,40 +42,6 @@ class _Endless:
         yield from RETRY_SECONDS
         while True:
             yield RETRY_SECONDS[-1]
-
-
-class _NoDiffBase(kopf.DiffBaseStorage):
-    """kopf keeps no copy of what it last saw. `on.event` asks for none, and making one to compare with is
-    half of the CPU of an event.
-    """
-
-    def build(self, **_: object) -> kopf.BodyEssence:
-        return kopf.BodyEssence()
-
-    def fetch(self, **_: object) -> None:
-        return None
-
-    def store(self, **_: object) -> None:
-        raise NotImplementedError
-
-
-class _NoProgress(kopf.ProgressStorage):
-    """No handler here has progress that kopf would keep in the object."""
-
-    def fetch(self, **_: object) -> None:
-        return None
-
-    def store(self, **_: object) -> None:
-        raise NotImplementedError
-
-    def purge(self, **_: object) -> None:
-        raise NotImplementedError
-
-    def touch(self, **_: object) -> None:
-        raise NotImplementedError
-
-    def clear(self, *, essence: kopf.BodyEssence) -> kopf.BodyEssence:
-        return essence
 
 
 def registry(api_server: ApiServer, hooks: Hooks) -> kopf.OperatorRegistry:
@@ -101,12 +65,13 @@ def registry(api_server: ApiServer, hooks: Hooks) -> kopf.OperatorRegistry:
             await asyncio.sleep(LOGIN_SECONDS)
         logins += 1
         return kopf.AiohttpSession(
-            server=api_server.url, aiohttp_session=session(api_server, hooks.watch_began)
+            server=api_server.url,
+            aiohttp_session=session(api_server, hooks.watch_began, hooks.observe),
         )
 
     @kopf.on.event(GROUP, VERSION, PLURAL, registry=handlers)
-    async def wake(event: kopf.RawEvent, **_: object) -> None:
-        hooks.observe(dict(event["object"]), event["type"] == "DELETED")
+    async def watched(**_: object) -> None:
+        """kopf watches what has a handler."""
 
     return handlers
 
@@ -117,9 +82,5 @@ def settings() -> kopf.OperatorSettings:
     chosen.scanning.disabled = True  # no rights on CRDs and namespaces; the CRD is checked at start
     chosen.peering.standalone = True  # leadership is a Lease
     chosen.watching.client_timeout = WATCH_SECONDS
-    chosen.queueing.idle_timeout = WORKER_SECONDS
     chosen.networking.error_backoffs = _Endless()  # an outage of the API server is no reason to exit
-    chosen.queueing.error_delays = RETRY_SECONDS  # default: an object may be skipped for 10 minutes
-    chosen.persistence.diffbase_storage = _NoDiffBase()
-    chosen.persistence.progress_storage = _NoProgress()
     return chosen
