@@ -45,7 +45,6 @@ class ApiServer:
             request.server_hostname = self.tls_server_name
             if self.proxy is not None:
                 self._go_through(self.proxy, request)
-            kind = _kind(request)
             try:
                 credential = await self.credentials.current()
                 response = await send(request, handler, credential)
@@ -53,12 +52,12 @@ class ApiServer:
                     response.close()
                     response = await send(request, handler, other)
             except CredentialError as error:
-                self.refusals.refused(kind, str(error))
+                self.refusals.refused(_kind(request), str(error))
                 raise
             if response.status == 401:
-                self.refusals.refused(kind, "HTTP 401")
-            else:
-                self.refusals.taken(kind)
+                self.refusals.refused(_kind(request), "HTTP 401")
+            elif self.refusals.any:
+                self.refusals.taken(_kind(request))
             return response
 
         return aiohttp.ClientSession(

@@ -113,7 +113,7 @@ class _Answer:
 
     def request(self) -> Request:
         """Raises `ClusterError`, `MalformedRequestError`."""
-        return parse(_Answer(self.status, wire.trimmed(self.body)).json())
+        return parse(_Answer(self.status, wire.lean(self.body)).json())
 
     def page(self) -> wire.Page:
         try:
@@ -443,7 +443,7 @@ class Cluster:
         kind = "application/merge-patch+json" if method == "PATCH" else "application/json"
         headers = {"Accept": "application/json", "Content-Type": kind}
         url = URL(f"{self.server}{path}" + (f"?{urlencode(query)}" if query else ""), encoded=True)
-        sent = None if body is None else json.dumps(body)
+        sent = None if body is None else msgspec.json.encode(body)
         async with self._turns.turn(_namespace(path), lane):
             started = self._clock.ticks()
             result = "error"

@@ -152,9 +152,11 @@ class Refusals:
             )
             self.given_up()
 
+    @property
+    def any(self) -> bool:
+        return bool(self._troubles)
+
     def taken(self, call: str) -> None:
-        if not self._troubles:
-            return
         self._troubles.pop(call, None)
         now = self._ticks()
         self._drop_old(now)
