@@ -176,7 +176,7 @@ def _pairs(scenarios: list[Scenario], peers: list[Peer], *, named: bool) -> list
 )  # fmt: skip
 @click.option("--write", is_flag=True, help="Put the figures into docs/scale.md.")
 def measure_scale(*, sizes: tuple[int, ...], write: bool) -> None:
-    """What very many finished requests cost; 5 minutes for each number of them."""
+    """What very many finished requests cost; 5 to 10 minutes for each number of them."""
     assets = prepare()
     machine = this_machine(assets.version)
     steps: list[scale.Step] = []

@@ -41,7 +41,7 @@ BURST = 200
 JOB_SECONDS = 2.0
 IDLE_SECONDS = 130.0
 """Two relists, which come once a minute."""
-QUIET_SECONDS = 20.0
+QUIET_SECONDS = 60.0
 EXPIRES_SECONDS = 60
 AGE = 86_400
 LONG = 600.0

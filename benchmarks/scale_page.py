@@ -30,7 +30,7 @@ ROWS: tuple[tuple[str, Callable[[Step], str]], ...] = (
     ("Its start: until ready, s", lambda step: f"{step.ready_seconds:.1f}"),
     ("Its start: its CPU; the API server's, s", lambda step: _two(step.start, 1)),
     ("Its start: pages of the list", lambda step: f"{_calls(step.start, 'LIST namespacedeletions')}"),
-    ("An hour with nothing to do: its CPU; the API server's for it, s",
+    ("An hour with nothing to do: its CPU; the API server's, beyond what that takes by itself, s",
      lambda step: f"{_idle(step, 'operator') * 3600:.1f}; {_idle(step, 'api_server') * 3600:.0f}"),
     ("One request more: its CPU; the API server's; etcd's, ms",
      lambda step: f"{_more(step, step.burst, 'operator'):.1f}; {_more(step, step.burst, 'api_server'):.1f}; "

@@ -9,13 +9,15 @@ from xml.etree import ElementTree as ET
 import pytest
 from click.testing import CliRunner
 
-from benchmarks import page, results
+from benchmarks import page, results, scale_page
 from benchmarks.command import main
+from benchmarks.etcd import Room
 from benchmarks.goals import verdicts
 from benchmarks.machine import Machine
 from benchmarks.peers import GO, KOPF, OURS
 from benchmarks.polls import computed
 from benchmarks.results import Measurement, Run, Spread, median
+from benchmarks.scale import Step, Used
 from benchmarks.scenarios import SCENARIOS, scenario
 
 if TYPE_CHECKING:
@@ -162,3 +164,51 @@ def test_a_mistake_on_the_command_line_is_explained(words: list[str], told: str)
     ran = CliRunner().invoke(main, words)
     assert ran.exit_code != 0
     assert told in ran.output
+
+
+IDLE = Used(100.0, 1.0, 10.0, 0.0, {})
+ROOM = Room(4 * 1024**2, 2 * 1024**2)
+STEP = Step(
+    finished=1000,
+    object_bytes=3000,
+    event_bytes=600,
+    filled=ROOM,
+    compacted=ROOM,
+    defragmented=ROOM,
+    api_server_mib=300,
+    etcd_mib=90,
+    start=Used(3.0, 1.0, 2.0, 0.1, {"LIST namespacedeletions": 4}),
+    ready_seconds=2.0,
+    start_peak_mib=70,
+    operator_mib=60,
+    quiet=Used(50.0, 0.0, 2.5, 0.0, {}),  # half of what the API server takes beside an idle operator
+    idle=IDLE,
+    burst=Used(10.0, 2.1, 5.0, 1.0, {}),
+    begins=Spread(0.1, 0.2, 0.3),
+    burst_room=(ROOM, Room(4 * 1024**2, 2 * 1024**2 + 200 * 15_000)),
+    expiry=Used(60.0, 1.0, 7.0, 0.0, {}),
+    restart=Used(20.0, 0.1, 5.0, 0.0, {}),
+    api_server_ready=3.0,
+)
+
+
+def test_what_a_request_costs_at_scale_is_told_without_what_nothing_to_do_costs() -> None:
+    told = dict(
+        line.strip("| ").split(" | ", 1) for line in scale_page.figures([STEP], MACHINE).splitlines()[2:]
+    )
+
+    assert told["One request more: its CPU; the API server's; etcd's, ms"] == "10.0; 20.0; 5.0"
+    assert told["One request more: written to etcd, before the next compaction, bytes"] == "15,000"
+    assert told["One deleted after its time to live: its CPU; the API server's, ms"] == "2.0; 5.0"
+    [idle] = [figures for what, figures in told.items() if what.startswith("An hour with nothing to do")]
+    assert idle == "36.0; 180"
+    [day] = [figures for what, figures in told.items() if what.startswith("A day")]
+    assert day == f"{(12 * 10 + 864) / 60:.1f}; {(25 * 10 + 4320) / 60:.1f}"
+
+
+def test_the_page_on_scale_has_a_place_for_the_figures() -> None:
+    page = scale_page.PAGE.read_text()
+
+    assert page.count(scale_page.BEGIN) == page.count(scale_page.END) == 1
+    for what, _ in scale_page.ROWS:
+        assert f"| {what} |" in page

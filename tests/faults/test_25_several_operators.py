@@ -127,15 +127,14 @@ def test_25_two_that_are_for_a_server_each_are_killed_in_turn_and_serve_nothing_
         nowhere = world.ask("wave-0-00000", serverRef={"name": "nowhere"})
         nowhere.reaches("Pending/ServerNotFound")
         nowhere.withdraw()
-        policies = {
-            name: CleanupPolicy(world, f"of-{name}", select={"names": ["old-*"]}, serverRef={"name": name})
-            for name in asked
-        }
+        policies = {}
         for name, moorcheh in (("default", world.moorcheh), ("other", other)):
             moorcheh.create_many(2, "old-", items=1, age=60)
-            run = policies[name].runs("Completed")
-            assert run["created"] == 2
-            asked[name] += policies[name].requests()
+            policy = CleanupPolicy(world, f"of-{name}", select={"names": ["old-*"]}, serverRef={"name": name})
+            policy.becomes("Scheduled")
+            assert policy.runs("Completed")["created"] == 2
+            policies[name] = policy
+            asked[name] += policy.requests()
             moorcheh.create("brief")
             brief = world.ask("brief", serverRef={"name": name}, ttlSecondsAfterFinished=1)
             asked[name].append(brief)
