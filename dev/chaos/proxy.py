@@ -36,7 +36,7 @@ from dev.chaos.faults import (
 from dev.chaos.script import Script
 from dev.chaos.stream import Stream, pump
 from dev.processes import free_port
-from dev.streams import broken_off
+from dev.streams import broken_off, end_connections
 
 if TYPE_CHECKING:
     from contextlib import AbstractAsyncContextManager
@@ -129,7 +129,7 @@ class Proxy:
                 for task in others:
                     task.cancel()
                 await asyncio.gather(*others, return_exceptions=True)
-            await asyncio.sleep(0)  # a connection that was closed gives its socket back one turn later
+            await end_connections()
         except BaseException as error:
             self._trouble = error
             raise

@@ -20,6 +20,7 @@ from dev.chaos import (
     Hold,
     Late,
     Proxy,
+    Replay,
     Script,
     kubernetes_call,
     moorcheh_call,
@@ -190,6 +191,19 @@ def test_a_watch_under_way_leaves_no_socket_behind(installed: ControlPlane) -> N
                 watches.enter_context(watching)
             assert until(functools.partial(_watches, proxy, 4))
     gc.collect()
+
+
+def test_who_does_not_read_leaves_no_socket_behind(moorcheh: StandIn, script: Script) -> None:
+    """More than the kernel keeps for him is still to be written when the proxy ends."""
+    script.on(Replay(b"x" * 32 * 1024 * 1024), "list")
+    proxy = Proxy(script, moorcheh.url, reads=moorcheh_call)
+    with httpx.Client(base_url=proxy.url, trust_env=False, timeout=60) as client:
+        with proxy:
+            answer = client.send(client.build_request("GET", "/namespaces"), stream=True)
+        answer.close()
+    gc.collect()
+
+    assert answer.status_code == 200
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,8 @@ import asyncio
 import threading
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
+from dev.streams import end_connections
+
 if TYPE_CHECKING:
     from collections.abc import Coroutine
 
@@ -44,4 +46,4 @@ async def _cancel_others() -> None:
     for task in others:
         task.cancel()
     await asyncio.gather(*others, return_exceptions=True)
-    await asyncio.sleep(0)  # a connection that was closed gives its socket back one turn later
+    await end_connections()
