@@ -49,9 +49,40 @@ def pytest_collection_finish(session: pytest.Session) -> None:
                     prepare_controller_manager(found)
 
 
+# What takes half a minute or more, mostly of waiting, begins first, and what takes moments last: a long test
+# that begins last is all that is waited for.
+LONGEST_FIRST = (
+    "tests/faults/test_22_soak.py",
+    "tests/model/test_protocol.py",
+    "tests/integration/test_upgrade.py",
+    "tests/dev/test_demo.py",
+    "tests/monitoring/test_operator_output.py",
+    "tests/integration/test_life_failures.py",
+    "tests/integration/test_life_killed.py",
+    "tests/integration/test_life_every_server.py",
+    "tests/integration/test_life_undated.py",
+    "tests/helm/test_life.py",
+    "tests/faults/",
+    "tests/integration/",
+)
+SHORT = ("tests/unit/",)
+
+
+def _turn(nodeid: str) -> int:
+    late = len(LONGEST_FIRST) + nodeid.startswith(SHORT)
+    return next((turn for turn, path in enumerate(LONGEST_FIRST) if nodeid.startswith(path)), late)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items.sort(key=lambda item: _turn(item.nodeid))
+
+
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadScopeScheduling | None:
-    return SharersTogether(config, log) if config.getvalue("dist") == "load" else None
+    if config.getvalue("dist") != "load":
+        return None
+    config.option.loadscopereorder = False  # not the files with most tests first: those of tests/unit
+    return SharersTogether(config, log)
 
 
 class SharersTogether(LoadScopeScheduling):  # type: ignore[misc]  # untyped
