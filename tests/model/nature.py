@@ -44,15 +44,15 @@ def _operators(world: World, rules: Rules) -> Iterator[Move[World]]:
             listed = tuple(
                 Task(truth.status, current=True) if truth.made else Task() for truth in world.requests
             )
-            started = world._replace(operators=swap(world.operators, number, listed))
+            started = world.but(operators=swap(world.operators, number, listed))
             yield Move(f"operator {number} starts and lists", started)
             if rules.claim_before_list:
-                one = world._replace(operators=swap(world.operators, number, (*listed[:-1], Task())))
+                one = world.but(operators=swap(world.operators, number, (*listed[:-1], Task())))
                 yield Move(f"operator {number} starts, and has seen one request", one)
         elif world.faults.crashes:
-            crashed = world._replace(
+            crashed = world.but(
                 operators=swap(world.operators, number, None),
-                faults=world.faults._replace(crashes=world.faults.crashes - 1),
+                faults=world.faults.but(crashes=world.faults.crashes - 1),
             )
             yield Move(f"operator {number} crashes", crashed, fault=True)
 
@@ -60,19 +60,17 @@ def _operators(world: World, rules: Rules) -> Iterator[Move[World]]:
 def _requests(world: World) -> Iterator[Move[World]]:
     for number, truth in enumerate(world.requests):
         if not truth.made:
-            made = truth._replace(made=True, old=world.born, tolerated=world.born)
+            made = truth.but(made=True, old=world.born, tolerated=world.born)
             yield Move(f"request {number} is made", _with(world, number, made))
             continue
         if truth.young and truth.status.phase not in ENDED and world.faults.births:
-            yield Move(
-                f"request {number} is young no more", _with(world, number, truth._replace(young=False))
-            )
+            yield Move(f"request {number} is young no more", _with(world, number, truth.but(young=False)))
         if truth.held:
-            yield Move(f"request {number} is approved", _with(world, number, truth._replace(held=False)))
+            yield Move(f"request {number} is approved", _with(world, number, truth.but(held=False)))
 
 
 def _with(world: World, number: int, truth: Truth) -> World:
-    return world._replace(requests=swap(world.requests, number, truth))
+    return world.but(requests=swap(world.requests, number, truth))
 
 
 # The owner
@@ -86,13 +84,13 @@ def _owner(world: World, setting: Setting) -> Iterator[Move[World]]:
         return
     newest = world.born + 1
     truths = tuple(
-        truth._replace(tolerated=newest) if truth.made and truth.young else truth for truth in world.requests
+        truth.but(tolerated=newest) if truth.made and truth.young else truth for truth in world.requests
     )
-    born = _gone(world)._replace(
+    born = _gone(world).but(
         present=newest,
         born=newest,
         requests=truths,
-        faults=world.faults._replace(births=world.faults.births - 1),
+        faults=world.faults.but(births=world.faults.births - 1),
     )
     what = "creates" if world.present == ABSENT else "deletes the target and creates"
     yield Move(f"the owner {what} incarnation {newest}", born, fault=True)
@@ -101,10 +99,10 @@ def _owner(world: World, setting: Setting) -> Iterator[Move[World]]:
 def _gone(world: World) -> World:
     """The incarnation that is there is no more; a job that works on it has nothing left to do."""
     jobs = tuple(
-        job._replace(state="done") if job.state == "running" and job.incarnation == world.present else job
+        job.but(state="done") if job.state == "running" and job.incarnation == world.present else job
         for job in world.jobs
     )
-    return world._replace(present=ABSENT, jobs=jobs)
+    return world.but(present=ABSENT, jobs=jobs)
 
 
 # The server
@@ -112,22 +110,22 @@ def _gone(world: World) -> World:
 
 def _server(world: World, setting: Setting) -> Iterator[Move[World]]:
     for delete in world.deletes:
-        rest = world._replace(deletes=tuple(other for other in world.deletes if other is not delete))
+        rest = world.but(deletes=tuple(other for other in world.deletes if other is not delete))
         name = f"the DELETE {delete.request}/{delete.attempt}"
         arrived, answer, broken = _arrival(rest, setting, delete)
         yield Move(f"{name} arrives: {answer}", _told(arrived, delete, answer), broken=broken)
         if not world.faults.lost:
             continue
-        faults = world.faults._replace(lost=world.faults.lost - 1)
+        faults = world.faults.but(lost=world.faults.lost - 1)
         if _waited_for(world, delete):
-            refused = _told(_forget_sent(rest, delete)._replace(faults=faults), delete, "unsent")
+            refused = _told(_forget_sent(rest, delete).but(faults=faults), delete, "unsent")
             yield Move(f"{name} arrives: refused", refused, fault=True)
-        lost = _told(rest._replace(faults=faults), delete, "unclear")
+        lost = _told(rest.but(faults=faults), delete, "unclear")
         yield Move(f"{name} is lost, its sender gives up", lost, fault=True)
         if _waited_for(world, delete):
-            late = _told(world._replace(faults=faults), delete, "unclear")
+            late = _told(world.but(faults=faults), delete, "unclear")
             yield Move(f"{name} is late, its sender gives up", late, fault=True)
-            unheard = _told(arrived._replace(faults=faults), delete, "unclear")
+            unheard = _told(arrived.but(faults=faults), delete, "unclear")
             yield Move(f"{name} arrives: {answer}, and that is lost", unheard, fault=True)
     for job in world.jobs:
         if job.state == "running":
@@ -142,7 +140,7 @@ def _arrival(world: World, setting: Setting, delete: Delete) -> tuple[World, str
         return world, "answered", None
     number = max((job.id for job in world.jobs), default=0) + 1
     job = Job(number, delete.request, delete.attempt, world.present)
-    return world._replace(jobs=(*world.jobs, job)), "accepted", _destroyed(world, setting, delete)
+    return world.but(jobs=(*world.jobs, job)), "accepted", _destroyed(world, setting, delete)
 
 
 def _destroyed(world: World, setting: Setting, delete: Delete) -> str | None:
@@ -168,7 +166,7 @@ def _forget_sent(world: World, delete: Delete) -> World:
     """The server has refused it: nothing came of it, and nothing will."""
     truth = world.requests[delete.request]
     sent = tuple(attempt for attempt in truth.sent if attempt != delete.attempt)
-    return _with(world, delete.request, truth._replace(sent=sent))
+    return _with(world, delete.request, truth.but(sent=sent))
 
 
 def _waited_for(world: World, delete: Delete) -> bool:
@@ -187,22 +185,22 @@ def _told(world: World, delete: Delete, answer: str) -> World:
             continue
         task = tasks[delete.request]
         if task.own == delete.attempt and task.hand == "sent":
-            told = task._replace(hand=answer, job=world.jobs[-1].id if answer == "accepted" else 0)
+            told = task.but(hand=answer, job=world.jobs[-1].id if answer == "accepted" else 0)
             told_all = swap(tasks, delete.request, told)
-            return world._replace(operators=swap(world.operators, number, told_all))
+            return world.but(operators=swap(world.operators, number, told_all))
     return world
 
 
 def _job(world: World, job: Job) -> Iterator[Move[World]]:
     place = world.jobs.index(job)
-    done = world._replace(jobs=swap(world.jobs, place, job._replace(state="done")))
-    yield Move(f"job {job.id} completes", done._replace(present=ABSENT))
+    done = world.but(jobs=swap(world.jobs, place, job.but(state="done")))
+    yield Move(f"job {job.id} completes", done.but(present=ABSENT))
     if world.faults.failures:
-        faults = world.faults._replace(failures=world.faults.failures - 1)
+        faults = world.faults.but(failures=world.faults.failures - 1)
         for state in ("failed", "unknown"):
-            ended = world._replace(jobs=swap(world.jobs, place, job._replace(state=state)), faults=faults)
+            ended = world.but(jobs=swap(world.jobs, place, job.but(state=state)), faults=faults)
             yield Move(f"job {job.id}: {state}, the target stays", ended, fault=True)
-            yield Move(f"job {job.id}: {state}, the target goes", ended._replace(present=ABSENT), fault=True)
+            yield Move(f"job {job.id}: {state}, the target goes", ended.but(present=ABSENT), fault=True)
 
 
 # Status writes
@@ -210,7 +208,7 @@ def _job(world: World, job: Job) -> Iterator[Move[World]]:
 
 def _late(world: World, rules: Rules) -> Iterator[Move[World]]:
     for write in world.writes:
-        rest = world._replace(writes=tuple(other for other in world.writes if other is not write))
+        rest = world.but(writes=tuple(other for other in world.writes if other is not write))
         label = f"the late write of {write.request} ({write.kind})"
         if write.current:
             landed, broken = land(rest, write.request, write.new, NOBODY, rules.blind_writes)
@@ -225,10 +223,10 @@ def patched(world: World, write: Write) -> Status:
     status = world.requests[write.request].status
     changes: dict[str, Any] = {
         name: new
-        for name, old, new in zip(Status._fields, write.old, write.new, strict=True)
-        if new != old or name == "phase"
+        for name in Status.__struct_fields__
+        if (new := getattr(write.new, name)) != getattr(write.old, name) or name == "phase"
     }
-    return status._replace(**changes)
+    return status.but(**changes)
 
 
 def land(
@@ -241,9 +239,9 @@ def land(
     broken = _wrong_write(world, request, status)
     ends = status.phase in ENDED and truth.status.phase not in ENDED
     truths = tuple(
-        truth._replace(status=status, bound=status.target if truth.bound == NONE else truth.bound)
+        truth.but(status=status, bound=status.target if truth.bound == NONE else truth.bound)
         if number == request
-        else other._replace(rival_ended=True)
+        else other.but(rival_ended=True)
         if ends and other.made and other.status.phase not in ENDED
         else other
         for number, other in enumerate(world.requests)
@@ -254,29 +252,29 @@ def land(
         else swap(
             tasks,
             request,
-            viewed(tasks[request], status) if number == writer else tasks[request]._replace(current=False),
+            viewed(tasks[request], status) if number == writer else tasks[request].but(current=False),
         )
         for number, tasks in enumerate(world.operators)
     )
     writes = tuple(
-        write._replace(current=False) if write.request == request else write
+        write.but(current=False) if write.request == request else write
         for write in world.writes
         if write.request != request or write.kind in blind
     )
-    return world._replace(requests=truths, operators=operators, writes=writes), broken
+    return world.but(requests=truths, operators=operators, writes=writes), broken
 
 
 def viewed(task: Task, status: Status) -> Task:
     """A new chapter: what was seen of the old one counts no more."""
     if status.phase in ENDED:
         return Task(status, current=True)
-    task_now = task._replace(view=status, current=True)
+    task_now = task.but(view=status, current=True)
     chapter = (status.phase, status.attempt, status.target)
     if task.view is not None and (task.view.phase, task.view.attempt, task.view.target) == chapter:
         return task_now
-    task_now = task_now._replace(looks=(), was_gone=False)
+    task_now = task_now.but(looks=(), was_gone=False)
     if status.phase == PENDING or task.own != status.attempt:
-        task_now = task_now._replace(own=0, hand="", job=0, seen=NONE, back=None)
+        task_now = task_now.but(own=0, hand="", job=0, seen=NONE, back=None)
     return task_now
 
 

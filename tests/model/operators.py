@@ -54,7 +54,7 @@ class Operators:
 def with_task(world: World, operator: int, request: int, task: Task) -> World:
     tasks = world.operators[operator]
     assert tasks is not None
-    return world._replace(operators=swap(world.operators, operator, swap(tasks, request, task)))
+    return world.but(operators=swap(world.operators, operator, swap(tasks, request, task)))
 
 
 class Steps:
@@ -105,20 +105,20 @@ class Steps:
             return
         if kind == "claim":
             # Its sender reads, does not find it, and knows that nothing was sent for it.
-            unsent = self._task._replace(own=new.attempt, hand="unsent", back=self._view, looks=())
+            unsent = self._task.but(own=new.attempt, hand="unsent", back=self._view, looks=())
             world = with_task(world, self._operator, self._request, unsent)
             world = self._with_ids(world, new.attempt)
         old = self._view if kind in self._rules.blind_writes else new
-        late = world._replace(
+        late = world.but(
             writes=(*world.writes, Write(self._request, kind, old, new)),
-            faults=world.faults._replace(late_writes=world.faults.late_writes - 1),
+            faults=world.faults.but(late_writes=world.faults.late_writes - 1),
         )
         yield Move(f"{words}, and it is late", late, fault=True)
 
     def _end(self, phase: str, why: str, over: str | None = None) -> Iterator[Move[World]]:
-        ended = self._view._replace(phase=phase, busy=False, verifying=False)
+        ended = self._view.but(phase=phase, busy=False, verifying=False)
         if over is not None:
-            ended = ended._replace(over=over)
+            ended = ended.but(over=over)
         yield from self._write(f"end: {why}", ended)
 
     # What it knows
@@ -173,7 +173,7 @@ class Steps:
         looks = (task.looks[0], look) if agree else (look,)
         was_gone = task.was_gone or (self._setting.never_reused and not first and look == ABSENT)
         bound = look if task.bound == NONE else task.bound
-        return self._now(f"looks: {look}", task._replace(looks=looks, bound=bound, was_gone=was_gone))
+        return self._now(f"looks: {look}", task.but(looks=looks, bound=bound, was_gone=was_gone))
 
     def _agreed(self) -> str | None:
         return self._sight(self._task.looks[-1]) if len(self._task.looks) > 1 else None
@@ -184,10 +184,10 @@ class Steps:
             bound = look if task.bound == NONE else task.bound
             yield self._now(
                 f"stands behind another, looks: {look}",
-                task._replace(queued=True, bound=bound, looks=()),
+                task.but(queued=True, bound=bound, looks=()),
             )
         elif not self._view.busy:
-            busy = self._view._replace(busy=True, target=self._bound())
+            busy = self._view.but(busy=True, target=self._bound())
             yield from self._write("wait", busy)
 
     def _pending(self) -> Iterator[Move[World]]:
@@ -198,7 +198,7 @@ class Steps:
         if not looks:
             return
         if self._view.target == NONE or self._view.busy or self._rules.looks_rebind:
-            waits = self._view._replace(target=self._bound(), busy=False)
+            waits = self._view.but(target=self._bound(), busy=False)
             if waits != self._view and waits.target != NONE:
                 yield from self._write("wait", waits)
         verdict = self._sight(looks[-1]) if first else self._agreed()
@@ -239,7 +239,7 @@ class Steps:
         if self._rules.keep_attempt_id and self._view.attempt:
             fresh = self._view.attempt
         claimed = Status(SUBMITTING, self._view.number + 1, fresh, target=target)
-        won = self._task._replace(own=fresh, hand="won", seen=look, back=self._view)
+        won = self._task.but(own=fresh, hand="won", seen=look, back=self._view)
         for move in self._write("claim", claimed, won):
             yield move._replace(state=self._with_won(move.state, won, fresh))
 
@@ -251,13 +251,13 @@ class Steps:
         mine = tasks[self._request]
         if mine.view is None or mine.view.phase != SUBMITTING or mine.view.attempt != attempt:
             return world
-        mine = mine._replace(own=attempt, hand="won", seen=won.seen, back=won.back)
+        mine = mine.but(own=attempt, hand="won", seen=won.seen, back=won.back)
         return with_task(world, self._operator, self._request, mine)
 
     def _with_ids(self, world: World, attempt: int) -> World:
         truth = world.requests[self._request]
-        truth = truth._replace(ids=max(truth.ids, attempt))
-        return world._replace(requests=swap(world.requests, self._request, truth))
+        truth = truth.but(ids=max(truth.ids, attempt))
+        return world.but(requests=swap(world.requests, self._request, truth))
 
     def _submitting(self) -> Iterator[Move[World]]:
         if self._task.own != self._view.attempt:
@@ -265,7 +265,7 @@ class Steps:
                 seen = self._world.present
                 yield self._now(
                     "takes up the attempt",
-                    self._task._replace(own=self._view.attempt, hand="won", seen=seen, back=None),
+                    self._task.but(own=self._view.attempt, hand="won", seen=seen, back=None),
                 )
             yield from self._verifying()
             return
@@ -273,17 +273,17 @@ class Steps:
             case "won":
                 yield self._send()
                 if self._task.back is not None and self._world.faults.lost:
-                    unsent = self._now("could not send", self._task._replace(hand="unsent"))
-                    faults = self._world.faults._replace(lost=self._world.faults.lost - 1)
-                    yield unsent._replace(state=unsent.state._replace(faults=faults), fault=True)
+                    unsent = self._now("could not send", self._task.but(hand="unsent"))
+                    faults = self._world.faults.but(lost=self._world.faults.lost - 1)
+                    yield unsent._replace(state=unsent.state.but(faults=faults), fault=True)
             case "accepted":
                 job = 0 if self._setting.jobless else self._task.job
-                running = self._view._replace(phase=RUNNING, job=job, verifying=False)
+                running = self._view.but(phase=RUNNING, job=job, verifying=False)
                 yield from self._write("job", running)
             case "unsent":
                 back = self._task.back
                 assert back is not None
-                pending = self._view._replace(
+                pending = self._view.but(
                     phase=PENDING,
                     number=back.number,
                     attempt=back.attempt,
@@ -299,9 +299,9 @@ class Steps:
         attempt, truth = self._view.attempt, self._truth
         delete = Delete(self._request, attempt, self._view.number, self._task.seen)
         broken = self._wrong_send()
-        sent = truth._replace(sent=tuple(sorted({*truth.sent, attempt})))
-        world = with_task(self._world, self._operator, self._request, self._task._replace(hand="sent"))
-        world = world._replace(
+        sent = truth.but(sent=tuple(sorted({*truth.sent, attempt})))
+        world = with_task(self._world, self._operator, self._request, self._task.but(hand="sent"))
+        world = world.but(
             requests=swap(world.requests, self._request, sent), deletes=(*world.deletes, delete)
         )
         return Move(self._label(f"sends the DELETE of attempt {attempt}"), world, broken=broken)
@@ -326,7 +326,7 @@ class Steps:
     def _verifying(self) -> Iterator[Move[World]]:
         view = self._view
         if not view.verifying and self._setting.operators > 1:
-            yield from self._write("wait", view._replace(verifying=True))
+            yield from self._write("wait", view.but(verifying=True))
         if not (self._settled() or self._task.hand == "answered" or self._rules.verdict_unsettled):
             return
         if len(self._task.looks) < 2:
@@ -337,7 +337,7 @@ class Steps:
             case "same" | "unclear":
                 yield from self._end(FAILED, "outcome unknown")
                 if self._rules.retry_after_unknown:
-                    again = view._replace(phase=PENDING, over="unknown", verifying=False)
+                    again = view.but(phase=PENDING, over="unknown", verifying=False)
                     yield from self._write("retry", again)
 
     def _settled(self) -> bool:
@@ -366,7 +366,7 @@ class Steps:
         elif job.state == "failed" and view.number > self._setting.limit:
             yield from self._end(FAILED, "limit", over="failed")
         elif job.state != "running":
-            yield from self._write("retry", view._replace(phase=PENDING, over=job.state))
+            yield from self._write("retry", view.but(phase=PENDING, over=job.state))
 
     def _accepted(self) -> Iterator[Move[World]]:
         """Nothing but the listing tells; or its time is over."""
@@ -376,6 +376,6 @@ class Steps:
         if verdict in (GONE, REPLACED):
             yield from self._end(SUCCEEDED, verdict)
         elif verdict is not None and self._rules.retry_without_job:
-            yield from self._write("retry", self._view._replace(phase=PENDING, over="unknown"))
+            yield from self._write("retry", self._view.but(phase=PENDING, over="unknown"))
         else:
             yield from self._end(FAILED, "deadline")

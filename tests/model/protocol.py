@@ -14,7 +14,9 @@ the look and the arrival of the DELETE (rule 14).
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import NamedTuple, TypeVar
+from typing import Any, Self, TypeVar
+
+import msgspec
 
 T = TypeVar("T")
 
@@ -61,7 +63,14 @@ class Setting:
     failures: int = 1  # of jobs, by failing or by being forgotten
 
 
-class Status(NamedTuple):
+class Value(msgspec.Struct, frozen=True):
+    """What a state is made of. States share most of it, so each is hashed once."""
+
+    def but(self, **changes: Any) -> Self:
+        return msgspec.structs.replace(self, **changes)
+
+
+class Status(Value, frozen=True, gc=False, cache_hash=True):
     phase: str = PENDING
     number: int = 0
     attempt: int = 0  # its id
@@ -72,7 +81,7 @@ class Status(NamedTuple):
     verifying: bool = False
 
 
-class Truth(NamedTuple):
+class Truth(Value, frozen=True, gc=False, cache_hash=True):
     """A request as the API server has it, and what the world remembers of it."""
 
     status: Status = Status()
@@ -87,7 +96,7 @@ class Truth(NamedTuple):
     sent: tuple[int, ...] = ()  # attempts whose DELETE left
 
 
-class Task(NamedTuple):
+class Task(Value, frozen=True, gc=False, cache_hash=True):
     """What an operator knows of one request."""
 
     view: Status | None = None
@@ -103,7 +112,7 @@ class Task(NamedTuple):
     back: Status | None = None
 
 
-class Delete(NamedTuple):
+class Delete(Value, frozen=True, gc=False, cache_hash=True):
     """A DELETE on its way."""
 
     request: int
@@ -112,7 +121,7 @@ class Delete(NamedTuple):
     seen: int
 
 
-class Job(NamedTuple):
+class Job(Value, frozen=True, gc=False, cache_hash=True):
     id: int
     request: int
     attempt: int
@@ -120,7 +129,7 @@ class Job(NamedTuple):
     state: str = "running"  # done, failed, unknown
 
 
-class Write(NamedTuple):
+class Write(Value, frozen=True, gc=False, cache_hash=True):
     """A status write that is late: its sender has given up on an answer."""
 
     request: int
@@ -130,7 +139,7 @@ class Write(NamedTuple):
     current: bool = True  # nothing has landed since it was built
 
 
-class Faults(NamedTuple):
+class Faults(Value, frozen=True, gc=False, cache_hash=True):
     crashes: int
     late_writes: int
     lost: int
@@ -138,7 +147,7 @@ class Faults(NamedTuple):
     failures: int
 
 
-class World(NamedTuple):
+class World(Value, frozen=True, gc=False, cache_hash=True):
     faults: Faults
     requests: tuple[Truth, ...]
     operators: tuple[tuple[Task, ...] | None, ...]  # None: not running
@@ -161,7 +170,7 @@ def first_world(setting: Setting) -> World:
 def shape(world: World) -> World:
     """Operators are alike: which is called 0 and which 1 makes no difference."""
     if len(world.operators) > 1 and hash(world.operators[0]) > hash(world.operators[1]):
-        return world._replace(operators=world.operators[::-1])
+        return world.but(operators=world.operators[::-1])
     return world
 
 
