@@ -1,4 +1,4 @@
-"""Row 25: two operators share a cluster, each for a server of its own."""
+"""Row 25: two operators share a cluster, each for a server or a Kubernetes namespace of its own."""
 
 from __future__ import annotations
 
@@ -175,3 +175,31 @@ def test_25_a_server_goes_from_one_to_the_other_with_deletions_under_way(
 
         assert until(lambda: "late" in shown_by(second))
         assert "late" not in shown_by(first)
+
+
+@pytest.mark.timeout(400)
+def test_25_two_that_are_for_a_kubernetes_namespace_each_are_killed_in_turn(fault: Fault) -> None:
+    """A Lease each; requests of the same names, each for a server of its own."""
+    give_lease(fault.plane, SECOND)
+    election = {"LEADER_ELECTION": "on", "LOG_FORMAT": "json"}
+    with (
+        fault.world(options=election | {"LEASE_NAMESPACE": "moorcheh-system"}) as one,
+        fault.world(options=election | {"LEASE_NAMESPACE": SECOND}) as other,
+    ):
+        worlds = (one, other)
+        asked: dict[FaultWorld, list[Asked]] = {one: [], other: []}
+        for world in worlds:
+            world.moorcheh.fault("recreate", kind="end", count=-1)
+        for wave, victim in enumerate(worlds):
+            for world in worlds:
+                asked[world] += world.ask_many(MANY, f"wave-{wave}", items=2)
+            sent = victim.moorcheh.counts().get("delete", 0)
+            assert until(lambda: victim.has_sent(sent + 3), within=60)  # noqa: B023
+            victim.kill()
+            victim.restart()
+        for world in worlds:
+            world.finish(asked[world])
+            assert world.moorcheh.counts()["delete"] >= MANY
+            assert shown_by(world.operator) <= {one.name for one in asked[world]}
+            assert "\nmoorcheh_operator_leader 1.0" in world.operator.get("/metrics")[1]
+        assert writers(one, "default").isdisjoint(writers(other, "default"))
