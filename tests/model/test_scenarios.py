@@ -1190,6 +1190,26 @@ def test_two_that_are_for_a_server_each_follow_their_own_to_the_end() -> None:
         assert (sent(bench), len(there.arrivals)) == (1, 1)
 
 
+@pytest.mark.parametrize("url", [ANOTHER, URL], ids=["apart", "one-server"])
+def test_an_operator_says_so_where_its_server_is_anothers_too(url: str) -> None:
+    with closing(Bench()) as bench:
+        there = bench.another(ANOTHER)
+        for server in (bench.server, there):
+            server.create("documents")
+        bench.serve(for_server("default", URL, "archive"))
+        first = bench.start()
+        bench.serve(Servers())
+        second = bench.start()
+        says(first, for_server("default", URL, "archive"))
+        says(second, for_server("archive", url, "*"))
+        name = bench.request("documents", serverRef={"name": "archive"})
+        bench.let_pass(60.0)
+
+        assert reason(bench, name) == "DeletionCompleted"
+        told = [line for line in first.servers.notices if "another operator's, too" in line]
+        assert len(told) == (url == URL)
+
+
 @pytest.mark.parametrize("after", [0.035, 0.06, 0.2, 5.0], ids=lambda after: f"{after}-s")
 def test_a_server_that_goes_to_another_operator_takes_its_deletions_along(after: float) -> None:
     """Whatever the first had under way: the claim, the DELETE, or the job."""

@@ -52,6 +52,7 @@ class LiveServer:
     limits: Limits
     made_of: tuple[object, ...]
     listed: bool = True  # the servers file names it
+    also_elsewhere: str | None = None  # the name that another operator has for it
 
 
 class LiveServers:
@@ -77,8 +78,11 @@ class LiveServers:
 
     @property
     def notices(self) -> list[str]:
-        """A line for each server that can't be asked, and for each that shows no creation times."""
-        return [line for each in self.all if each.moorcheh.health for line in each.moorcheh.health.notices]
+        """A line for each server that can't be asked, that shows no creation times, or that is another
+        operator's too.
+        """
+        told = [line for each in self.all if each.moorcheh.health for line in each.moorcheh.health.notices]
+        return told + [_shared(each) for each in self.all if each.listed and each.also_elsewhere]
 
     @property
     def dated(self) -> dict[str, bool]:
@@ -89,6 +93,13 @@ class LiveServers:
 
     def at(self, url: str) -> LiveServer | None:
         return self._by_url.get(url)
+
+    def note_elsewhere(self, url: str, name: str) -> None:
+        """A request that is left to another operator, as it names the server so, was looked up there."""
+        server = self.at(url)
+        if server is not None and server.listed and server.also_elsewhere is None:
+            server.also_elsewhere = name
+            logger.warning("%s", _shared(server))
 
     def apply(self, servers: Servers, authorities: Mapping[str, str] | None = None) -> None:
         """From now on these. `authorities`: PEM by path. All or nothing: what can't be made raises before
@@ -162,3 +173,10 @@ class LiveServers:
         await asyncio.gather(*self._leaving, return_exceptions=True)
         for server in self.all:
             await server.moorcheh.aclose()
+
+
+def _shared(server: LiveServer) -> str:
+    return (
+        f'{server.url} is another operator\'s, too, which calls it "{server.also_elsewhere}": what keeps two '
+        "requests for one name apart does not hold between operators (docs/scale.md)"
+    )

@@ -200,6 +200,8 @@ class Reconciler:
             request = dataclasses.replace(request, withdrawn=True, gone=True)
         if request.status.phase in ENDED:
             self._targets.note_end(request)
+        elif not self._serves(request) and (url := seen_at(request)) is not None:
+            self._servers.note_elsewhere(url, request.spec.server)
         self._cluster.history.saw(request.resource_version)
         task = self._tasks.get(request.uid)
         if task is None:
