@@ -659,6 +659,18 @@ def test_the_operators_whole_status_is_kept_to_the_last_field(requests: Requests
     assert parse(written).status == FULL_STATUS
 
 
+def test_who_manages_a_status_is_kept_by_its_parts(requests: Requests) -> None:
+    """Kept for each field, that was a third of what is stored, sent to watchers and read at each write."""
+    written = accepted(requests.try_write_status(requests.create(), render(FULL_STATUS)))
+
+    [own] = [each for each in written["metadata"]["managedFields"] if each.get("subresource") == "status"]
+    fields = own["fieldsV1"]["f:status"]
+    conditions = fields.pop("f:conditions")
+    assert {name for name, below in fields.items() if below} == set()
+    assert {name for name, below in conditions.items() if below} == set()
+    assert "f:reason" in fields  # the operator reads who wrote it
+
+
 def leaves(body: object, path: str = "") -> set[str]:
     match body:
         case dict():
