@@ -40,9 +40,10 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         loop: asyncio.AbstractEventLoop,
         coro: Coroutine[Any, Any, Any] | Generator[Any, None, Any],
         context: contextvars.Context | None = None,
+        **more: Any,  # its name, from Python 3.13.3 on
     ) -> asyncio.Task[Any]:
         context = contextvars.copy_context() if context is None else context
-        task: asyncio.Task[Any] = asyncio.Task(coro, loop=loop, context=context)
+        task: asyncio.Task[Any] = asyncio.Task(coro, loop=loop, context=context, **more)
         mine = self.owned.setdefault(context.get(owner, ""), set())
         mine.add(task)
         task.add_done_callback(mine.discard)
