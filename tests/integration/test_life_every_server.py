@@ -23,13 +23,15 @@ LONG = 240.0  # seconds; what settles and is verified takes thirty
 UNDATED = {"created_field": "none"}
 
 KINDS: dict[str, tuple[Json, Json]] = {
-    "dated": ({}, {}),
-    "undated": (UNDATED, {}),
+    "dated": ({"created_field": "createdAt", "items_field": "items", "accepts_with": 200}, {}),
+    "undated": (UNDATED | {"items_field": "none"}, {}),
     "undated-never-reused": (UNDATED, {"nameReuse": "Never"}),
     "cloud": ({"product": "cloud"}, {}),
     "cloud-undated": ({"product": "cloud", "accepts_with": 200, **UNDATED}, {}),
 }
-"""Knobs of the stand-in, and fields of its entry in the servers file."""
+"""Knobs of the stand-in, and fields of its entry in the servers file. What should make no difference is not
+as the vendor's pages have it.
+"""
 
 GONE = "Succeeded/DeletionCompleted Absent"
 SEEN_GONE = "Succeeded/VerifiedAbsent Absent"
