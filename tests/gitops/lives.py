@@ -84,6 +84,7 @@ def lives(plane: ControlPlane, folder: Path) -> list[Json]:
         missing.ends("Failed/TargetAbsent")
         missing.change(backoffLimit=1).raise_for_status()
         queued.reaches("Pending/TargetBusy")
+        slow.until(lambda body: not body["status"].get("progress", "0/").startswith("0/"))
         world.moorcheh.end_jobs("slow")
         slow.ends("Succeeded/DeletionCompleted")
         slow.until(lambda body: body["status"].get("progress", "").endswith("100%)"))

@@ -168,7 +168,6 @@ def test_a_terminal_that_is_closed_at_the_question_leaves_no_request(
     with person.sits_at("delete", target) as terminal:
         terminal.sees("[y/N]")
         terminal.closes()
-        world.moorcheh.end_jobs(target)
         assert terminal.ends() == 130
 
     assert (requests(world, target), lives(world, target)) == ([], True)
@@ -577,6 +576,7 @@ def test_who_ignores_a_closed_terminal_goes_on_doing_so(person: Person, world: W
     with Terminal(["/bin/sh", "-c", f"trap '' HUP; exec {program}"], person.env) as terminal:
         terminal.sees("Running")
         terminal.closes()
+        world.moorcheh.end_jobs(target)
         assert terminal.ends() == 0
         assert f"Gone: {target}." in terminal.text
 
