@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from dev.controlplane import ControlPlane
 
 REQUESTS = {"group": "moorcheh.ai", "resource": "namespacedeletions"}
+SLOW = "Pending/NamespaceUnverified"  # one write more, where a busy API server takes too long
 READS = {"GET", "LIST", "WATCH"}
 WRITES = {"POST", "PUT", "PATCH", "APPLY", "DELETE", "DELETECOLLECTION"}
 
@@ -87,9 +88,10 @@ def test_two_hundred_at_once_cost_two_hundred_deletes_and_three_status_writes_ea
 
         assert {one.trail[-1] for one in asked} == {"Succeeded/DeletionCompleted"}
         assert world.moorcheh.counts()["delete"] == 200
-        dear = {one.name: one.trail for one in asked if len(one.versions) > 4}
+        slow = sum(one.trail.count(SLOW) for one in asked)
+        dear = {one.name: one.trail for one in asked if len(one.versions) > 4 + one.trail.count(SLOW)}
         assert dear == {}
-        assert costs.status_writes <= 3 * 200, (
+        assert costs.status_writes <= 3 * 200 + slow, (
             f"{costs.conflicts} conflicts; {world.operator.get('/metrics')[1]}"
         )
         assert costs.other_writes == {"main POST": 200}

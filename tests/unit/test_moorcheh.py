@@ -53,8 +53,8 @@ if TYPE_CHECKING:
     from moorcheh_operator.moorcheh.answers import LookUpAnswer, PollAnswer, SendAnswer
 
 TLS = Path(__file__).parents[1] / "tls"
-TIMEOUT = 5.0  # seconds; nothing here waits for it but what says so
-SHORT = 0.2  # seconds, where the timeout itself is the test
+TIMEOUT = 30.0  # seconds; nothing here waits for it but what says so
+SHORT = 1.0  # seconds, where the timeout itself is the test
 NO_TLS = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # trusts nobody, and takes no time to make
 REQUEST_ID = "uid-1/attempt-1"
 DELETED = {"status": "success", "job_id": "job-1", "namespace_name": "documents"}
