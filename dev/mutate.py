@@ -79,6 +79,7 @@ NEAREST = {
     "api/status.py": ("tests/unit/test_model.py",),
     "api/times.py": ("tests/unit/test_model.py",),
     "controller/relist.py": ("tests/unit/test_relist.py",),
+    "process/kopf_session.py": ("tests/unit/test_memory.py",),
     "api/policy.py": POLICIES,
     "cluster/policies.py": POLICIES,
     "controller/policy_task.py": POLICIES,

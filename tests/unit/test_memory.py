@@ -20,6 +20,7 @@ from moorcheh_operator.clock import Clock
 from moorcheh_operator.cluster.client import ANSWER_MOST, Cluster, TooLongError
 from moorcheh_operator.process import kopf_session
 from tests.dev import clusters
+from tests.unit.servers import always, answer, serving
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -274,6 +275,23 @@ async def test_what_is_too_large_is_left_to_the_list_and_the_watch_goes_on(monst
     seen = await tapped(monster + an_event(a_body(2)))
 
     assert [body["metadata"]["name"] for body, _ in seen.observed] == ["wipe-0002"]
+
+
+@pytest.mark.parametrize(("code", "told"), [(200, 1), (410, 0), (500, 0)])
+async def test_where_kopf_s_watch_begins_the_reconciler_is_told_and_kopf_lists_nothing(
+    code: int, told: int
+) -> None:
+    """What came before the watch nobody else tells of."""
+    began: list[str] = []
+    async with (
+        serving(always(answer(code, {"items": []}))) as server,
+        kopf_session.session(clusters.api_server(server.url), lambda: began.append("began")) as session,
+        session.get(f"{server.url}/apis/moorcheh.ai/v1alpha1/namespacedeletions") as listed,
+    ):
+        assert listed.status == code
+
+    assert len(began) == told
+    assert "NOTHING" in server.received[0].target
 
 
 @pytest.mark.parametrize("depth", [2_000, 45_000])
