@@ -294,6 +294,23 @@ async def test_where_kopf_s_watch_begins_the_reconciler_is_told_and_kopf_lists_n
     assert "NOTHING" in server.received[0].target
 
 
+@pytest.mark.parametrize(("code", "told"), [(200, 1), (410, 0), (500, 0)])
+async def test_where_kopf_s_watch_begins_the_reconciler_is_told_and_kopf_lists_nothing(
+    code: int, told: int
+) -> None:
+    """What came before the watch nobody else tells of."""
+    began: list[str] = []
+    async with (
+        serving(always(answer(code, {"items": []}))) as server,
+        kopf_session.session(clusters.api_server(server.url), lambda: began.append("began")) as session,
+        session.get(f"{server.url}/apis/moorcheh.ai/v1alpha1/namespacedeletions") as listed,
+    ):
+        assert listed.status == code
+
+    assert len(began) == told
+    assert "NOTHING" in server.received[0].target
+
+
 @pytest.mark.parametrize("depth", [2_000, 45_000])
 def test_a_manifest_of_any_depth_in_an_annotation_harms_nobody(depth: int) -> None:
     """To the API server it is a text: its own limit on depth does not hold for it."""
