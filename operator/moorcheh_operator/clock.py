@@ -12,16 +12,16 @@ import functools
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
+
+from msgspec import Struct
 
 RESOLUTION = timedelta(seconds=1)  # of a `Date` header (RFC 9110, section 5.6.7)
 PLAUSIBLE_YEARS = range(1970, 2200)  # a clock that was never set shows 1970; sums with year 9999 overflow
 
 
-@dataclass(frozen=True, slots=True)
-class Now:
+class Now(Struct, frozen=True):
     time: datetime  # UTC, the API server's clock
     ticks: float  # seconds, monotonic, meaningful only within this process
 

@@ -6,6 +6,7 @@ repeats no value, as somebody may have put a secret where none belongs.
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Iterable, Mapping
 from enum import StrEnum
@@ -152,11 +153,16 @@ class Definition(Part, frozen=True):
         _check_globs("protectedNames", self.protected_names)
 
     def allows_name(self, name: str) -> bool:
-        return any(fnmatchcase(name, glob) for glob in self.allowed_names)
+        return _first_match(name, self.allowed_names) is not None
 
     def protects(self, name: str) -> str | None:
         """The first glob that does."""
-        return next((glob for glob in self.protected_names if fnmatchcase(name, glob)), None)
+        return _first_match(name, self.protected_names)
+
+
+@functools.lru_cache(maxsize=1024)  # asked at each decision about a request
+def _first_match(name: str, globs: tuple[str, ...]) -> str | None:
+    return next((glob for glob in globs if fnmatchcase(name, glob)), None)
 
 
 class Servers(Part, frozen=True):
@@ -174,7 +180,10 @@ class Servers(Part, frozen=True):
         return self.get(name) is not None or not elsewhere
 
     def get(self, name: str) -> Definition | None:
-        return next((each for each in self.definitions if each.name == name), None)
+        for each in self.definitions:
+            if each.name == name:
+                return each
+        return None
 
     def name_reuse(self, url: str) -> NameReuse:
         """Of the server with that URL; of one that is not named, nothing is declared."""
