@@ -68,7 +68,7 @@ test-kubernetes: KUBERNETES ?= v1.31.14
 test-kubernetes: $(VENV)/.installed  ## the tests that depend on it, on another Kubernetes (KUBERNETES=v1.31.14), built first
 	@folder=$$($(BIN)/python -m dev.controlplane other $(KUBERNETES)) && \
 	 KUBEBUILDER_ASSETS=$$folder $(BIN)/python -m pytest -n $(JOBS) $(KUBERNETES_TESTS)
-KUBERNETES_TESTS := $(addprefix tests/integration/test_,crd.py fields.py manifests.py install.py \
+KUBERNETES_TESTS := $(addprefix tests/integration/test_,crd.py cleanup_policy_crd.py fields.py rights_by_target.py manifests.py install.py \
   life_ordinary.py terminating.py upgrade.py controllers.py)
 
 COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url --no-emit-find-links

@@ -14,6 +14,7 @@ import yaml
 
 from dev.controlplane import ControlPlane, KubectlError
 from tests.dev.waiting import until
+from tests.integration.conftest import api_folder
 from tests.integration.life import API, client_options
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ GOOD: Json = {"schedule": "0 3 * * *", "select": {"names": ["ci-*"]}}
 @pytest.fixture(scope="module")
 def http(control_plane: ControlPlane) -> Iterator[httpx.Client]:
     """The API with the policies beside it, all in force."""
-    control_plane.kubectl("apply", "--kustomize", str(CRDS))
+    control_plane.kubectl("apply", "--kustomize", str(api_folder(control_plane)))
     with httpx.Client(**client_options(control_plane)) as client:
         assert until(lambda: "unknown field" in tried(client, {**GOOD, "none": 1}).text)
         assert until(lambda: "nscp" in control_plane.kubectl("api-resources", "--api-group=moorcheh.ai"))
