@@ -25,9 +25,10 @@ class OperatorProcess:
     """
 
     def __init__(self, *, kubeconfig: Path, moorcheh_url: str, output: Path, **options: str) -> None:
+        self.python = sys.executable
         self.address = f"127.0.0.1:{free_port()}"
         self.output = output
-        self.environment = {
+        self._environment = {
             **{key: value for key, value in os.environ.items() if not key.startswith("KUBERNETES_")},
             "KUBECONFIG": str(kubeconfig),
             "MOORCHEH_BASE_URL": moorcheh_url,
@@ -55,10 +56,10 @@ class OperatorProcess:
             self.stop()
 
     def start(self, *, ready: bool = True) -> Self:
-        """Again after a stop or a kill, with the same `environment`; `ready`: return once it is."""
+        """Again after a stop or a kill, with the same options; `ready`: return once it is."""
         self.starts.append(time.monotonic())
-        command = [sys.executable, "-m", "moorcheh_operator", "run"]
-        self._process = Process(command, output=self.output, name="operator", env=self.environment)
+        command = [self.python, "-m", "moorcheh_operator", "run"]
+        self._process = Process(command, output=self.output, name="operator", env=self._environment)
         if ready:
             self.wait_ready()
         return self

@@ -1,13 +1,14 @@
 """docs/upgrade.md: the API first, then the operator; back, the operator alone.
 
 Each file in `earlier` is the API of a release. The process on both sides is this tree's: what one has stored
-another one reads. A made-up later API has what it does not know. With UPGRADE_FROM, a checkout of a release,
-the earlier side's API and process are that one's.
+another one reads. A made-up later API has what it does not know. With UPGRADE_FROM, a checkout of a release
+with its .venv, the earlier side's API and process are that one's.
 """
 
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 
 CHECKOUT = os.environ.get("UPGRADE_FROM")
 EARLIER = sorted((Path(__file__).parent / "earlier").glob("*.yaml"))
-EARLIER_PROCESS = {"PYTHONPATH": f"{CHECKOUT}/operator"} if CHECKOUT else {}
+EARLIER_PYTHON = f"{CHECKOUT}/.venv/bin/python" if CHECKOUT else sys.executable
 
 
 @pytest.fixture
@@ -104,13 +105,15 @@ def test_requests_under_way_are_carried_over_an_upgrade(
     """API, then operator. Each request goes on where it was; what had ended is left as it is."""
     text = plane.kubectl("kustomize", f"{CHECKOUT}/crds") if CHECKOUT else earlier.read_text()
     install(plane, api=folder_of(api_of(plane, text), tmp_path / "earlier"))
-    with World(plane, tmp_path, options=EARLIER_PROCESS, denials=None) as world:
+    with World(plane, tmp_path, operator_up=False, denials=None) as world:
+        world.operator.python = EARLIER_PYTHON
+        world.operator.start()
         asked = under_way(world)
         done = asked["done"].status
 
         plane.kubectl("apply", "-k", api_folder(plane))
         world.operator.kill()  # with a DELETE on the wire
-        world.operator.environment.pop("PYTHONPATH", None)
+        world.operator.python = sys.executable
         before = stored(world)
         world.operator.start()
 
@@ -136,7 +139,7 @@ def test_an_operator_that_is_rolled_back_goes_on_and_does_what_it_understands(
         world.moorcheh.create("spared", items=5, age=60)
         newer = world.ask("spared", newer=True)
 
-        world.operator.environment |= EARLIER_PROCESS
+        world.operator.python = EARLIER_PYTHON
         world.operator.start()
 
         assert "newer" in newer.ends("Failed/InvalidSpec")["message"]
