@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import signal
 import sys
 import time
@@ -12,14 +13,16 @@ import aiohttp
 import click
 
 from benchmarks import page, results, scale, scale_page
+from benchmarks.calls import measure as measure_calls
+from benchmarks.calls import table
 from benchmarks.errors import BenchmarkError
 from benchmarks.goals import verdicts
 from benchmarks.machine import ROOT, this_machine
-from benchmarks.measuring import measure
+from benchmarks.measuring import install_api, measure
 from benchmarks.peers import PEERS, Peer, other
 from benchmarks.results import Run
 from benchmarks.scenarios import SCENARIOS, Scenario, burst, scenario
-from dev.controlplane import ControlPlaneError, prepare
+from dev.controlplane import ControlPlane, ControlPlaneError, prepare
 from dev.controlplane.progress import Progress
 from dev.golang import GoError
 
@@ -190,6 +193,38 @@ def measure_scale(*, sizes: tuple[int, ...], write: bool) -> None:
     click.echo(scale_page.figures(steps, machine))
     if write:
         scale_page.write(steps, machine)
+
+
+@main.command()
+@click.option(
+    "--requests",
+    "count",
+    type=click.IntRange(1),
+    default=300,
+    show_default=True,
+    help="Each kind of call so many times.",
+)
+@click.option(
+    "--watches", type=click.IntRange(0), default=1, show_default=True, help="Clients that watch all requests."
+)
+@click.option(
+    "--repeat", type=click.IntRange(1), default=1, show_default=True, help="So many rounds; medians count."
+)
+@click.option(
+    "--api",
+    type=click.Path(path_type=Path, exists=True, file_okay=False),
+    default=ROOT / "crds",
+    show_default="crds",
+    help="A folder with another kustomization of the API, to compare with.",
+)
+def calls(*, count: int, watches: int, repeat: int, api: Path) -> None:
+    """What each of the operator's calls costs the API server."""
+    assets, rounds = prepare(), []
+    for _ in range(repeat):
+        with ControlPlane(assets=assets) as plane:
+            install_api(plane, api)
+            rounds.append(asyncio.run(measure_calls(plane, count, watches)))
+    click.echo(table(rounds))
 
 
 @main.command("page")

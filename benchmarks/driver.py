@@ -53,18 +53,39 @@ class Driver:
 
         async def one(name: str) -> None:
             sent[name] = time.monotonic()
-            await self._send("POST", PATH, _request(name, **spec), "application/json")
+            await self.create_one(name, **spec)
 
-        await _all(one, names)
+        await run_all(one, names)
         return sent
+
+    async def create_one(self, name: str, **spec: object) -> None:
+        await self._send("POST", PATH, _request(name, **spec), "application/json")
 
     async def create_finished(self, names: Iterable[str]) -> None:
         async def one(name: str) -> None:
-            await self._send("POST", PATH, _request(name), "application/json")
+            await self.create_one(name)
             status = {"status": _finished(name)}
             await self._send("PATCH", f"{PATH}/{name}/status", status, "application/merge-patch+json")
 
-        await _all(one, names)
+        await run_all(one, names)
+
+    @asynccontextmanager
+    async def audience(self, size: int) -> AsyncIterator[None]:
+        """So many watch all requests."""
+
+        async def watch() -> None:
+            while True:  # the API server ends watches after a CRD has changed
+                async with broken_off(self._session.get(PATH, params={"watch": "1"})) as stream:
+                    async for _ in stream.content.iter_any():
+                        pass
+
+        async with asyncio.TaskGroup() as group:
+            watching = [group.create_task(watch()) for _ in range(size)]
+            try:
+                yield
+            finally:
+                for one in watching:
+                    one.cancel()
 
     @asynccontextmanager
     async def witness(self) -> AsyncIterator[Witness]:
@@ -150,7 +171,7 @@ class Witness:
         return True
 
 
-async def _all(act: Callable[[str], Awaitable[None]], names: Iterable[str]) -> None:
+async def run_all(act: Callable[[str], Awaitable[object]], names: Iterable[str]) -> None:
     """For each name, IN_FLIGHT at a time, in order."""
     waiting = iter(names)
 

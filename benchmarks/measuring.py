@@ -44,8 +44,7 @@ def measure(peer: Peer, scenario: Scenario, assets: Assets) -> Measurement:
         ControlPlane(assets=assets) as plane,
         StandIn(folder / "moorcheh", job_seconds=scenario.job_seconds, max_items=10_000_000) as moorcheh,
     ):
-        plane.kubectl("apply", "-k", str(ROOT / "crds"))
-        plane.kubectl("wait", "--for=condition=Established", CRD, "--timeout=30s")
+        install_api(plane, ROOT / "crds")
         if scenario.bystanders:
             moorcheh.create_many(scenario.bystanders, "bystander-", items=ITEMS, age=DAY)
         if scenario.requests:
@@ -56,6 +55,11 @@ def measure(peer: Peer, scenario: Scenario, assets: Assets) -> Measurement:
             return asyncio.run(_Stage(peer, scenario, plane, moorcheh, folder).play())
         except ExceptionGroup as errors:  # of the tasks that drive it
             raise _first(errors) from None
+
+
+def install_api(plane: ControlPlane, folder: Path) -> None:
+    plane.kubectl("apply", "-k", str(folder))
+    plane.kubectl("wait", "--for=condition=Established", CRD, "--timeout=30s")
 
 
 def _first(errors: ExceptionGroup[Exception]) -> Exception:

@@ -41,6 +41,15 @@ class Meter:
         found = (re.search(r"^VmRSS:\s+(\d+) kB", text, re.MULTILINE) for text in texts)
         return sum(int(each[1]) for each in found if each) / 1024
 
+    def io(self) -> tuple[int, int]:
+        """Bytes read and written so far, through sockets too."""
+        texts = [_read(proc / "io") for proc, _ in self._members()]
+        read, written = (
+            sum(int(count) for text in texts for count in re.findall(rf"^{name}: (\d+)$", text, re.MULTILINE))
+            for name in ("rchar", "wchar")
+        )
+        return read, written
+
     def _members(self) -> Iterator[tuple[Path, list[str]]]:
         for proc in Path("/proc").glob("[0-9]*"):
             stat = _read(proc / "stat").rpartition(")")[2].split()

@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from click.testing import CliRunner
 
-from benchmarks.command import INTERRUPTED
+from benchmarks.command import INTERRUPTED, main
 from benchmarks.driver import Driver
 from benchmarks.errors import BenchmarkError
 from benchmarks.machine import ROOT
@@ -59,6 +60,20 @@ def test_ours_writes_nothing_where_all_have_ended_before(assets: Assets) -> None
 def test_ours_takes_up_what_it_finds_at_the_start(assets: Assets) -> None:
     found = measured(OURS, Scenario("backlog", "there before", FEW, before_start=True), assets)
     assert (found.deletes, found.writes) == (FEW, 3 * FEW)
+
+
+@pytest.mark.usefixtures("assets")
+def test_each_of_the_operators_calls_has_its_cost() -> None:
+    ran = CliRunner().invoke(main, ["calls", "--requests", str(FEW)])
+
+    assert ran.exit_code == 0, ran.output
+    rows = [line.split("|")[1:-1] for line in ran.output.splitlines() if line.startswith("| ")][1:]
+    assert {what.partition(":")[0].strip() for what, *_ in rows} > {
+        "creation of a request",
+        "status",
+        "Event",
+    }
+    assert all(float(kib) > 0 for *_, read, written in rows for kib in (read, written))
 
 
 def test_the_driver_leaves_no_socket_behind(control_plane: ControlPlane) -> None:
