@@ -15,7 +15,7 @@ import click
 
 from dev.cache import home
 from dev.controlplane import ControlPlaneError
-from dev.e2e import needs, sandbox, wheels
+from dev.e2e import images, needs, sandbox, wheels
 from dev.e2e.errors import E2EError, MissingError
 from dev.e2e.programs import prepare_programs
 from dev.e2e.results import Report, Row, table
@@ -73,7 +73,9 @@ def _run(stages: tuple[str, ...], only: tuple[str, ...], keep: Path | None) -> l
                 )
             report = Report(folder / "report")
             with report.claim("each pinned requirement has a wheel for arm64") as seen:
-                seen.append(", ".join(f"{wheels.resolve(ROOT / name)} of {name}" for name in wheels.PINNED))
+                python = images.base_of((ROOT / "Dockerfile").read_text()).python
+                found = [f"{wheels.resolve(ROOT / name, python)} of {name}" for name in wheels.PINNED]
+                seen.append(f"Python {python}: {', '.join(found)}")
             try:
                 for stage in stages:
                     with sandbox.cgroup(folder.name) as cgroup:

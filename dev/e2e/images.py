@@ -37,15 +37,16 @@ _PYTHON = "python3-minimal,python3-venv,python3-pip,python-is-python3,ca-certifi
 class Base:
     name: str
     """As the Dockerfile names it."""
+    python: str
     suite: str
     """Debian's, for one that is made here."""
 
 
 def base_of(dockerfile: str) -> Base:
-    found = re.search(r"^ARG PYTHON=(python:[\d.]+-slim-(\w+))$", dockerfile, re.MULTILINE)
+    found = re.search(r"^ARG PYTHON=(python:([\d.]+)-slim-(\w+))$", dockerfile, re.MULTILINE)
     if found is None:
         raise E2EError("the Dockerfile does not say its base as `ARG PYTHON=python:X-slim-SUITE` any more")
-    return Base(found[1], found[2])
+    return Base(found[1], found[2], found[3])
 
 
 @dataclass(frozen=True)

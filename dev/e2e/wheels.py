@@ -1,4 +1,4 @@
-"""Whether the image can be built for arm64: each pinned requirement has a wheel that fits there."""
+"""Whether the image can be built for arm64: each pinned requirement has a wheel for its Python there."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ PLATFORMS = ("manylinux2014_aarch64", "manylinux_2_28_aarch64")
 _SECONDS = 300.0
 
 
-def resolve(requirements: Path) -> int:
+def resolve(requirements: Path, python: str) -> int:
     """How many there are; E2EError with pip's words if one has no wheel for arm64, or another hash."""
     platforms = [f"--platform={platform}" for platform in PLATFORMS]
     with tempfile.TemporaryDirectory() as nowhere:
         command = [sys.executable, "-m", "pip", "install", "--dry-run", "--ignore-installed", "--no-deps"]
-        command += [*platforms, "--python-version=3.11", "--only-binary=:all:", "--require-hashes"]
+        command += [*platforms, f"--python-version={python}", "--only-binary=:all:", "--require-hashes"]
         command += [f"--target={nowhere}", "--disable-pip-version-check", "-r", str(requirements)]
         ran = subprocess.run(command, capture_output=True, text=True, timeout=_SECONDS, check=False)
     if ran.returncode != 0:

@@ -193,7 +193,7 @@ def test_the_node_is_of_the_control_plane_s_version() -> None:
 def test_the_base_is_what_the_dockerfile_names() -> None:
     base = images.base_of((ROOT / "Dockerfile").read_text())
 
-    assert base.name == f"python:3.11-slim-{base.suite}"
+    assert base.name == f"python:{base.python}-slim-{base.suite}"
     with pytest.raises(E2EError, match="ARG PYTHON"):
         images.base_of("FROM scratch\n")
 
