@@ -956,6 +956,20 @@ BORDER = [
     ),
     one(
         "13",
+        "what comes unasked is capped",
+        "moorcheh/network.py",
+        "            self.transport.pause_reading()\n",
+        "            pass\n",
+    ),
+    one(
+        "13",
+        "what came unasked answers nothing",
+        "moorcheh/network.py",
+        "protocol.over or protocol.held:",
+        "protocol.over:",
+    ),
+    one(
+        "13",
         "a body is capped",
         "moorcheh/connection.py",
         "        if len(body) > limit:\n",

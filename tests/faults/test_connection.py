@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).parents[2]
 TIMEOUT = 0.2
+BUFFERS = 64 * 1024 * 1024  # bytes: more than the kernel holds between two sockets
 ANSWERS = {
     "GET": answer(200, {"namespaces": []}),
     "DELETE": answer(202, {"status": "success", "job_id": "job-1", "namespace_name": "docs"}),
@@ -125,6 +126,54 @@ async def test_a_delete_does_not_leave_through_a_connection_that_was_closed_unse
 
         close.set()
         closed.wait(30)  # the loop stands still
+        assert await connection.delete("docs", "uid/attempt-1") == Accepted("job-1")
+        await connection.aclose()
+
+
+async def test_what_a_server_says_unasked_is_not_taken_without_bound_and_answers_nothing() -> None:
+    """The next call goes through another connection."""
+    said = 0
+
+    async def babbles(peer: Peer, request: Received) -> None:
+        nonlocal said
+        await peer.say(ANSWERS[request.method])
+        while request.method == "GET":
+            await peer.say(b"x" * 65536)
+            said += 65536
+
+    async with serving(babbles) as server, asyncio.timeout(60):
+        connection = Connection(
+            httpx.URL(server.url), 30.0, Clock(), lambda *_: None, ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        )
+        assert isinstance(await connection.listing(), Listing)
+        before = -1
+        while said != before:  # until all buffers on the way are full
+            before = said
+            assert said < BUFFERS
+            await asyncio.sleep(0.2)
+
+        assert await connection.delete("docs", "uid/attempt-1") == Accepted("job-1")
+        await connection.aclose()
+
+
+async def test_an_answer_that_comes_unasked_is_not_taken_for_that_of_the_next_call() -> None:
+    said = asyncio.Event()
+
+    async def foretells(peer: Peer, request: Received) -> None:
+        await peer.say(ANSWERS[request.method])
+        if request.method == "GET":
+            await asyncio.sleep(0.1)  # or it would come with the answer before it
+            await peer.say(answer(202, {"status": "success", "job_id": "job-of-nobody"}))
+            said.set()
+
+    async with serving(foretells) as server, asyncio.timeout(60):
+        connection = Connection(
+            httpx.URL(server.url), 30.0, Clock(), lambda *_: None, ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        )
+        assert isinstance(await connection.listing(), Listing)
+        await said.wait()
+        await asyncio.sleep(0.1)  # for its way through the kernel and the event loop
+
         assert await connection.delete("docs", "uid/attempt-1") == Accepted("job-1")
         await connection.aclose()
 
