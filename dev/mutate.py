@@ -79,6 +79,8 @@ NEAREST = {
     "api/status.py": ("tests/unit/test_model.py",),
     "api/times.py": ("tests/unit/test_model.py",),
     "controller/relist.py": ("tests/unit/test_relist.py",),
+    "turns.py": ("tests/unit/test_turns.py",),
+    "controller/slots.py": ("tests/unit/test_slots_and_targets.py",),
     "process/kopf_session.py": ("tests/unit/test_memory.py",),
     "api/policy.py": POLICIES,
     "cluster/policies.py": POLICIES,
