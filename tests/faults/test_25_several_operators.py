@@ -117,9 +117,9 @@ def test_25_two_that_are_for_a_server_each_are_killed_in_turn_and_serve_nothing_
         asked: dict[str, list[Asked]] = {"default": [], "other": []}
         for wave, (victim, moorcheh) in enumerate(zip(world.operators, (world.moorcheh, other), strict=True)):
             other.create_many(MANY, f"wave-{wave}-", items=2)
+            sent = moorcheh.counts().get("delete", 0)
             asked["default"] += world.ask_many(MANY, f"wave-{wave}", items=2)
             asked["other"] += [world.ask(one.target, **OTHER) for one in asked["default"][-MANY:]]
-            sent = moorcheh.counts().get("delete", 0)
             assert until(lambda: moorcheh.counts().get("delete", 0) > sent + 3)  # noqa: B023
             world.kill(victim)
             world.restart(victim)
@@ -189,9 +189,9 @@ def test_25_two_that_are_for_a_kubernetes_namespace_each_are_killed_in_turn(faul
         for world in worlds:
             world.moorcheh.fault("recreate", kind="end", count=-1)
         for wave, victim in enumerate(worlds):
+            sent = victim.moorcheh.counts().get("delete", 0)
             for world in worlds:
                 asked[world] += world.ask_many(MANY, f"wave-{wave}", items=2)
-            sent = victim.moorcheh.counts().get("delete", 0)
             assert until(lambda: victim.has_sent(sent + 3))  # noqa: B023
             victim.kill()
             victim.restart()

@@ -303,6 +303,8 @@ class Trying:
             self._say(f"waiting for its deletion, {now - sent:.0f} s")
             if job is not None and not self._jobs and ended is None:
                 ended, trial.end_seconds = now, round(now - sent, 2)
+                if found is not None:
+                    found = await self._look()  # its job may have ended since the one before
             listed_while_it_ran |= found is not None and runs
             if found is None and job is None:
                 trial.end, trial.leaves, trial.leaves_seconds = End.GONE, Leaves.UNCLEAR, round(now - sent, 2)
