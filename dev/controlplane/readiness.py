@@ -7,6 +7,7 @@ import time
 import urllib.request
 from contextlib import suppress
 from typing import TYPE_CHECKING
+from urllib.error import HTTPError
 
 from dev.controlplane.errors import StartError
 
@@ -49,5 +50,9 @@ def opener(ca_file: Path | None = None) -> urllib.request.OpenerDirector:
 def get(with_opener: urllib.request.OpenerDirector, url: str, headers: dict[str, str] | None = None) -> str:
     """The answer's text; OSError for every answer but 2xx."""
     asked = urllib.request.Request(url, headers=headers or {})  # noqa: S310 - loopback
-    with with_opener.open(asked, timeout=_ANSWER_SECONDS) as answer:
-        return str(answer.read(), "utf-8")
+    try:
+        with with_opener.open(asked, timeout=_ANSWER_SECONDS) as answer:
+            return str(answer.read(), "utf-8")
+    except HTTPError as error:
+        error.close()  # it is an answer, too
+        raise
