@@ -1308,8 +1308,8 @@ DOUBTS = [
         "",
         "a deep object stops nobody",
         "api/wire.py",
-        "    sys.setrecursionlimit(DEEPEST)\n",
-        "",
+        "        return decoder.decode(_shallow(bytes(data)))",
+        "        raise",
     ),
     one(
         "16",

@@ -421,6 +421,29 @@ def test_however_deep_a_request_is_it_stops_nobody(key: str, shape: str) -> None
     assert parse(listed[0]).doubtful or key == "metadata"
 
 
+def test_what_is_beside_a_deep_object_reads_as_it_is() -> None:
+    """Brackets in strings are none, and a deep object ends where it ends."""
+    marks = '{"a": "]}\\"[", "b": [{"c": "\\\\"}, []]}'
+    item = json.dumps(an_object()).encode()
+    deep = b'{"metadata": {}, "x": [%s, %s]}' % (DEEP.encode(), marks.encode())
+
+    page = wire.page(b'{"metadata": {"resourceVersion": "7"}, "items": [%s, %s, %s]}' % (item, deep, item))
+
+    assert page.metadata.resource_version == "7"
+    assert [bytes(page.items[0]), bytes(page.items[2])] == [item, item]
+    assert json.loads(bytes(page.items[1]))["x"][1] == json.loads(marks)
+
+
+def test_no_depth_is_one_too_many() -> None:
+    """Also where Python is about to give up: what reads the parts stands deeper in the stack than what reads
+    the whole.
+    """
+    for levels in range(850, 1050):
+        body = an_object(spec=TARGET_ALONE | {"x": "MARK", "preconditions": {"y": "MARK"}})
+        text = json.dumps(body).replace('"MARK"', levels * "[" + levels * "]").encode()
+        assert parse(json.loads(wire.trimmed(text))).doubtful
+
+
 # Times
 
 

@@ -7,11 +7,10 @@ passed over in the bytes; of a field that nobody knows no more than its name is 
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+import re
+from collections.abc import Iterable, Mapping
 from itertools import islice
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 from msgspec import DecodeError, Raw, Struct
 from msgspec.json import Decoder, Encoder
@@ -20,7 +19,8 @@ from .doubts import METADATA, NAME_SHOWN, ONLY_STORED, SHOWN, TOP, api_fields
 from .request import Metadata
 from .spec import Spec
 
-DEEPEST = 30_000  # the API server takes JSON of 10,000 levels; Python alone would stop at 1,000
+LEVELS = 64  # that are kept where there are too many: the API server takes 10,000, Python stops at some 1,000
+NESTING = re.compile(rb'"(?:[^"\\]|\\.)*+"|[][{}]')  # brackets, and the strings that may hold others
 VALUE_MOST = 256  # bytes of a value that is compared with our own
 NOTED = Raw(b"1")  # in the place of a value that nobody reads
 UNREADABLE = "-"
@@ -29,6 +29,7 @@ SHALLOW = 400  # … if they can't be so deep that they can't be read
 SHOWS = ("ADDED", "MODIFIED", "DELETED")
 
 Parts = dict[str, Raw]
+Read = TypeVar("Read")
 
 
 class _ListMeta(Struct, rename={"more": "continue", "resource_version": "resourceVersion"}):
@@ -65,29 +66,40 @@ _VERSIONED = Decoder(_Versioned)
 _ENCODER = Encoder()
 
 
-@contextmanager
-def _however_deep() -> Iterator[None]:
-    """What is passed over is passed over level by level."""
-    usual = sys.getrecursionlimit()
-    sys.setrecursionlimit(DEEPEST)
+def _decode(decoder: Decoder[Read], data: bytes | bytearray | Raw) -> Read:
+    """However deep it is. Raises `DecodeError`."""
     try:
-        yield
-    finally:
-        sys.setrecursionlimit(usual)
+        return decoder.decode(data)
+    except RecursionError:
+        return decoder.decode(_shallow(bytes(data)))
+
+
+def _shallow(data: bytes) -> bytes:
+    """The same with `NOTED` in the place of what is more than `LEVELS` deep: nothing is read of that."""
+    kept, start, level = bytearray(), 0, 0
+    for token in NESTING.finditer(data):
+        if token[0] in b"[{":
+            level += 1
+            if level == LEVELS + 1:
+                kept += data[start : token.start()]
+        elif token[0] in b"]}":
+            level -= 1
+            if level == LEVELS:
+                kept += NOTED
+                start = token.end()
+    return bytes(kept + data[start:])
 
 
 def page(data: bytes | bytearray) -> Page:
     """Raises `ValueError` for what is none."""
-    with _however_deep():
-        return _PAGE.decode(data)
+    return _decode(_PAGE, data)
 
 
 def trimmed(body: bytes | bytearray | Raw) -> bytes:
     """The object without what is not read. One that can't be read stays as it is."""
     try:
-        with _however_deep():
-            parts = _PARTS.decode(body)
-            return _ENCODER.encode(_object(parts)) if "metadata" in parts else bytes(body)
+        parts = _decode(_PARTS, body)
+        return _ENCODER.encode(_object(parts)) if "metadata" in parts else bytes(body)
     except DecodeError:
         return bytes(body)
 
@@ -102,11 +114,10 @@ def lean(body: bytes | bytearray | Raw) -> bytes:
 def event(line: bytes) -> Event | None:
     """None for what is no event of an object: a BOOKMARK, an ERROR, or nothing that can be read."""
     try:
-        with _however_deep():
-            found = _EVENT.decode(line)
-            if found.type not in SHOWS:
-                return None
-            version = _VERSIONED.decode(found.object).metadata.resource_version
+        found = _decode(_EVENT, line)
+        if found.type not in SHOWS:
+            return None
+        version = _decode(_VERSIONED, found.object).metadata.resource_version
     except DecodeError:
         return None
     return Event(found.type, lean(found.object), version)
@@ -146,7 +157,7 @@ def _asked(parts: Parts) -> dict[str, object]:
 
 def _spec(spec: Raw, kind: type[Struct]) -> object:
     try:
-        fields, known = _PARTS.decode(spec), api_fields(kind)
+        fields, known = _decode(_PARTS, spec), api_fields(kind)
     except DecodeError:
         return spec  # a null, say
     kept: dict[str, object] = {}
@@ -167,7 +178,7 @@ def _strange(parts: Mapping[str, Raw], known: Iterable[str]) -> dict[str, object
 
 def _parts(value: Raw | None) -> Parts:
     try:
-        return _PARTS.decode(value) if value is not None else {}
+        return _decode(_PARTS, value) if value is not None else {}
     except DecodeError:
         return {}
 
