@@ -8,6 +8,7 @@ one, for ever.
 from __future__ import annotations
 
 import asyncio
+import itertools
 import os
 import socket
 import ssl
@@ -25,6 +26,7 @@ import pytest
 from moorcheh_operator.clock import Clock
 from moorcheh_operator.moorcheh.answers import Accepted, Listing, Unavailable, Unclear
 from moorcheh_operator.moorcheh.connection import Connection
+from moorcheh_operator.moorcheh.network import Network
 from tests.unit.servers import Peer, Received, Server, answer, serving
 
 if TYPE_CHECKING:
@@ -176,6 +178,45 @@ async def test_an_answer_that_comes_unasked_is_not_taken_for_that_of_the_next_ca
 
         assert await connection.delete("docs", "uid/attempt-1") == Accepted("job-1")
         await connection.aclose()
+
+
+REFUSED = answer(429, {"message": "busy"})
+
+
+@pytest.mark.parametrize(
+    "more", [REFUSED, b"{}", REFUSED[:20]], ids=["another answer", "a longer body", "a part"]
+)
+async def test_what_comes_with_an_answer_is_not_taken_for_that_of_the_next_call(more: bytes) -> None:
+    """In one segment, so httpcore has it already. A DELETE that left would count as refused."""
+    count = itertools.count(1)
+
+    async def says_more(peer: Peer, _: Received) -> None:
+        await peer.say(answer(202, {"status": "success", "job_id": f"job-{next(count)}"}) + more)
+
+    async with serving(says_more) as server, asyncio.timeout(60):
+        connection = Connection(
+            httpx.URL(server.url), 30.0, Clock(), lambda *_: None, ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        )
+        told = [await connection.delete("docs", f"uid/attempt-{number}") for number in range(3)]
+        await connection.aclose()
+
+    assert told == [Accepted("job-1"), Accepted("job-2"), Accepted("job-3")]
+
+
+async def test_what_comes_before_the_tls_handshake_is_not_read_as_if_it_had_come_through_it() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        host, port = listener.getsockname()
+        stream = await Network().connect_tcp(host, port)
+        peer, _ = listener.accept()
+        peer.sendall(ANSWERS["DELETE"])
+        async with asyncio.timeout(60):
+            while not stream.get_extra_info("is_readable"):  # noqa: ASYNC110 - of bytes in the kernel no event tells
+                await asyncio.sleep(0.01)
+            await asyncio.sleep(0.01)  # the event loop looks, and takes it in
+
+            with pytest.raises(httpcore.ConnectError, match="spoke before"):
+                await stream.start_tls(ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT), host)
+        peer.close()
 
 
 SENDS_ONE = """

@@ -1208,6 +1208,8 @@ def test_an_operator_says_so_where_its_server_is_anothers_too(url: str) -> None:
         assert reason(bench, name) == "DeletionCompleted"
         told = [line for line in first.servers.notices if "another operator's, too" in line]
         assert len(told) == (url == URL)
+        says(first, for_server("default", URL))
+        assert [line for line in first.servers.notices if "another operator's, too" in line] == []
 
 
 @pytest.mark.parametrize("after", [0.035, 0.06, 0.2, 5.0], ids=lambda after: f"{after}-s")

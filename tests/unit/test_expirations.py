@@ -63,12 +63,14 @@ class Stage:
         self.told: list[str] = []
         self.wanted: set[str] = set()
         self.may_act = True
+        self.elsewhere: set[str] = set()  # names of servers that are another operator's
         self.expirations = Expirations(
             cast("Cluster", self.server),
             self.clock,
             lambda: self.may_act,
             lambda _server, name: name in self.wanted,
             self.announce,
+            lambda server_name: server_name not in self.elsewhere,
         )
 
     def ticks(self) -> float:
@@ -100,6 +102,19 @@ def in_virtual_time(play: Callable[[Stage], Any]) -> None:
 
     with asyncio.Runner(loop_factory=VirtualLoop) as runner:
         runner.run(whole())
+
+
+def test_what_is_another_operators_by_now_is_kept_and_deleted_once_it_is_this_one_s_again() -> None:
+    async def play(stage: Stage) -> None:
+        stage.elsewhere = {"default"}
+        stage.ended("moved", 5)
+        await stage.run(300)
+        assert stage.server.deletes == []
+        stage.elsewhere.clear()
+        await stage.run(61)
+        assert [uid for _, uid in stage.server.deletes] == ["uid-moved"]
+
+    in_virtual_time(play)
 
 
 def test_each_is_deleted_when_its_time_is_over_and_not_before() -> None:

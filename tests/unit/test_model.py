@@ -249,6 +249,13 @@ def test_rule_16_also_where_only_the_applied_manifest_shows_it(
     assert of(an_object(), annotations=applied(manifest | parts)).flaws == told
 
 
+def test_what_a_newer_api_server_keeps_in_the_metadata_is_no_flaw() -> None:
+    """It drops what it does not know itself, and reads the same however large the object is."""
+    body = an_object(metadata=an_object()["metadata"] | {"shardHints": {"zone": "a"}})
+
+    assert parse(body).flaws == ()
+
+
 def test_rule_16_a_field_that_landed_in_the_metadata_is_named() -> None:
     manifest = {"metadata": {"name": "wipe", "suspend": True}, "spec": TARGET_ALONE}
 

@@ -638,6 +638,13 @@ PAGES: dict[str, Any] = {
     "continue": "abc",
     "total": 2,
     "total_count": 2,
+    "totalPages": 3,
+    "cursor": "abc",
+    "LastEvaluatedKey": {"name": "a"},
+    "next_page_url": "/namespaces?page=2",
+    "pagination": {"next": "abc"},
+    "_links": {"next": {"href": "/namespaces?page=2"}},
+    "meta": {"total": "250"},
 }
 
 
@@ -694,10 +701,11 @@ async def test_rule_13_an_unusable_listing_is_never_absent(whole: bytes) -> None
     [
         {"next_page": None, "hasMore": False, "truncated": False, "cursor": "", "next": ""},
         {"page": 1, "total_pages": 1, "count": 1, "total": 1},
+        {"next": [], "cursor": None, "has_more": "false", "pagination": {"next": {}, "total": "1"}},
         {"total_items": 5000, "item_count": 5000, "limit": 1000},
         {"message": "success", "execution_time": 0.01, "nextcloud": "x"},
     ],
-    ids=["no-next-page", "the-only-page", "a-sum-of-the-items", "other-words"],
+    ids=["no-next-page", "the-only-page", "the-last-page", "a-sum-of-the-items", "other-words"],
 )
 async def test_a_listing_that_is_whole_is_not_taken_for_a_page(more: dict[str, Any]) -> None:
     whole = answer(200, {"namespaces": [{"namespace_name": "a"}], **more}, Link='</docs>; rel="help"')

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import cache
-from itertools import islice
+from itertools import chain, islice
 from typing import Any
 
 import msgspec
@@ -46,19 +46,19 @@ def applied_manifest(text: str | None) -> JsonObject | None:
     return manifest if isinstance(manifest, dict) else None
 
 
-def flaws(*manifests: JsonObject, kind: type[Struct] = Spec) -> tuple[str, ...]:
+def flaws(body: JsonObject, applied: JsonObject, *, kind: type[Struct] = Spec) -> tuple[str, ...]:
     """The fields that ask for nothing, in words: those that nobody knows, and those that are null. `kind`: of
     the spec.
     """
-    found = (flaw for each in manifests for flaw in _flaws(each, kind))
-    return tuple(dict.fromkeys(islice(found, SHOWN)))
+    # Not of the object itself: the API server has dropped what it doesn't know, and may know more than we.
+    strange = _part(applied, "metadata").keys() - METADATA
+    metadata = (_unknown(f"metadata.{key}") for key in strange)
+    return tuple(dict.fromkeys(islice(chain(_flaws(body, kind), metadata, _flaws(applied, kind)), SHOWN)))
 
 
 def _flaws(manifest: JsonObject, kind: type[Struct]) -> Iterator[str]:
     for key in manifest.keys() - TOP:
         yield _unknown(key)
-    for key in _part(manifest, "metadata").keys() - METADATA:
-        yield _unknown(f"metadata.{key}")
     yield from _spec_flaws(_part(manifest, "spec"), kind, "spec.")
 
 

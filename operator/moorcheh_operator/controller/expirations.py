@@ -27,6 +27,7 @@ BUSY_SECONDS = 10.0  # until one that has to be kept for another's sake is looke
 FORBIDDEN_SECONDS = 600.0  # until a right that was missing is tried again
 HEAP_SLACK = 100  # outdated entries that are not worth making the heap anew
 FAILED_SECONDS = 10.0  # after a call that the API server did not answer, or not as it should
+ELSEWHERE_SECONDS = 60.0  # until one that is another operator's is asked for again
 REFUSED_SECONDS = 600.0  # until an object that the API server did not delete is tried again
 
 logger = logging.getLogger(__name__)
@@ -41,6 +42,7 @@ class Expiry:
     resource_version: str
     target: str
     server: str  # the URL that it was seen at, else the name
+    server_name: str
 
 
 class Expirations:
@@ -51,15 +53,17 @@ class Expirations:
         may_act: Callable[[], bool],
         is_wanted: Callable[[str, str], bool],
         announce: Callable[[Request, Announcement], None],
+        serves: Callable[[str], bool] = lambda _: True,
     ) -> None:
         """`is_wanted`: whether an unfinished request for this target, on this server, may need to know of the
-        ended one.
+        ended one. `serves`: whether requests for the server of this name are this operator's now.
         """
         self._cluster = cluster
         self._clock = clock
         self._may_act = may_act
         self._is_wanted = is_wanted
         self._announce = announce
+        self._serves = serves
         self._entries: dict[str, Expiry] = {}  # by uid
         self._heap: list[Expiry] = []  # with outdated ones: only those in _entries count
         self._again: dict[str, datetime] = {}  # by namespace: when to try again
@@ -83,6 +87,7 @@ class Expirations:
             request.resource_version,
             request.spec.namespace_name,
             seen_at(request) or request.spec.server,
+            request.spec.server,
         )
         known = self._entries.get(request.uid)
         if known is None or known.resource_version != entry.resource_version:
@@ -113,6 +118,8 @@ class Expirations:
         again = self._again.get(entry.namespace, now)
         if again > now:
             self._postpone(entry, again)
+        elif not self._serves(entry.server_name):
+            self._postpone(entry, now + timedelta(seconds=ELSEWHERE_SECONDS))
         elif self._is_wanted(entry.server, entry.target):
             self._postpone(entry, now + timedelta(seconds=BUSY_SECONDS))
         else:

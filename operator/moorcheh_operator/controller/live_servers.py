@@ -122,6 +122,7 @@ class LiveServers:
                     url,
                 )
             server.listed = url in urls
+            server.also_elsewhere = None  # it is told again where it still is so
 
     def _client(self, definition: Definition, pem: str | None) -> _Client:
         timeout = (

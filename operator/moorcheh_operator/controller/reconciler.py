@@ -100,10 +100,9 @@ class Reconciler:
         self._idle = asyncio.Event()
         self._idle.set()
         self._expirations = Expirations(
-            cluster, clock, self._may_expire, self._is_wanted, self._events.announce
+            cluster, clock, self._may_expire, self._is_wanted, self._events.announce, self._shared.serves
         )
         self._policies = Policies(self._shared, namespaces, self._events, metrics)
-        self._served_elsewhere = servers.defined.served_elsewhere
 
     def start(self) -> None:
         self._cluster.history.begin(lambda: self._history_ends(self._past()))
@@ -129,9 +128,6 @@ class Reconciler:
         for task in self._tasks.values():
             task.wake()
         self._policies.servers_changed()
-        if self._servers.defined.served_elsewhere != self._served_elsewhere:
-            self._served_elsewhere = self._servers.defined.served_elsewhere
-            self._relist.anew()  # for the ended requests that were not this operator's to delete
 
     @property
     def list_age(self) -> float | None:
@@ -212,7 +208,7 @@ class Reconciler:
             elif _worth_a_task(request):
                 self._take_on(request)
             else:
-                self._note_ended(request)
+                self._expirations.note(request)
         elif deleted or is_newer(request.resource_version, task.request.resource_version):
             if goes_back(task.request, request) and not task.request.gone:
                 self._cluster.history.end(f"{request.key} has gone back")
@@ -249,7 +245,7 @@ class Reconciler:
         finally:
             del self._tasks[uid], self._running[uid]
             self._left[uid] = task.request, self._clock.ticks()
-            self._note_ended(task.request)
+            self._expirations.note(task.request)
             if not self._tasks:
                 self._idle.set()
 
@@ -275,10 +271,6 @@ class Reconciler:
 
     def _serves(self, request: Request) -> bool:
         return self._shared.serves(request.spec.server)
-
-    def _note_ended(self, request: Request) -> None:
-        if self._serves(request):
-            self._expirations.note(request)
 
     def _may_expire(self) -> bool:
         """Not before the first complete list: an unfinished request may need to know of an ended one."""

@@ -119,6 +119,11 @@ class Connection:
         old, self._http = self._http, self._fresh()
         await old.aclose()
 
+    def _left_over(self) -> bool:
+        """Whether more has come than the answer: it would be read as the answer to the next call."""
+        http = getattr(self._http, "_connection", None)
+        return http is not None and bool(http._h11_state.trailing_data[0])  # noqa: SLF001 - httpcore tells nobody
+
     async def aclose(self) -> None:
         await self._http.aclose()
 
@@ -243,6 +248,8 @@ class Connection:
                     body = await _read(response, limit)
                 finally:
                     await response.aclose()
+            if self._left_over():
+                await self._renew()
             result = str(response.status)
             self._health.answered()
         except BaseException as error:

@@ -135,6 +135,8 @@ class _Stream(httpcore.AsyncNetworkStream):
     ) -> httpcore.AsyncNetworkStream:
         plain = cast("asyncio.Transport", self.protocol.transport)
         async with _connecting(plain.abort, timeout):
+            if self.protocol.held:  # it would be read as if it had come through TLS
+                raise httpcore.ConnectError("the server spoke before the TLS handshake")
             self.protocol.transport = await asyncio.get_running_loop().start_tls(
                 plain, self.protocol, ssl_context, server_hostname=server_hostname
             )

@@ -42,12 +42,16 @@ ACCEPTED_WORDS = (
     *("deleting", "deleted", "completed"),
 )
 FAILURE_SIGNS = ("error", "errors", "errorMessage", "errorType", "error_message", "error_code")
+# Of a listing that is a page of several; without case and underscores.
 MORE = re.compile(
-    r"next|next_?(page|token|cursor|url|link|offset|page_?token)|has_?(more|next)|(is_?)?truncated"
-    r"|continue|continuation(_?token)?",
-    re.IGNORECASE,
+    r"next(page|token|cursor|url|link|offset|pagetoken|pageurl)?|cursor|(page|pagination)token"
+    r"|lastevaluatedkey|more|has(more|next)(pages?)?|(is)?(truncated|partial|incomplete)"
+    r"|continue|continuation(token)?"
 )
-TOTAL = re.compile(r"total|count|total_?(count|namespaces|results)|namespaces?_?count", re.IGNORECASE)
+TOTAL = re.compile(r"total|count|total(count|namespaces|results)|namespaces?count")
+PAGES = re.compile(r"(total)?pages|pagecount")
+AROUND = re.compile(r"pagination|paging|pageinfo|page|meta(data)?|links")
+NO_MORE: tuple[object, ...] = (None, False, "", "false", 0, "0", [], {})
 QUOTES = str.maketrans("", "", "\"' ")
 JOB_ID = re.compile(r"[A-Za-z0-9_-]{1,128}")
 
@@ -180,14 +184,28 @@ def signs_of_more(body: Mapping[str, Any], headers: Mapping[str, str]) -> tuple[
     of Moorcheh, so their form can only be guessed.
     """
     listed = len(body["namespaces"])
-    more = [key for key, value in body.items() if MORE.fullmatch(key) and value not in (None, False, "", 0)]
-    total = [
-        f"{key} {value} of {listed} listed"
-        for key, value in body.items()
-        if TOTAL.fullmatch(key) and isinstance(value, int) and value > listed
-    ]
     link = "rel=next" in headers.get("Link", "").lower().translate(QUOTES)
-    return (*more, *total, *(["Link"] if link else []))
+    return (*_signs(body, listed), *(["Link"] if link else []))
+
+
+def _signs(fields: Mapping[str, Any], listed: int) -> Iterator[str]:
+    for key, value in fields.items():
+        name = key.replace("_", "").lower()
+        if AROUND.fullmatch(name) and isinstance(value, dict):
+            yield from _signs(value, listed)
+        elif MORE.fullmatch(name) and value not in NO_MORE:
+            yield key
+        elif TOTAL.fullmatch(name) and _number(value) > listed:
+            yield f"{key} {value} of {listed} listed"
+        elif PAGES.fullmatch(name) and _number(value) > 1:
+            yield f"{key} {value}"
+
+
+def _number(value: object) -> float:
+    try:
+        return float(value) if isinstance(value, int | float | str) else 0.0
+    except (ValueError, OverflowError):
+        return 0.0
 
 
 def dated(entries: Mapping[str, Entry]) -> bool | None:
