@@ -129,7 +129,7 @@ def steps(*, viewer: Path, author: Path, log: Path, moorcheh: str) -> tuple[Step
         ),
         Step(
             "The operator's log.",
-            f"tail -f {shlex.quote(str(log))}",
+            f"tail -n 100 -f {shlex.quote(str(log))}",
             "delete-my-documents",
             code=130,
             endless=True,
