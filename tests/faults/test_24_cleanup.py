@@ -111,8 +111,8 @@ def test_24_killed_around_the_calls_of_a_run_it_is_made_once(
     fault: Fault, points: list[tuple[Point, Stage]]
 ) -> None:
     """Before the call, once it was carried out, and after its answer was lost."""
-    may_create(fault.plane)
     with fault.world(wire=True, waits_allowed=6) as world:
+        may_create(world)
         world.moorcheh.fault("recreate", kind="end", count=-1, precious=True)
         for number, (point, stage) in enumerate(points):
             policy = a_policy(world, f"p{number}-{stage}")
@@ -150,8 +150,8 @@ FAULTS: list[tuple[Point, CallFault]] = [
 
 def test_24_a_lost_answer_to_each_call_makes_no_second_run(fault: Fault) -> None:
     """Dropped, refused, or an error for what was carried out: all policies at once."""
-    may_create(fault.plane)
     with fault.world(wire=True, waits_allowed=6) as world:
+        may_create(world)
         world.moorcheh.fault("recreate", kind="end", count=-1, precious=True)
         policies = [a_policy(world, f"lost-{number:02}") for number in range(len(FAULTS))]
         for policy, (point, kind) in zip(policies, FAULTS, strict=True):
@@ -163,8 +163,8 @@ def test_24_a_lost_answer_to_each_call_makes_no_second_run(fault: Fault) -> None
 
 def test_24_two_that_both_lead_make_each_run_once(fault: Fault) -> None:
     """No election at all; then one of them is frozen before a create, and goes on with what it knew."""
-    may_create(fault.plane)
     with fault.world(operators=2, waits_allowed=6) as world:
+        may_create(world)
         world.moorcheh.fault("recreate", kind="end", count=-1, precious=True)
         policies = [a_policy(world, f"both-{number}") for number in range(4)]
         for policy, time in [(policy, policy.fall_due()) for policy in policies]:
@@ -183,8 +183,8 @@ def test_24_two_that_both_lead_make_each_run_once(fault: Fault) -> None:
 
 def test_24_a_policy_that_changes_in_the_middle_of_a_run_creates_no_more(fault: Fault) -> None:
     """Suspended, deleted, or deleted and created again under its name: what was created stays."""
-    may_create(fault.plane)
     with fault.world(waits_allowed=6) as world:
+        may_create(world)
         suspended, deleted, again = (a_policy(world, name) for name in ("suspended", "deleted", "again"))
         holds = {
             policy.name: world.script.on(Hold(), when=Point("create", REQUESTS, 2).of(policy.name))

@@ -29,7 +29,7 @@ OTHER: dict[str, Any] = {"serverRef": {"name": "other"}}
 SECOND = "second-system"
 ELECTION = {"LEADER_ELECTION": "on", "MOORCHEH_BASE_URL": "", "LOG_FORMAT": "json"}
 MANY = 15
-TTL = Path(__file__).parents[2] / "manifests" / "components" / "ttl" / "role.yaml"
+TTL = Path(__file__).parents[2] / "manifests" / "components" / "ttl-single-namespace" / "role" / "role.yaml"
 
 
 def give_lease(plane: ControlPlane, namespace: str) -> None:
@@ -76,11 +76,11 @@ def two(fault: Fault, folder: Path) -> Iterator[tuple[FaultWorld, StandIn, Calla
     whose requests it leaves alone.
     """
     give_lease(fault.plane, SECOND)
-    may_create(fault.plane)
-    fault.plane.kubectl("apply", "-f", str(TTL))
     files = folder / "first.yaml", folder / "second.yaml"
     with StandIn(folder / "other", job_seconds=1.0) as other:
         with fault.world(operators=2, options=ELECTION, up=False, knobs={"job_seconds": 1.0}) as world:
+            may_create(world)
+            world.kubectl("apply", "-f", str(TTL))
             urls = {"default": world.moorcheh.url, "other": other.url, "third": "http://127.0.0.1:9"}
 
             def say(*of_each: tuple[tuple[str, ...], tuple[str, ...]]) -> None:

@@ -24,8 +24,8 @@ Json = dict[str, Any]
 @pytest.fixture(scope="module")
 def policies(installed: ControlPlane, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Json]:
     """By the reason of their condition Ready, and some that nobody has judged, or not as they are."""
-    may_create(installed)
     with World(installed, tmp_path_factory.mktemp("policies")) as world:
+        may_create(world)
         names: Json = {"select": {"names": ["ci-*"]}}
         unseen: Json = world.http.post(
             f"{world.path.rpartition('/')[0]}/namespacecleanuppolicies",

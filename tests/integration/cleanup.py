@@ -5,23 +5,40 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from email.utils import parsedate_to_datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from tests.dev.waiting import WITHIN, until
 from tests.integration.life import API, Asked, World
 
-if TYPE_CHECKING:
-    from dev.controlplane import ControlPlane
-
 Json = dict[str, Any]
-COMPONENT = Path(__file__).parents[2] / "manifests" / "components" / "cleanup-policies" / "role.yaml"
+COMPONENTS = Path(__file__).parents[2] / "manifests" / "components"
+RIGHT = COMPONENTS / "cleanup-policies-single-namespace" / "role" / "role.yaml"
 POLICY_LABEL = "moorcheh.ai/cleanup-policy"
 YEARLY = "0 0 1 1 *"
 
 
-def may_create(plane: ControlPlane) -> None:
-    """Return once the operator may create requests."""
-    plane.kubectl("apply", "-f", str(COMPONENT))
+def may_create(world: World) -> None:
+    """Return once the operator may create requests in the world's Kubernetes namespace."""
+    world.kubectl("apply", "-f", str(RIGHT))
+    asked = {
+        "apiVersion": "authorization.k8s.io/v1",
+        "kind": "SubjectAccessReview",
+        "spec": {
+            "user": "system:serviceaccount:moorcheh-system:moorcheh-operator",
+            "resourceAttributes": {
+                "namespace": world.namespace,
+                "group": "moorcheh.ai",
+                "resource": "namespacedeletions",
+                "verb": "create",
+            },
+        },
+    }
+
+    def allowed() -> bool:
+        answer = world.http.post("/apis/authorization.k8s.io/v1/subjectaccessreviews", json=asked)
+        return bool(answer.raise_for_status().json()["status"]["allowed"])
+
+    assert until(allowed)
 
 
 class CleanupPolicy:

@@ -147,10 +147,14 @@ def test_a_refusal_of_some_seconds_is_borne(installed: ControlPlane, tmp_path: P
             assert until(lambda: rule.used > 6)
             script.clear()
             assert until(lambda: proxy.watches > 0)
-            log = operator.output.read_text().splitlines()
+            assert until(lambda: len(told(operator)) > 1)
+            said = told(operator)
 
-    told = [line for line in log if "the API server at" in line]
-    assert [("does not take" in line, "takes" in line) for line in told] == [(True, False), (False, True)]
+    assert [("does not take" in line, "takes" in line) for line in said] == [(True, False), (False, True)]
+
+
+def told(operator: OperatorProcess) -> list[str]:
+    return [line for line in operator.output.read_text().splitlines() if "the API server at" in line]
 
 
 def request(name: str, namespace: str = "default") -> dict[str, Any]:

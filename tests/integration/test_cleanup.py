@@ -6,8 +6,6 @@ import signal
 from collections import Counter
 from pathlib import Path
 
-import pytest
-
 from dev.controlplane import ControlPlane
 from tests.dev.waiting import WITHIN, until
 from tests.integration.cleanup import CleanupPolicy, may_create
@@ -25,16 +23,11 @@ NAMESPACES = [  # how many, called what, how old, and with how many items
 ]
 
 
-@pytest.fixture(scope="session")
-def with_policies(installed: ControlPlane) -> ControlPlane:
-    may_create(installed)
-    return installed
-
-
 def test_a_run_creates_a_request_for_each_match_and_their_receipts_stay(
-    with_policies: ControlPlane, tmp_path: Path
+    installed: ControlPlane, tmp_path: Path
 ) -> None:
-    with World(with_policies, tmp_path) as world:
+    with World(installed, tmp_path) as world:
+        may_create(world)
         world.moorcheh.create_many(3, "ci-", age=WEEK)
         world.moorcheh.create("ci-young")
         world.moorcheh.create("other", age=WEEK)
@@ -60,12 +53,13 @@ def kill(world: World) -> None:
 
 
 def test_three_policies_clean_a_server_over_five_runs_with_kills_in_between(
-    with_policies: ControlPlane, tmp_path: Path
+    installed: ControlPlane, tmp_path: Path
 ) -> None:
     """By age, empty only, and with approval: of 200 namespaces the 150 that match are gone, each with a
     receipt. What comes back under a name of theirs stays, and a glob that matches too much creates nothing.
     """
-    with World(with_policies, tmp_path) as world:
+    with World(installed, tmp_path) as world:
+        may_create(world)
         for count, prefix, age, items in NAMESPACES:
             world.moorcheh.create_many(count, prefix, age=age, items=items)
         for prefix in MATCHING:  # ten of each come back
@@ -110,11 +104,12 @@ def test_three_policies_clean_a_server_over_five_runs_with_kills_in_between(
         }
 
 
-def test_what_the_server_does_not_show_is_not_deleted(with_policies: ControlPlane, tmp_path: Path) -> None:
+def test_what_the_server_does_not_show_is_not_deleted(installed: ControlPlane, tmp_path: Path) -> None:
     """Without creation times and counts: nothing by age or by what it holds, and what is asked for by name
     alone is asked for without the bound that could never be met.
     """
-    with World(with_policies, tmp_path, knobs={"created_field": "none", "items_field": "none"}) as world:
+    with World(installed, tmp_path, knobs={"created_field": "none", "items_field": "none"}) as world:
+        may_create(world)
         world.moorcheh.create_many(3, "ci-", age=WEEK)
         aged = CleanupPolicy(world, "aged", select={"names": ["ci-*"], "olderThan": "1h"})
         empty = CleanupPolicy(world, "empty", select={"names": ["ci-*"], "maxItems": 0})
@@ -141,9 +136,10 @@ BAD_LISTINGS: list[dict[str, object]] = [
 
 
 def test_a_broken_or_hostile_listing_creates_nothing_and_its_run_is_made_when_it_can_be_read(
-    with_policies: ControlPlane, tmp_path: Path
+    installed: ControlPlane, tmp_path: Path
 ) -> None:
-    with World(with_policies, tmp_path) as world:
+    with World(installed, tmp_path) as world:
+        may_create(world)
         world.moorcheh.create("ci-1", age=WEEK)
         world.moorcheh.create_many(5000, "many-", age=WEEK)
         policy = CleanupPolicy(world, "nightly", select={"names": ["ci-*"]})
@@ -165,10 +161,11 @@ def test_a_broken_or_hostile_listing_creates_nothing_and_its_run_is_made_when_it
 
 
 def test_what_is_wrong_with_a_policy_it_says_and_creates_nothing(
-    with_policies: ControlPlane, tmp_path: Path
+    installed: ControlPlane, tmp_path: Path
 ) -> None:
     """What the schema can't refuse; once it is mended, the policy goes on with its next time."""
-    with World(with_policies, tmp_path) as world:
+    with World(installed, tmp_path) as world:
+        may_create(world)
         world.moorcheh.create("ci-1", age=WEEK)
         select = {"names": ["ci-*"]}
         never = CleanupPolicy(world, "never", select=select, schedule="0 0 31 2 *")

@@ -23,7 +23,7 @@ Json = dict[str, Any]
 
 @pytest.fixture(scope="module", autouse=True)
 def server(world: World) -> None:
-    may_create(world.plane)
+    may_create(world)
     for number in range(25):
         world.moorcheh.create(f"ci-{number:02}", items=1, age=60)
     for number in range(3):
