@@ -16,6 +16,7 @@ import pytest
 import yaml
 
 from dev.controlplane import ControlPlane
+from tests.dev.waiting import until
 from tests.integration.conftest import api_folder, install
 from tests.integration.life import World
 
@@ -81,6 +82,8 @@ def under_way(world: World) -> dict[str, Asked]:
 
 
 def stored(world: World) -> dict[str, tuple[object, object]]:
+    # While the API server takes a changed CRD into use it answers 429: "storage is (re)initializing".
+    assert until(lambda: world.http.get(world.path).status_code == 200)
     listed = world.http.get(world.path).raise_for_status().json()["items"]
     return {each["metadata"]["name"]: (each["spec"], each["status"]) for each in listed}
 
