@@ -391,8 +391,9 @@ def describe(*, name: str, output: str | None) -> int:
 def receipts(*, all_namespaces: bool, output: str | None) -> int:
     """Show or export the receipts: all that is known of each request, and who asked and approved.
 
-    With -o it is a record to keep. No kubectl command makes requests of it again, as `kubectl get -o yaml |
-    kubectl apply` would: of a receipt that is applied a new request would be made, and carried out.
+    With -o it is a record to keep, of a kind that no cluster knows: no kubectl command makes requests of it.
+    Of what `kubectl get -o yaml` writes, `kubectl apply` makes a new request: it ends as RestoredFromBackup,
+    and nothing is sent. So does one by `kubectl create`; before Kubernetes 1.36 that one may be carried out.
     """
     return _run(
         output,

@@ -1206,10 +1206,10 @@ def test_an_operator_says_so_where_its_server_is_anothers_too(url: str) -> None:
         bench.let_pass(60.0)
 
         assert reason(bench, name) == "DeletionCompleted"
-        told = [line for line in first.servers.notices if "another operator's, too" in line]
+        told = [line for line in first.servers.notices if "another operator also serves" in line]
         assert len(told) == (url == URL)
         says(first, for_server("default", URL))
-        assert [line for line in first.servers.notices if "another operator's, too" in line] == []
+        assert [line for line in first.servers.notices if "another operator also serves" in line] == []
 
 
 @pytest.mark.parametrize("after", [0.035, 0.06, 0.2, 5.0], ids=lambda after: f"{after}-s")

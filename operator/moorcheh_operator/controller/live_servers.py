@@ -178,6 +178,6 @@ class LiveServers:
 
 def _shared(server: LiveServer) -> str:
     return (
-        f'{server.url} is another operator\'s, too, which calls it "{server.also_elsewhere}": what keeps two '
-        "requests for one name apart does not hold between operators (docs/scale.md)"
+        f'{server.url}: another operator also serves this URL, as "{server.also_elsewhere}". Two requests '
+        "for one name may then both send a DELETE (docs/scale.md)"
     )

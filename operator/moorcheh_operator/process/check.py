@@ -113,7 +113,7 @@ def check(
     """Tell what a Moorcheh server is like, and which of the operator's guarantees hold on it.
 
     Without URL and NAME it checks what the operator would use: SERVERS_FILE, or MOORCHEH_BASE_URL. It shows
-    no keys and no namespaces' names: put its output into an issue about a server.
+    no keys and no namespaces' names, so you can put its output into an issue about a server.
     """
     logging.getLogger("moorcheh_operator").addHandler(logging.NullHandler())  # the report says it all
     for stream in (sys.stdout, sys.stderr):
