@@ -177,7 +177,8 @@ def _default(value: object) -> str:
 
 def _type(field: dict[str, Any]) -> str:
     if "enum" in field:
-        return ", ".join(f"`{value}`" for value in field["enum"])
+        values = (_default(value) if isinstance(value, bool) else value for value in field["enum"])
+        return ", ".join(f"`{value}`" for value in values)
     bounds = [f"{sign} {field[key]}" for key, sign in (("minimum", "≥"), ("maximum", "≤")) if key in field]
     kind = "time" if field.get("format") == "date-time" else str(field["type"])
     return ", ".join([kind, *bounds])
