@@ -284,6 +284,20 @@ def test_what_the_api_server_dropped_is_found_in_the_manifest_that_was_applied(
     assert asked.deletes == []
 
 
+@pytest.mark.parametrize("field", ["suspend", "ifAbsent", "preconditions"])
+def test_a_null_that_kubectl_dropped_is_found_in_the_manifest_that_was_applied(
+    world: World, field: str
+) -> None:
+    """Client-side apply sends no null, so nothing can refuse it: the stored request has the default."""
+    body = manifest({"spec": GOOD | {field: None}}, namespace=world.namespace)
+
+    world.kubectl("apply", "-f", "-", input=json.dumps(body))
+
+    asked = world.find(body["metadata"]["name"])
+    assert f"spec.{field} is null" in asked.ends("Failed/InvalidSpec")["message"]
+    assert asked.deletes == []
+
+
 def test_what_is_under_way_is_recorded_whatever_comes_into_its_spec(
     without_policy: ControlPlane, tmp_path: Path
 ) -> None:
