@@ -22,12 +22,14 @@ from .kubectl import SaidError
 from .request_body import APPROVED_BY, RETRY_OF, RequestBody, again
 from .screen import Following, Screen, shown_body
 from .texts import (
+    WOULD_BE_REFUSED,
     Retrying,
     already_asked,
     gitops_warning,
     gone_words,
     held,
     last_set_by,
+    looked_up,
     retrying,
     success,
     what_is_wrong,
@@ -126,10 +128,9 @@ class Flow:
         seen = self.api.get(self.namespace, name)
         _check_approvable(seen.request)
         try:
-            if seen.request.status.phase is not Phase.SUSPENDED or seen.request.status.target is None:
-                seen = self._looked_up(seen)
-                _check_approvable(seen.request)
-            self._show(seen)
+            seen = self._looked_up(seen)
+            _check_approvable(seen.request)
+            self._show(seen, waited=True)
             question = f'Approve the deletion of the Moorcheh namespace "{seen.request.spec.namespace_name}"?'
             approved = self._approved(seen, f"{question} This can't be undone.", yes=yes)
             if approved is not None:
@@ -174,22 +175,25 @@ class Flow:
             raise
 
     def _looked_up(self, held: Seen) -> Seen:
-        """Once the operator has shown what is there. StopError where it doesn't."""
+        """Once the operator has shown what is there, as of now, or says that it would be refused. StopError
+        where it doesn't.
+        """
         began = self.api.clock.ticks()
         seen = held
         with self.screen.busy("Look at what is there ..."):
             while True:
                 status = seen.request.status
                 current = status.observed_generation == seen.request.generation
-                settled = status.target is not None or status.phase in ENDED or would_be_refused(seen.request)
-                if current and settled:
+                settled = looked_up(seen.request) or status.phase in ENDED or would_be_refused(seen.request)
+                if not seen.request.spec.suspend or (current and settled):
                     return seen
                 waited = self.api.clock.ticks() - began
                 if status.phase is None and waited > UNSEEN_SECONDS:
                     raise StopError(_nobody_looks(seen.request))
                 if waited > UNANSWERED_SECONDS:
-                    why = why_suspended(seen.request) or "it has not been looked up"
-                    raise StopError(f"what would be deleted can't be shown: {why}")
+                    told = why_suspended(seen.request) if current else ""
+                    why = (told or "it has not been looked up").rstrip(".")
+                    raise StopError(f"what would be deleted can't be shown: {why}. Try again once it can")
                 time.sleep(LOOK_SECONDS)
                 seen = self._again(seen)
 
@@ -199,8 +203,8 @@ class Flow:
             raise ApiError(f"{seen.request.key} is gone, and another request has its name", 404)
         return fresh
 
-    def _show(self, seen: Seen, *, only: bool = False) -> None:
-        """`only`: its request is removed next, so it is not named."""
+    def _show(self, seen: Seen, *, only: bool = False, waited: bool = False) -> None:
+        """`only`: its request is removed next, so it is not named. `waited`: the look may be old."""
         target = seen.request.status.target
         if target is None:
             title = "Asked for:"
@@ -211,7 +215,7 @@ class Flow:
         else:
             title = f"{'Would' if only else 'To'} be deleted, with everything in it:"
         self.screen.say(title, "bold")
-        self.screen.pairs(preview_lines(seen, name_request=not only))
+        self.screen.pairs(preview_lines(seen, name_request=not only, waited=waited))
         self._warn_of_another(seen)
 
     def _warn_of_another(self, seen: Seen) -> None:
@@ -252,6 +256,10 @@ class Flow:
         """The request with `suspend` false, as it was shown and nothing else; None where the answer is no."""
         notes: dict[str, str | None] = {}  # None: who approved earlier did not approve this
         while True:
+            if not seen.request.spec.suspend:
+                self.screen.say(f"It was approved meanwhile, by {last_set_by(seen)}.", "yellow")
+                return seen
+            self._check_preview(seen.request)
             if warning := gitops_warning(seen):
                 self.screen.say(warning, "yellow")
             if not yes and not self.screen.ask(question):
@@ -262,13 +270,24 @@ class Flow:
             except ApiError as error:
                 if error.status != 409:
                     raise
-            seen = self._again(seen)
-            if not seen.request.spec.suspend:
-                self.screen.say(f"It was approved meanwhile, by {last_set_by(seen)}.", "yellow")
-                return seen
-            _check_approvable(seen.request)
-            self.screen.say("It has changed meanwhile. Now:", "yellow")
-            self._show(seen)
+            seen = self._looked_up(self._again(seen))
+            if seen.request.spec.suspend:
+                _check_approvable(seen.request)
+                self.screen.say("It has changed meanwhile. Now:", "yellow")
+                self._show(seen, waited=True)
+
+    def _check_preview(self, request: Request) -> None:
+        """Only what is shown, and would be done: an approval counts for what gets the name later, too."""
+        if request.flaws:
+            edit = self._kubectl("edit nsdel", request.name)
+            raise StopError(
+                f"{WOULD_BE_REFUSED} ({Reason.INVALID_SPEC}): {', '.join(request.flaws)}. Take that out, in "
+                f"the manifest that is applied or by {edit}, and approve it then"
+            )
+        if not looked_up(request):
+            drop = self._kubectl("delete nsdel", request.name)
+            why = why_suspended(request).rstrip(".")
+            raise StopError(f"{why}. Approve it once that is no longer so, or drop it: {drop}")
 
     def _approve(self, seen: Seen, notes: Mapping[str, str | None]) -> Seen:
         try:

@@ -28,7 +28,9 @@ from .request_body import APPROVED_BY, REQUESTED_BY, RETRY_OF
 
 HOOKS = frozenset({"argocd.argoproj.io/hook", "helm.sh/hook"})  # made to run again, and to be deleted
 WOULD_BE_REFUSED = "Approval would be refused"
-"""How the operator's message on a suspended request begins to say so (lifecycle.py)."""
+"""How the operator's message on a suspended request begins to say so (lifecycle/suspended.py)."""
+LOOKED_UP = ("To approve the deletion of ", "Approved now, it would end as ")
+"""And how it begins where it tells what an approval would do. Everything else does not tell it."""
 
 _NOTHING_SENT = "Sure that nothing was removed by this request: no DELETE was sent."
 _NONE_ACCEPTED = "By the server's word nothing was removed by this request: it accepted no DELETE."
@@ -329,7 +331,10 @@ def _named(name: Name | None) -> dict[str, Any] | None:
 Lines = list[tuple[str, str]]
 
 
-def preview(seen: Seen, *, name_request: bool) -> Lines:
+def preview(seen: Seen, *, name_request: bool, waited: bool) -> Lines:
+    """`name_request`: it stays, so why it would be refused is said where its approval is. `waited`: it may
+    have been looked up long ago.
+    """
     request, target = seen.request, seen.request.status.target
     lines = [("Namespace", request.spec.namespace_name)]
     if target is None:
@@ -341,14 +346,19 @@ def preview(seen: Seen, *, name_request: bool) -> Lines:
         lines.append(("Items", items))
         lines.append(("Created", plain_text(target.creation_time or "not known")))
     if target is not None and target.observation_time is not None:
-        lines.append(("Looked up", render_time(target.observation_time)))
+        lines.append((_looked(request) if waited else "Looked up", render_time(target.observation_time)))
     lines += _conditions(request)
     if name_request:
         lines.append(("Request", request.key))
     absent = target is not None and not target.found
-    if would_be_refused(request) and not absent:
-        lines.append(("But", why_suspended(request) if name_request else what_is_wrong(request)))
+    if would_be_refused(request) and not absent and not name_request:
+        lines.append(("But", what_is_wrong(request)))
     return lines
+
+
+def _looked(request: Request) -> str:
+    """The operator looks at a suspended one once a minute, and writes what has changed."""
+    return "Unchanged since" if looked_up(request) else "Looked up"
 
 
 def why_suspended(request: Request) -> str:
@@ -368,6 +378,13 @@ def what_is_wrong(request: Request) -> str:
 
 def would_be_refused(request: Request) -> bool:
     return request.status.phase is Phase.SUSPENDED and WOULD_BE_REFUSED in (request.status.message or "")
+
+
+def looked_up(request: Request) -> bool:
+    """Whether its status shows what an approval would do, as the server shows it now."""
+    status = request.status
+    told = status.phase is Phase.SUSPENDED and why_suspended(request).startswith(LOOKED_UP)
+    return told and status.target is not None
 
 
 def receipt(
@@ -464,7 +481,7 @@ def _target(request: Request) -> Lines:
     if target.creation_time is not None:
         lines.append(("Created", f"{plain_text(target.creation_time)} (server's clock)"))
     if target.observation_time is not None:
-        lines.append(("Looked up", f"{render_time(target.observation_time)} (cluster's clock)"))
+        lines.append((_looked(request), f"{render_time(target.observation_time)} (cluster's clock)"))
     return lines
 
 

@@ -9,7 +9,17 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.dev.waiting import until
-from tests.kubectl.test_wire import FOUND, Server, jane, server  # noqa: F401 - fixtures
+from tests.kubectl.test_wire import (  # noqa: F401 - fixtures
+    ABSENT,
+    FOUND,
+    OUTAGE,
+    REFUSED,
+    TARGET,
+    Server,
+    jane,
+    looked_up,
+    server,
+)
 
 if TYPE_CHECKING:
     from tests.integration.life import Asked, World
@@ -105,6 +115,99 @@ def test_one_that_is_held_again_ends_the_waiting_and_says_by_whom(person: Person
     described = person.runs("describe", asked.name).stdout
     assert "Held:" in described
     assert "kustomize-controller at 20" in described
+
+
+# What is not shown is not approved
+
+
+NOT_SHOWN = {
+    "no such server": looked_up(f"{REFUSED} (ServerNotFound): There is no server.", None),
+    "not allowed by now": looked_up(f"{REFUSED} (NotAllowed): Not from here.", TARGET),
+    "a precondition": looked_up(f"{REFUSED} (PreconditionFailed): More than 1.", TARGET),
+    "an outage later": looked_up(OUTAGE, TARGET),
+}
+
+
+def suspended(
+    jane: Person,  # noqa: F811 - a fixture
+    server: Server,  # noqa: F811 - the same
+    status: dict[str, Any],
+    **spec: Any,
+) -> str:
+    """Its name."""
+    jane.runs("delete", "docs", "--yes", "--no-wait")
+    server.becomes(metadata={}, spec={"suspend": True, **spec}, status=status)
+    return next(iter(server.kept))
+
+
+@pytest.mark.parametrize("status", NOT_SHOWN.values(), ids=NOT_SHOWN)
+def test_what_would_be_refused_or_is_not_shown_can_not_be_approved(
+    jane: Person,  # noqa: F811 - a fixture
+    server: Server,  # noqa: F811 - the same
+    status: dict[str, Any],
+) -> None:
+    approved = jane.runs("approve", suspended(jane, server, status), "--yes")
+
+    assert (approved.returncode, server.asked.count("PATCH")) == (1, 0)
+    assert approved.stdout.endswith("Not approved. The request stays suspended, and nothing is deleted.\n")
+    [line] = approved.stderr.splitlines()
+    why = status["message"].removeprefix("Suspended. ")
+    assert line.startswith("Error: ")
+    assert why.rstrip(".") in line
+    assert "Approve it once that is no longer so" in line or "Try again once it can" in line
+    assert why not in approved.stdout
+
+
+def test_at_a_terminal_there_is_no_question_about_what_would_be_refused(
+    jane: Person,  # noqa: F811 - a fixture
+    server: Server,  # noqa: F811 - the same
+) -> None:
+    name = suspended(jane, server, NOT_SHOWN["no such server"])
+    with jane.sits_at("approve", name) as terminal:
+        assert terminal.ends() == 1
+        assert "[y/N]" not in terminal.text
+        assert "The request stays suspended" in terminal.text
+
+
+@pytest.mark.parametrize(
+    "flaw", [{"serverRef": None}, {"suspended": False}], ids=["a null", "an unknown field"]
+)
+def test_a_flaw_that_an_approval_would_end_the_request_for_can_be_mended_first(
+    jane: Person,  # noqa: F811 - a fixture
+    server: Server,  # noqa: F811 - the same
+    flaw: dict[str, Any],
+) -> None:
+    name = suspended(jane, server, FOUND, **flaw)
+    approved = jane.runs("approve", name, "--yes")
+
+    assert (approved.returncode, server.asked.count("PATCH")) == (1, 0)
+    assert f"spec.{next(iter(flaw))}" in approved.stderr
+    assert f"kubectl edit nsdel -n default {name}" in approved.stderr
+
+
+def test_what_becomes_refusable_while_it_is_asked_is_not_approved(
+    jane: Person,  # noqa: F811 - a fixture
+    server: Server,  # noqa: F811 - the same
+) -> None:
+    name = suspended(jane, server, FOUND)
+    server.refuses = {"PATCH": (409, STATUS | {"code": 409, "message": "it has changed"})}
+    server.changes = {"metadata": {}, "status": NOT_SHOWN["a precondition"]}
+    approved = jane.runs("approve", name, "--yes")
+
+    assert (approved.returncode, server.asked.count("PATCH")) == (1, 1)
+    assert "PreconditionFailed" in approved.stderr
+
+
+@pytest.mark.parametrize("status", [FOUND, ABSENT], ids=["found", "absent"])
+def test_of_one_that_waits_it_is_said_since_when_nothing_has_changed(
+    jane: Person,  # noqa: F811 - a fixture
+    server: Server,  # noqa: F811 - the same
+    status: dict[str, Any],
+) -> None:
+    approved = jane.runs("approve", suspended(jane, server, status), "--yes", "--no-wait")
+
+    assert (approved.returncode, server.asked.count("PATCH")) == (0, 1)
+    assert "Unchanged since: 2026-11-23T10:00:00Z" in approved.stdout
 
 
 # Meanwhile

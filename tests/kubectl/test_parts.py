@@ -277,6 +277,34 @@ def test_a_deadline_with_a_job_says_that_the_job_may_go_on() -> None:
     assert "may go on at the server" in texts.how_sure(running)
 
 
+TO_APPROVE = "Suspended. To approve the deletion of 3 items, set spec.suspend to false."
+
+
+@pytest.mark.parametrize(
+    ("phase", "message", "target", "shown"),
+    [
+        (Phase.SUSPENDED, TO_APPROVE, Target(found=True), True),
+        (
+            Phase.SUSPENDED,
+            "Suspended. Approved now, it would end as AlreadyAbsent.",
+            Target(found=False),
+            True,
+        ),
+        (Phase.SUSPENDED, TO_APPROVE, None, False),
+        (Phase.SUSPENDED, "Suspended. Approval would be refused (Protected).", Target(found=True), False),
+        (Phase.SUSPENDED, "Suspended. The server gave no usable listing.", Target(found=True), False),
+        (Phase.SUSPENDED, "Suspended. In the words of another version.", Target(found=True), False),
+        (Phase.SUSPENDED, None, Target(found=True), False),
+        (Phase.PENDING, TO_APPROVE, Target(found=True), False),
+    ],
+    ids=["found", "absent", "no target", "refused", "outage", "other words", "no words", "not suspended"],
+)
+def test_a_status_shows_what_an_approval_would_do_only_where_it_says_so(
+    phase: Phase, message: str | None, target: Target | None, shown: bool
+) -> None:
+    assert texts.looked_up(request(phase, Reason.SUSPENDED, message=message, target=target)) == shown
+
+
 @pytest.mark.parametrize("terminal", [True, False], ids=["bar", "lines"])
 def test_what_was_said_before_an_approval_is_not_said_after_it(
     terminal: bool, capfd: pytest.CaptureFixture[str]

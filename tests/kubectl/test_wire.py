@@ -193,6 +193,9 @@ FOUND = looked_up(
     "Suspended. To approve the deletion of 3 items, set spec.suspend to false.",
     {"found": True, "itemCount": 3, "observationTime": "2026-11-23T10:00:00Z"},
 )
+REFUSED = "Suspended. Approval would be refused"
+OUTAGE = "Suspended. The server gave no usable listing, which is tried again: no route."
+TARGET = {"found": True, "itemCount": 3, "observationTime": "2026-11-23T10:00:00Z"}
 ABSENT = looked_up(
     "Suspended. Approved now, it would end as AlreadyAbsent: There is none.",
     {"found": False, "observationTime": "2026-11-23T10:00:00Z"},

@@ -928,8 +928,12 @@ SUSPENDED_CASES = [
         id="an-outage-before-the-first-look",
     ),
     pytest.param(
-        Case(HELD, seen(looks=looks(THERE, last=70), outage=trouble(5)), unchanged(5, HELD)),
-        id="an-outage-later",
+        Case(
+            HELD,
+            seen(looks=looks(THERE, last=70), outage=trouble(5)),
+            preview("no usable listing", target=TARGET, last_error="no route"),
+        ),
+        id="an-outage-later-for-the-target-is-no-longer-known-to-be-unchanged",
     ),
     pytest.param(Case(HELD, seen(outage=trouble(0)), LookUp()), id="after-the-outage"),
     pytest.param(

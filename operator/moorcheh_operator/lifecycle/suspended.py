@@ -35,9 +35,9 @@ def step(request: Request, facts: Facts, now: Now) -> Step:
 
 def _preview(request: Request, facts: Facts, look: Look | None, now: Now) -> Status:
     target, last_error = request.status.target, request.status.last_error
-    if look is None:
+    if look is None or facts.seen.outage is not None:
         last_error = facts.seen.outage.error if facts.seen.outage else last_error
-        message = f"Suspended. The server gave no usable listing yet: {last_error}"
+        message = f"Suspended. The server gave no usable listing, which is tried again: {last_error}"
     else:
         target = seen_target(request, facts.seen, look, now)
         verdict = judge(request, facts, look, now)
