@@ -46,12 +46,14 @@ TESTS_FAILED = 1  # pytest's exit code; all but 0 and this say that it could not
 
 SCENARIOS = "tests/model/test_scenarios.py"
 MACHINE = "tests/model/test_machine.py"
+WIRE = "tests/faults/test_connection.py"
 WANTED = ("tests/unit/test_wanted.py", "tests/model/test_wanted_now.py")
 POLICIES = ("tests/unit/test_policy_steps.py", "tests/unit/test_policy_task.py")
 # Which tests are asked first about which file; then the machine, then all that are fast.
 NEAREST = {
     "moorcheh/client.py": ("tests/unit/test_moorcheh.py",),
-    "moorcheh/connection.py": ("tests/unit/test_moorcheh.py",),
+    "moorcheh/connection.py": ("tests/unit/test_moorcheh.py", WIRE),
+    "moorcheh/network.py": (WIRE, "tests/unit/test_moorcheh.py"),
     "moorcheh/parsing.py": ("tests/unit/test_moorcheh.py",),
     "moorcheh/pool.py": ("tests/unit/test_moorcheh.py",),
     "cluster/client.py": ("tests/unit/test_safety_cluster.py", SCENARIOS),
