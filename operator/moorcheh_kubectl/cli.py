@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import io
 import os
+import re
 import signal
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -266,6 +267,12 @@ def _time(_: Context, __: click.Parameter, value: str | None) -> str | None:
     return value
 
 
+def _count(_: Context, __: click.Parameter, value: str | None) -> int | None:
+    if value is None or re.fullmatch("[0-9]{1,18}", value):
+        return None if value is None else int(value)
+    raise click.BadParameter(f"{value!r} must be a whole number, 0 or more, such as 100")
+
+
 def _request(_: Context, __: click.Parameter, value: str | None) -> str | None:
     """A request's name, which kubectl's own output may have put behind the kind's."""
     from .request_body import KINDS, OBJECT  # noqa: PLC0415 - nothing is imported before it is needed
@@ -287,9 +294,7 @@ def _request(_: Context, __: click.Parameter, value: str | None) -> str | None:
     callback=_time,
     help="Refuse unless the namespace was created earlier, such as 2026-11-23T00:00:00Z.",
 )
-@click.option(
-    "--max-items", type=click.IntRange(min=0), metavar="N", help="Refuse if it holds more; 0: only if empty."
-)
+@click.option("--max-items", callback=_count, metavar="N", help="Refuse if it holds more; 0: only if empty.")
 @click.option(
     "--server",
     callback=_server,

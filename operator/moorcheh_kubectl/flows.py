@@ -30,6 +30,7 @@ from .texts import (
     held,
     last_set_by,
     looked_up,
+    not_kept,
     retrying,
     success,
     what_is_wrong,
@@ -65,7 +66,11 @@ class Flow:
     # delete and retry
 
     def delete(self, wanted: RequestBody, *, yes: bool, preview: bool, wait: bool) -> int:
-        if not preview and (asked := self._asked_already(wanted)) is not None:
+        asked = self._asked_already(wanted)
+        if asked is not None and not preview:
+            if not wanted.is_kept_by(asked):
+                follow = self._kubectl("moorcheh watch", asked.request.name)
+                raise StopError(f"{not_kept(wanted, asked)}. To follow it: {follow}")
             self.screen.say(already_asked(asked.request))
             return self._to_the_end(asked, wait=wait)
         asker = self.api.whoami()
@@ -80,6 +85,8 @@ class Flow:
             seen = self._looked_up(seen)
             only = preview or _settled(seen)
             self._show(seen, only=only)
+            if asked is not None:
+                self.screen.say(f"{already_asked(asked.request)}.", "yellow")
             if only:
                 return self._only_shown(seen)
             approved = self._approved(seen, question)
@@ -150,13 +157,16 @@ class Flow:
     # Steps
 
     def _asked_already(self, wanted: RequestBody) -> Seen | None:
-        """The oldest. None also where that can't be told: who may not list may ask all the same."""
+        """The oldest that keeps its conditions, if one does. None also where that can't be told: who may not
+        list may ask all the same.
+        """
         try:
             found, _ = self.api.requests(self.namespace, wanted.target)
         except ApiError:
             return None
         same = [seen for seen in found if wanted.is_asked_by(seen)]
-        return min(same, key=lambda seen: seen.request.seniority, default=None)
+        kept = [seen for seen in same if wanted.is_kept_by(seen)]
+        return min(kept or same, key=lambda seen: seen.request.seniority, default=None)
 
     def _create(self, body: JsonObject) -> Seen:
         """Where the answer is lost, a look tells whether it was created: the name is ours."""
@@ -322,7 +332,7 @@ class Flow:
             if ours and _nowhere(seen.request):
                 self._withdraw(seen.request.name, _nowhere)
             else:
-                self._say_where_it_stands(seen)
+                self._say_where_it_stands(seen, said=str(left))
             return INTERRUPTED if isinstance(left, KeyboardInterrupt) else FAILED
         if seen.request.status.phase in ENDED:
             self._say_the_end(seen.request)
@@ -389,8 +399,10 @@ class Flow:
             self.screen.say(warning)
         self.screen.say(f"To approve it: {self._kubectl('moorcheh approve', seen.request.name)}")
 
-    def _say_where_it_stands(self, seen: Seen) -> None:
-        """What is true of a request that nobody follows any more; `seen` is what was known of it."""
+    def _say_where_it_stands(self, seen: Seen, said: str = "") -> None:
+        """What is true of a request that nobody follows any more; `seen` is what was known of it. `said`: why
+        it is not followed.
+        """
         describe = self._kubectl("moorcheh describe", seen.request.name)
         try:
             fresh = self._again(seen)
@@ -410,7 +422,8 @@ class Flow:
         if request.withdrawn:
             self.screen.say(gone_words(request))
         elif status.phase not in OPEN_ATTEMPT:
-            why = f" ({why_waiting(request)})" if status.message else ""
+            news = status.message and what_is_wrong(request) != said
+            why = f" ({why_waiting(request)})" if news else ""
             withdraw = self._kubectl("delete nsdel", request.name)
             self.screen.say(f"It still waits{why}. To withdraw it: {withdraw}")
         elif status.reason == Reason.VERIFYING:

@@ -93,7 +93,8 @@ def preview(policy: Policy, now: datetime, *, of_copy: bool) -> tuple[Lines, lis
     if matching is not None:
         lines.append(("Matches", _count(matching.count, "namespace")))
         if matching.skipped:
-            lines.append(("Skipped", f"{matching.skipped} of them: a request for each has not ended yet"))
+            has = "has a request that has" if matching.skipped == 1 else "have requests that have"
+            lines.append(("Skipped", f"{matching.skipped} of them {has} not ended yet"))
         if matching.unverifiable:
             many = _count(matching.unverifiable, "namespace")
             words = "the server shows no creation time or count, so they are left alone"

@@ -61,13 +61,17 @@ class RequestBody:
         nothing in the end.
         """
         request, phase = seen.request, seen.request.status.phase
-        alike = (seen.body["spec"].get("preconditions") or {}) == (self.spec.get("preconditions") or {})
+        alike = conditions(seen.body["spec"]) == conditions(self.spec)
         waits = alike and not request.spec.suspend and not request.flaws and phase not in ENDED
         return (
             (request.spec.namespace_name, request.spec.server) == (self.target, self.server)
             and not request.withdrawn
             and (waits or phase in OPEN_ATTEMPT)
         )
+
+    def is_kept_by(self, seen: Seen) -> bool:
+        """Whether what that request deletes meets the conditions of this one."""
+        return conditions(self.spec) in ({}, conditions(seen.body["spec"]))
 
     def render(self, *, suspend: bool, asker: str | None) -> dict[str, Any]:
         """A fresh object. Its name is made here, as generateName would: where the answer to the creation is
@@ -87,6 +91,10 @@ class RequestBody:
             },
             "spec": {**self.spec, "suspend": suspend},
         }
+
+
+def conditions(spec: dict[str, Any]) -> dict[str, Any]:
+    return spec.get("preconditions") or {}
 
 
 def again(failed: Seen) -> RequestBody:

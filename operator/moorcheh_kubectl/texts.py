@@ -24,7 +24,7 @@ from moorcheh_operator.api.times import parse_time, render_time
 
 from .api import Seen
 from .identity import Name, Vouching
-from .request_body import APPROVED_BY, REQUESTED_BY, RETRY_OF
+from .request_body import APPROVED_BY, REQUESTED_BY, RETRY_OF, RequestBody, conditions
 
 HOOKS = frozenset({"argocd.argoproj.io/hook", "helm.sh/hook"})  # made to run again, and to be deleted
 WOULD_BE_REFUSED = "Approval would be refused"
@@ -104,6 +104,17 @@ def already_asked(request: Request) -> str:
     if request.status.phase in OPEN_ATTEMPT:
         return f'The Moorcheh namespace "{name}" is being deleted already, by the request {key}'
     return f'There is a request to delete the Moorcheh namespace "{name}" already: {key}'
+
+
+def not_kept(wanted: RequestBody, asked: Seen) -> str:
+    yours, theirs = (
+        ", ".join(f"{key} {plain_text(str(value))}" for key, value in conditions(spec).items()) or "none"
+        for spec in (wanted.spec, asked.body["spec"])
+    )
+    return (
+        f"{already_asked(asked.request)}, which has conditions of its own ({theirs}). "
+        f"Yours ({yours}) can't be checked any more"
+    )
 
 
 class Retrying(Enum):

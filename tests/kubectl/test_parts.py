@@ -18,12 +18,12 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from moorcheh_kubectl import request_body, texts
+from moorcheh_kubectl import policy_texts, request_body, texts
 from moorcheh_kubectl.api import Seen
 from moorcheh_kubectl.identity import Vouching
 from moorcheh_kubectl.rate import GUESSED_SECONDS, Rate
 from moorcheh_kubectl.screen import Screen
-from moorcheh_operator.api.policy import POLICY_LABEL, RUN_ANNOTATION
+from moorcheh_operator.api.policy import POLICY_LABEL, RUN_ANNOTATION, Matching, PolicyStatus
 from moorcheh_operator.api.request import Request
 from moorcheh_operator.api.spec import Spec
 from moorcheh_operator.api.status import (
@@ -37,6 +37,7 @@ from moorcheh_operator.api.status import (
     Verification,
     VerificationResult,
 )
+from tests.unit.policies import a_policy
 
 ROOT = Path(__file__).parents[2]
 SPEC: dict[str, Any] = yaml.safe_load((ROOT / "crds" / "namespacedeletions.yaml").read_text())["spec"][
@@ -319,6 +320,45 @@ def test_what_was_said_before_an_approval_is_not_said_after_it(
 
     assert "Approved; waiting for the operator" in shown
     assert "spec.suspend" not in shown
+
+
+@pytest.mark.parametrize(
+    ("skipped", "words"),
+    [
+        (1, "1 of them has a request that has not ended yet"),
+        (2, "2 of them have requests that have not ended yet"),
+    ],
+    ids=["one", "two"],
+)
+def test_targets_that_a_run_skips_are_told_in_a_sentence(skipped: int, words: str) -> None:
+    status = PolicyStatus(matching=Matching(3, skipped, 0, START))
+
+    assert ("Skipped", words) in policy_texts.preview(a_policy(status=status), START, of_copy=False)[0]
+
+
+CAP = {"maxItems": 1}
+
+
+@pytest.mark.parametrize(
+    ("wanted", "asked", "kept"),
+    [({}, {}, True), ({}, CAP, True), (CAP, CAP, True), (CAP, {}, False), (CAP, {"maxItems": 5}, False)],
+    ids=["none", "none of ones own", "the same", "they have none", "others"],
+)
+def test_a_deletion_under_way_keeps_only_the_conditions_that_it_was_asked_for_with(
+    wanted: dict[str, int], asked: dict[str, int], kept: bool
+) -> None:
+    body = request_body.RequestBody({"namespaceName": "docs", "preconditions": asked}).render(
+        suspend=False, asker=None
+    )
+    body["metadata"] |= {
+        "namespace": "ns",
+        "uid": "u",
+        "resourceVersion": "1",
+        "creationTimestamp": "2026-11-23T10:00:00Z",
+    }
+    ours = request_body.RequestBody({"namespaceName": "docs", "preconditions": wanted})
+
+    assert ours.is_kept_by(Seen.of(body)) == kept
 
 
 @pytest.mark.parametrize(

@@ -323,7 +323,8 @@ def test_another_ones_request_to_an_unknown_server_is_left_alone_after_some_seco
 
     assert followed.returncode == 1
     assert 'There is no server "nope"' in followed.stderr
-    assert "It still waits" in followed.stdout
+    assert "It still waits. To withdraw it: kubectl delete nsdel" in followed.stdout
+    assert followed.stdout.count('There is no server "nope"') == 1
     assert len(requests(world, target)) == 1
     asked.withdraw()
 
@@ -343,7 +344,7 @@ def test_after_a_ctrl_c_there_is_a_way_back_to_the_bar(person: Person, world: Wo
         assert f"Gone: {target}." in terminal.text
 
 
-@pytest.mark.parametrize("again", [["--yes"], [], ["--max-items", "1", "--yes"]], ids=" ".join)
+@pytest.mark.parametrize("again", [["--yes"], []], ids=" ".join)
 def test_delete_leads_back_to_a_deletion_that_is_under_way(
     person: Person, world: World, again: list[str]
 ) -> None:
@@ -353,6 +354,15 @@ def test_delete_leads_back_to_a_deletion_that_is_under_way(
     target = make(world, seconds=600)
     asked = world.ask(target)
     asked.reaches("Running")
+    previewed = person.runs("delete", target, "--preview")
+    assert (
+        f'"{target}" is being deleted already, by the request {world.namespace}/{asked.name}.'
+        in previewed.stdout
+    )
+    refused = person.runs("delete", target, "--max-items", "1", "--yes")
+    assert (refused.returncode, refused.stdout) == (1, "")
+    assert "conditions of its own (none). Yours (maxItems 1) can't be checked any more" in refused.stderr
+    assert f"To follow it: kubectl moorcheh watch -n {world.namespace} {asked.name}\n" in refused.stderr
     with person.sits_at("delete", target, *again) as terminal:
         terminal.sees(f'The Moorcheh namespace "{target}" is being deleted already')
         world.moorcheh.end_jobs(target)
@@ -603,6 +613,7 @@ def test_watch_at_a_terminal_is_a_table_that_follows(person: Person, world: Worl
         ["delete", "docs", "--yes", "--created-before", "yesterday"],
         ["delete", "docs", "--yes", "--created-before", "2026-02-30T00:00:00Z"],
         ["delete", "docs", "--yes", "--max-items", "-1"],
+        ["delete", "docs", "--yes", "--max-items", "1_0"],
         ["delete", "docs", "--yes", "-o", "table"],
         ["remove", "docs"],
         ["delete"],
@@ -614,6 +625,12 @@ def test_wrong_use_is_found_before_any_call(person: Person, arguments: list[str]
     used = person.runs(*arguments)
 
     assert (used.returncode, "Usage:" in used.stderr) == (2, True)
+
+
+def test_what_is_no_number_of_items_is_told_what_would_be_one(person: Person) -> None:
+    used = person.runs("delete", "docs", "--yes", "--max-items", "x")
+
+    assert "'x' must be a whole number, 0 or more, such as 100" in used.stderr
 
 
 @pytest.mark.parametrize("name", ["", "..", "a/b", "größe", "x%2Fy", "a" * 254, "\udcff", "Docs"])

@@ -278,7 +278,7 @@ def test_what_remains_is_created_some_at_a_time() -> None:
 
 CUT: list[Any] = [
     pytest.param({}, {"generation": 2}, {}, "the policy was changed", id="changed"),
-    pytest.param({}, {"flaws": ("spec.select.olderThan is null",)}, {}, "is null", id="a-doubt"),
+    pytest.param({}, {"flaws": ("spec.select.olderThan is null",)}, {}, "meant: spec.select", id="a-doubt"),
     pytest.param({}, {"max_deletions_per_run": 1}, {}, "maxDeletionsPerRun", id="more-than-the-brake-lets"),
     pytest.param({}, {}, {"server": None}, "is not http://moorcheh:8080 any more", id="its-server-is-gone"),
     pytest.param({}, {}, {"server": Definition("default", "http://other:8080")}, "any more",

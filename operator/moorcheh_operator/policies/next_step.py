@@ -108,7 +108,9 @@ def _by_spec(policy: Policy) -> Stall | None:
         return Stall(reason, message, of_spec=True)
 
     if policy.flaws:
-        words = f"It has {policy.flaws[0]}. Nothing is created for it until that is taken out."
+        words = (
+            f"This can't be what was meant: {policy.flaws[0]}. Nothing is created until that is taken out."
+        )
         return stall(Reason.INVALID_SPEC, words)
     if (flaw := selection.flaw(spec.select)) is not None:
         return stall(Reason.INVALID_SPEC, f"{flaw}.")

@@ -112,7 +112,7 @@ def why_cut_short(policy: Policy, run: LastRun, facts: Facts, now: Now) -> str |
     if facts.known and facts.known.made_until and run.scheduled_time <= facts.known.made_until:
         return "this run had ended before the cluster was set back to an earlier state"
     if policy.flaws:
-        return f"the policy has {policy.flaws[0]}"
+        return f"the policy can't be what was meant: {policy.flaws[0]}"
     if run.created + len(run.remaining) > policy.spec.max_deletions_per_run:
         return "these are more than spec.maxDeletionsPerRun"
     if facts.server is None or facts.server.url != run.server:
