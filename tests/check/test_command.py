@@ -37,7 +37,20 @@ WRONG = {
     "a password": (["http://me:secret@moorcheh"], "no user or password"),
     "both keys": (["http://m", "--api-key-file=a", "--bearer-token-file=b"], "--bearer-token-file"),
     "CAs without TLS": (["http://m", "--ca-file=a"], "--ca-file"),
-    "CAs that can't be read": (["https://m", "--ca-file=/nowhere"], "--ca-file: can't be read"),
+    "CAs that can't be read": (["https://m", "--ca-file=/nowhere"], "--ca-file: /nowhere can't be read"),
+    "a key that can't be read": (
+        ["http://m", "--api-key-file=/nowhere"],
+        "--api-key-file: /nowhere can't be read",
+    ),
+    "a key that is a directory": (["http://m", "--api-key-file=/"], "--api-key-file: / can't be read"),
+    "an empty key": (
+        ["http://m", "--api-key-file=/dev/null"],
+        "--api-key-file: /dev/null must hold one line",
+    ),
+    "a token that can't be read": (
+        ["http://m", "--bearer-token-file=/nowhere"],
+        "--bearer-token-file: /nowhere can't be read",
+    ),
     "no servers file": (["--servers-file=/nowhere"], "can't be read"),
     "a time": (["http://m", "--wait-seconds=nan"], "--wait-seconds"),
     "a timeout": (["http://m", "--moorcheh-timeout-seconds=0"], "--moorcheh-timeout-seconds"),
@@ -157,11 +170,33 @@ def test_a_key_that_is_refused_is_told_with_what_to_set(moorcheh: StandIn, tmp_p
     key.write_text("k-124")
 
     wrong = check(moorcheh.url, f"--api-key-file={key}")
-    missing = check(moorcheh.url, f"--api-key-file={tmp_path / 'none'}")
 
     assert "not accepted" in wrong.words("It can be asked")
-    assert "can't be read" in missing.words("It can be asked")
-    assert wrong.code == missing.code == 1
+    assert wrong.code == 1
+
+
+@pytest.mark.parametrize("field", ["apiKeyFile", "bearerTokenFile", "caFile"])
+def test_a_file_that_the_servers_file_names_in_vain_is_wrong_use(tmp_path: Path, field: str) -> None:
+    path = tmp_path / "servers.yaml"
+    path.write_text(
+        f"servers:\n- {{name: a, url: 'http://a'}}\n- {{name: b, url: 'https://b', {field}: /nowhere}}\n"
+    )
+
+    code, out, told = run("b", f"--servers-file={path}")
+
+    assert (code, out) == (2, "")
+    assert f"--servers-file {path}: servers[1].{field}: " in told
+    assert "can't be read: No such file" in told
+
+
+def test_a_server_that_is_left_to_another_operator_is_told_as_such(tmp_path: Path) -> None:
+    path = tmp_path / "servers.yaml"
+    path.write_text("servers: [{name: default, url: 'http://a'}]\nservedElsewhere: [arch*]\n")
+
+    code, _, told = run("archive", f"--servers-file={path}")
+
+    assert code == 2
+    assert "archive is left to another operator (servedElsewhere)" in told
 
 
 @pytest.mark.parametrize(

@@ -148,6 +148,8 @@ KNOBS: dict[str, tuple[dict[str, Any], int, dict[str, tuple[Says, object]]]] = {
             "what it says": (lambda c: "estimated_completion" in c.trial["deleteFields"], True),
             "health": (lambda c: c.found["health"]["answer"]["code"], 404),
             "acceptance": (lambda c: c.state("A deletion's acceptance"), "Limited"),
+            "another try": (lambda c: c.state("A failed job"), "NotApplicable"),
+            "lost jobs": (lambda c: c.state("A job that the server has forgotten"), "NotApplicable"),
         },
     ),
     "a smaller server": ({"max_items": 5000}, 0, {"most": (lambda c: c.found["health"]["maxItems"], 5000)}),

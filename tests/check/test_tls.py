@@ -122,7 +122,7 @@ def test_what_the_servers_file_has_is_used_the_ca_the_key_and_what_it_declares(t
     assert checked.found["keySent"] == "X-Api-Key"
     assert any("x-api-key: k-123" in head.lower() for head in wire.headers)
     assert checked.found["nameReuse"] == "Never"
-    assert checked.state("A failed job") == "Holds"
+    assert checked.state("A failed job") == "Assumed"  # only read: whether there are jobs is open
 
 
 def retries(moorcheh: StandIn, *arguments: str, **environment: str) -> str:
@@ -137,8 +137,8 @@ def test_of_a_url_what_is_declared_is_an_option_or_of_the_environment_that_has_t
     moorcheh.create("documents")
 
     assert retries(moorcheh) == "limited"
-    assert retries(moorcheh, "--moorcheh-name-reuse=Never") == "holds"
-    assert retries(moorcheh, MOORCHEH_NAME_REUSE="Never", MOORCHEH_BASE_URL=moorcheh.url) == "holds"
+    assert retries(moorcheh, "--moorcheh-name-reuse=Never") == "assumed"
+    assert retries(moorcheh, MOORCHEH_NAME_REUSE="Never", MOORCHEH_BASE_URL=moorcheh.url) == "assumed"
     assert retries(moorcheh, MOORCHEH_NAME_REUSE="Never", MOORCHEH_BASE_URL="http://other") == "limited"
 
 

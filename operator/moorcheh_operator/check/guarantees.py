@@ -6,6 +6,7 @@ from enum import StrEnum
 from typing import assert_never
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from moorcheh_operator.servers.definitions import NameReuse
 
@@ -18,15 +19,20 @@ NAME_REUSE = (
 )
 
 
+NO_PROXY = "not contradicted: no proxy shows (one that hides can't be seen)"
+
+
 class State(StrEnum):
     HOLDS = "Holds"
+    ASSUMED = "Assumed"  # nothing that was seen speaks against it, and it can't be seen
+    NOT_APPLICABLE = "NotApplicable"
     LIMITED = "Limited"
     BROKEN = "Broken"
     NOT_SEEN = "NotSeen"
 
 
 class Verdict(StrEnum):
-    ALL = "AllGuarantees"
+    ALL = "AllGuarantees"  # that can be seen, and none is contradicted
     SO_FAR = "NothingAgainstIt"  # only reading, and so not all was seen
     LIMITS = "Limits"
     UNUSABLE = "Unusable"
@@ -139,10 +145,10 @@ def _one_delete(found: Findings) -> Guarantee:
     if trial is not None and trial.second_job == "another":
         return Guarantee(
             name,
-            State.HOLDS,
-            "no proxy shows. A second DELETE would start a second job here: never let anything resend one",
+            State.ASSUMED,
+            f"{NO_PROXY}. A second DELETE would start a second job here: never let anything resend one",
         )
-    return Guarantee(name, State.HOLDS, "no proxy shows")
+    return Guarantee(name, State.ASSUMED, NO_PROXY)
 
 
 def _accepted(trial: Trial | None) -> Guarantee:
@@ -273,16 +279,21 @@ def _incarnation(found: Findings, listing: Listing) -> Guarantee:
 
 def _retries(found: Findings, listing: Listing) -> Guarantee:
     name, trial = "A failed job may be tried again", found.trial
+    if _is_jobless(trial):
+        return Guarantee(
+            name, State.NOT_APPLICABLE, "no job is told of: a DELETE that was accepted is not sent again"
+        )
     total, dated = _known(found, listing, "dated")
     if not total:
         return _not_seen(name, trial, "the server has no namespace to tell by")
     if dated:
-        return Guarantee(name, State.HOLDS, "creation times tell whether it is still the same namespace")
+        words = "it rests on creation times, which tell whether it is still the same namespace"
+        return _unless_seen(Guarantee(name, State.HOLDS, words), trial)
     meanwhile = trial.create_meanwhile if trial is not None else None
     if found.name_reuse is NameReuse.NEVER:
         words = "`nameReuse: Never` declares that no name is used again while a request for it is open"
         if meanwhile is None or meanwhile.code == 409:
-            return Guarantee(name, State.HOLDS, words)
+            return _unless_seen(Guarantee(name, State.HOLDS, words), trial)
         return Guarantee(
             name,
             State.LIMITED,
@@ -303,11 +314,24 @@ def _retries(found: Findings, listing: Listing) -> Guarantee:
     )
 
 
+def _unless_seen(retries: Guarantee, trial: Trial | None) -> Guarantee:
+    """With what was seen of jobs: whether there are any only a deletion shows."""
+    if trial is None or not trial.has_job:
+        words = f"{retries.words}; whether there are jobs was not seen"
+        return replace(retries, state=State.ASSUMED, words=words)
+    seen = "its job failed" if trial.end is End.FAILED else "no job failed here"
+    return replace(retries, words=f"{retries.words}; {seen}")
+
+
+def _is_jobless(trial: Trial | None) -> bool:
+    """Whether a DELETE was accepted without a job that can be asked for."""
+    return trial is not None and trial.delete is not None and trial.delete.accepted and not trial.has_job
+
+
 def _lost_jobs(found: Findings) -> Guarantee:
     name, unknown = "A job that the server has forgotten is noticed", found.unknown_job
-    jobless = found.trial is not None and found.trial.delete is not None and not found.trial.has_job
-    if jobless and found.trial is not None and found.trial.delete and found.trial.delete.accepted:
-        return Guarantee(name, State.HOLDS, "there are no jobs to be forgotten")
+    if _is_jobless(found.trial):
+        return Guarantee(name, State.NOT_APPLICABLE, "no job is told of that could be forgotten")
     if unknown is None:
         return _not_seen(name, found.trial)
     if unknown.code == 404 and found.unknown_job_is_told:

@@ -8,13 +8,15 @@ from .findings import Answer, Findings, JobSeen, Leaves, Listing, Trial
 from .guarantees import Guarantee, State, Verdict
 
 SAYS = {
-    Verdict.ALL: "Every guarantee holds on this server.",
+    Verdict.ALL: "Every guarantee that can be seen holds on this server; nothing speaks against the others.",
     Verdict.SO_FAR: "Nothing speaks against this server, as far as reading shows. `--write` shows the rest.",
     Verdict.LIMITS: "The operator works with this server, within the limits above.",
     Verdict.UNUSABLE: "Don't use the operator with this server yet: what is broken comes first.",
 }
 STATES = {
     State.HOLDS: "holds",
+    State.ASSUMED: "assumed",
+    State.NOT_APPLICABLE: "n/a",
     State.LIMITED: "limited",
     State.BROKEN: "BROKEN",
     State.NOT_SEEN: "not seen",
@@ -27,6 +29,7 @@ LEAVES = {
     Leaves.UNCLEAR: "with its deletion; too quick to tell whether before the end or after it",
 }
 
+DATE_SECONDS = 1.0  # that a `Date` may be off by, as it has no fractions
 NOT_SEEN = STATES[State.NOT_SEEN]
 
 Rows = list[tuple[str, str]]
@@ -76,9 +79,15 @@ def _reading(found: Findings) -> Iterator[tuple[str, str]]:
     if clock.ahead_seconds is None:
         yield "Clock", "its answers have no Date" if _answered(found) else NOT_SEEN
     else:
-        side = "ahead of" if clock.ahead_seconds >= 0 else "behind"
-        yield "Clock", f"{abs(clock.ahead_seconds):g} s {side} this machine, to the second"
+        yield "Clock", _off(clock.ahead_seconds, "this machine")
     yield "An unknown job", _said(found.unknown_job)
+
+
+def _off(ahead: float, clock: str) -> str:
+    """By a `Date`, which has whole seconds."""
+    if abs(ahead) <= DATE_SECONDS:
+        return f"no difference to {clock} that whole seconds can show"
+    return f"{abs(ahead):g} s {'ahead of' if ahead > 0 else 'behind'} {clock}, to the second"
 
 
 def _answered(found: Findings) -> bool:
@@ -93,6 +102,8 @@ def _key(found: Findings) -> str:
     if found.reach.error is not None:
         return f"{found.key_sent}, not sent"
     without = found.without_key
+    if found.listing is None or found.listing.answer.code is None:
+        return f"{found.key_sent}, no answer with it"
     if without is None:
         return f"sent as {found.key_sent}"
     needed = (
@@ -136,9 +147,7 @@ def _writing(trial: Trial | None) -> Iterator[tuple[str, str]]:
     if trial.listed:
         yield "Its fields", ", ".join(trial.fields)
         ahead = trial.creation_ahead_seconds
-        off = (
-            "" if ahead is None else f", {abs(ahead):g} s {'ahead of' if ahead >= 0 else 'behind'} the clock"
-        )
+        off = "" if ahead is None else f", {_off(ahead, 'its clock')}"
         yield "Its creation time", f"as {trial.creation_form}{off}" if trial.creation_form else "none"
     yield "GET of it alone", _said(trial.alone)
     yield (

@@ -11,7 +11,7 @@ import shutil
 import signal
 import sys
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -45,9 +45,9 @@ class Server:
 
 
 @click.command(
-    epilog="Exit codes: 0 nothing speaks against it (with --write: every guarantee holds), 1 unusable or not "
-    "reachable, 2 wrong use, 3 it works within limits, 4 something of this run may be left at the server, "
-    "130 interrupted and nothing is left.",
+    epilog="Exit codes: 0 nothing speaks against it (with --write: every guarantee that can be seen holds), "
+    "1 unusable or not reachable, 2 wrong use, 3 it works within limits, 4 something of this run may be left "
+    "at the server, 130 interrupted and nothing is left.",
     context_settings={"max_content_width": 100},
 )
 @click.argument("server", required=False, envvar="MOORCHEH_BASE_URL", metavar="[URL|NAME]")
@@ -194,11 +194,14 @@ def _servers(
         loaded = ServersFile(servers_file).read()
     except ServersError as error:
         raise click.UsageError(f"--servers-file {servers_file}: {error}") from error
-    found = [
-        Server(each, loaded.authorities[each.ca_file] if each.ca_file is not None else None)
-        for each in loaded.servers.definitions
-        if server in (None, each.name)
-    ]
+    found = []
+    for number, each in enumerate(loaded.servers.definitions):
+        if server in (None, each.name):
+            field = f"--servers-file {servers_file}: servers[{number}]"
+            _check_key(each, field.__add__)
+            found.append(Server(each, loaded.authorities[each.ca_file] if each.ca_file is not None else None))
+    if not found and server is not None and not loaded.servers.serves(server):
+        raise click.UsageError(f"{servers_file}: {server} is left to another operator (servedElsewhere)")
     if not found:
         names = ", ".join(each.name for each in loaded.servers.definitions)
         raise click.UsageError(f"{servers_file} has no such server; it has {names}")
@@ -233,12 +236,27 @@ def _by_url(server: str | None, files: dict[str, str | None], name_reuse: str | 
             name_reuse=NameReuse(name_reuse or NameReuse.POSSIBLE),
         )
         ca_file = definition.ca_file
-        authorities = None if ca_file is None else read_authorities(ca_file, "--ca-file: ")
+        authorities = None if ca_file is None else read_authorities(ca_file, f"--ca-file: {ca_file} ")
+        _check_key(definition, _as_options)
         return Server(definition, authorities, named=False)
     except ServersError as error:
         raise click.UsageError(str(error)) from None
     except ValueError as error:
         raise click.UsageError(_as_options(str(error))) from None
+
+
+def _check_key(definition: Definition, shown: Callable[[str], str]) -> None:
+    """Raises `UsageError` if it can't be sent: that says nothing about the server."""
+    from moorcheh_operator.moorcheh.credentials import KeyFileError  # noqa: PLC0415 - only where it is needed
+
+    from .credentials import credential_of  # noqa: PLC0415 - the same
+
+    field = ".bearerTokenFile" if definition.api_key_file is None else ".apiKeyFile"
+    try:
+        if credential := credential_of(definition):
+            credential.headers()
+    except KeyFileError as error:
+        raise click.UsageError(f"{shown(field)}: {error}") from None
 
 
 def _as_options(words: str) -> str:
@@ -372,7 +390,7 @@ class Run:
                 raise click.UsageError(
                     f"--write: nothing was created, as {glob!r} of protectedNames protects {name}"
                 )
-            self.progress.tell(f"{name} is created at {definition.url}, and removed again")
+            self.progress.tell(f"{name} will be created at {definition.url}, and removed at the end")
             found.trial = Trial(name)
             remove = how_to_remove(definition.url, name, found.key_sent)
             late = 2 * timeout + 5  # as in docs/safety.md, rule 5
@@ -429,7 +447,14 @@ def _print(
     from moorcheh_operator.check.guarantees import State  # noqa: PLC0415 - only where it is needed
     from moorcheh_operator.check.report import SAYS, STATES, guarantee_rows, seen_rows  # noqa: PLC0415 - the same
 
-    colours = {State.HOLDS: "green", State.LIMITED: "yellow", State.BROKEN: "red", State.NOT_SEEN: "cyan"}
+    colours = {
+        State.HOLDS: "green",
+        State.ASSUMED: "cyan",
+        State.NOT_APPLICABLE: "cyan",
+        State.LIMITED: "yellow",
+        State.BROKEN: "red",
+        State.NOT_SEEN: "cyan",
+    }
     click.secho(server.title, bold=True)
     how = "with --write" if found.trial is not None else "only read"
     click.echo(f"moorcheh-operator {__version__}, {run.time}, {how}\n")
