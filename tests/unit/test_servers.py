@@ -228,7 +228,28 @@ WRONG = {
     "an anchor": ("servers: &a []", "anchors are not taken"),
     "a bomb": ("a: &a [x]\nservers: [*a, *a]", "anchors are not taken"),
     "a merge": ("servers: [{<<: {name: a}, url: 'http://a'}]", "a key must be a text"),
-    "nothing as a value": ("servers: [{name: a, url: 'http://a', apiKeyFile: }]", "a field has no value"),
+    "nothing as a value": (
+        "servers: [{name: a, url: 'http://a', apiKeyFile: }]",
+        "line 1: apiKeyFile: has no value: give it one, or leave it out",
+    ),
+    "a null": (
+        "servers:\n- {name: a, url: 'http://a', protectedNames: null}",
+        "line 2: protectedNames: has no value",
+    ),
+    "nothing below servers": ("servers:\n", "line 1: servers: has no value"),
+    "nothing as a list": (
+        "servers: [{name: a, url: 'http://a'}]\nservedElsewhere:\n",
+        "line 2: servedElsewhere: has no value",
+    ),
+    "an item of nothing": (
+        "servers:\n- name: a\n  url: http://a\n  protectedNames:\n  - a\n  -\n",
+        "protectedNames[1]: has no value",
+    ),
+    "a null deeper": (
+        "servers: [{name: a, url: 'http://a', allowedNamespaces: {selector: {matchLabels: {a: ~}}}}]",
+        "line 1: a: has no value",
+    ),
+    "nothing but a null": ("~", "line 1: the file: has no value"),
     "an object": ("servers: !!python/object/apply:os.system [ls]", "can't be read as YAML"),
     "two documents": ("servers: []\n---\nservers: []", "can't be read as YAML"),
     "half": ("servers: [{name: a", "can't be read as YAML"),

@@ -21,7 +21,7 @@ from moorcheh_operator.api.spec import DEFAULT_SERVER
 from moorcheh_operator.api.texts import plain_text
 
 from .addresses import address
-from .strict_yaml import load
+from .strict_yaml import NoValueError, load
 
 MAX_FILE = 128 * 1024  # bytes; hundreds of servers, read in a second
 
@@ -205,6 +205,8 @@ def parse(text: str) -> Servers:
         servers = convert(load(text), Servers)
     except yaml.MarkedYAMLError as error:  # its own words would show the line
         line = f"line {error.problem_mark.line + 1}: " if error.problem_mark else ""
+        if isinstance(error, NoValueError):
+            raise ServersError(line + plain_text(error.problem or "")) from None
         raise ServersError(f"{line}can't be read as YAML: {_shown(error.problem or '')}") from None
     except ValidationError as error:
         raise ServersError(_words(str(error))) from None
