@@ -32,7 +32,9 @@ def serving(behaviour: Behaviour, tls: ssl.SSLContext | None = None) -> Iterator
     class Handler(socketserver.StreamRequestHandler):
         def handle(self) -> None:
             while line := self.rfile.readline().decode("latin-1"):
-                method, path, _ = line.split(" ")
+                method, path, version = line.split(" ")
+                if not version.startswith("HTTP/"):  # of a TLS handshake, whose random bytes are any
+                    return
                 head = "".join(iter(lambda: self.rfile.readline().decode("latin-1"), "\r\n"))
                 length = next(
                     (
