@@ -182,7 +182,7 @@ def test_a_selection_that_says_something_is_taken(http: httpx.Client, select: Js
 
 
 EVERYTHING = "means every namespace: it needs olderThan or maxItems beside it"
-DURATION = "must be a duration above zero"
+DURATION = "each a whole number of at most six digits"
 
 
 @pytest.mark.parametrize(
@@ -211,6 +211,8 @@ DURATION = "must be a duration above zero"
         pytest.param(selecting(olderThan="0h"), DURATION, id="no time"),
         pytest.param(selecting(olderThan="-1h"), DURATION, id="a negative age"),
         pytest.param(selecting(olderThan="1.5h"), DURATION, id="a fraction"),
+        pytest.param(selecting(olderThan="0.5h"), "half an hour is 30m", id="half an hour"),
+        pytest.param(selecting(olderThan="1000000h"), DURATION, id="seven digits"),
         pytest.param(selecting(olderThan="1h "), DURATION, id="a blank after it"),
         pytest.param(selecting(olderThan="168"), DURATION, id="no unit"),
         pytest.param(selecting(olderThan="P7D"), DURATION, id="ISO 8601"),
@@ -392,12 +394,33 @@ def test_kubectl_prints_the_columns(http: httpx.Client, control_plane: ControlPl
 
     assert written.json()["status"] == STATUS
     assert re.split(r" {2,}", head.strip()) == [
-        *("NAME", "SCHEDULE", "MATCHING", "LAST RUN", "RESULT", "NEXT", "AGE")
+        *("NAME", "SCHEDULE", "MATCHING", "LAST RUN", "RESULT", "NEXT", "REASON", "AGE")
     ]
     assert re.split(r" {2,}", row)[:3] == [name, "0 3 * * *", "5"]
-    assert re.split(r" {2,}", row)[4:6] == ["Completed", "2099-11-28T03:00:00Z"]
-    assert re.split(r" {2,}", wide.strip())[7:] == ["SERVER", "ZONE", "SUSPEND", "CREATED", "MESSAGE"]
+    assert re.split(r" {2,}", row)[4:7] == ["Completed", "2099-11-28T03:00:00Z", "Scheduled"]
+    assert re.split(r" {2,}", wide.strip())[8:] == ["SERVER", "ZONE", "SUSPEND", "CREATED", "MESSAGE"]
     assert "It runs next at" in wider
+
+
+@pytest.mark.parametrize("reason", ["InvalidSchedule", "InvalidTimeZone", "InvalidSpec", "ServerNotFound"])
+def test_a_policy_that_can_not_run_is_told_from_a_new_one(
+    http: httpx.Client, control_plane: ControlPlane, reason: str
+) -> None:
+    name = created(http)
+    new = control_plane.kubectl("get", "nscp", name, "--no-headers")
+    stalled = [
+        {**STATUS["conditions"][0], "type": kind, "status": status, "reason": reason}
+        for kind, status in (("Ready", "False"), ("Stalled", "True"))
+    ]
+    written = http.patch(
+        f"{LISTS}/{name}/status",
+        content=json.dumps({"status": {"observedGeneration": 1, "conditions": stalled}}),
+        headers={"Content-Type": "application/merge-patch+json"},
+    )
+
+    assert written.status_code == 200
+    assert reason not in new
+    assert control_plane.kubectl("get", "nscp", name, "--no-headers").split()[-2] == reason
 
 
 def described(schema: Json, path: str = "") -> Iterator[tuple[str, str]]:

@@ -44,7 +44,10 @@ def flaw(select: Select) -> str | None:
     if not select.names:
         return "spec.select.names names nothing"
     if select.older_than is not None and duration(select.older_than) is None:
-        return "spec.select.olderThan is no duration above zero in hours, minutes and seconds, such as 168h"
+        return (
+            "spec.select.olderThan is no duration above zero in hours, minutes and seconds, each a whole "
+            "number of at most six digits, such as 168h"
+        )
     if select.max_items is not None and select.max_items < 0:
         return "spec.select.maxItems is below zero"
     if select.older_than is None and select.max_items is None:
