@@ -610,6 +610,26 @@ def test_rule_8_a_preview_that_found_nothing_is_not_forgotten_for_what_came_sinc
     assert reason(bench, name) == ("PreconditionUnverifiable" if undated else "TargetNewerThanRequest")
 
 
+def test_rule_8_having_waited_for_a_moment_is_not_forgotten(bench: Bench) -> None:
+    """The write that would tell of it fails, and the one that it waited for is gone by then."""
+    bench.server.hides_times = True
+    bench.server.down_until = bench.loop.time() + 20.0
+    operator = bench.start()
+    first = bench.request("documents", suspend=True)
+    bench.let_pass(2.0)
+    second = bench.request("documents")
+    bench.let_pass(5.0)
+    assert reason(bench, second) == "ServerUnavailable"
+    operator.trouble.down_until = bench.loop.time() + 1.0
+    bench.api.edit(first, suspend=False)
+    bench.let_pass(0.5)
+    bench.remove(first)
+    bench.let_pass(120.0)
+
+    assert sent(bench) == 0
+    assert reason(bench, second) == "PreconditionUnverifiable"
+
+
 @pytest.mark.parametrize("interruption", ["none", "restart", "leadership", "suspension"])
 def test_rule_8_never_reused_is_no_word_against_what_was_seen(bench: Bench, interruption: str) -> None:
     """The name was seen to be free between two attempts, and whatever comes then, that is not forgotten."""
