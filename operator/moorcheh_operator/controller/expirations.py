@@ -53,7 +53,7 @@ class Expirations:
         may_act: Callable[[], bool],
         is_wanted: Callable[[str, str], bool],
         announce: Callable[[Request, Announcement], None],
-        serves: Callable[[str], bool] = lambda _: True,
+        serves: Callable[[str], bool],
     ) -> None:
         """`is_wanted`: whether an unfinished request for this target, on this server, may need to know of the
         ended one. `serves`: whether requests for the server of this name are this operator's now.

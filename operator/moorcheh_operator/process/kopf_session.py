@@ -29,9 +29,8 @@ BRIEF_SECONDS = 1.0  # that a watch lasts at the least, if anybody serves it
 BRIEF_WORTH_A_LINE = 3  # in a row
 UNAUTHORIZED = 401
 REFUSED_SECONDS = 1.0  # between two calls that are answered so
-EVENT_MOST = (
-    64 * 1024
-)  # bytes that are read of an object: a spec and a status, with all texts at their longest
+# Bytes that are read of an object: a spec and a status, with all texts at their longest.
+EVENT_MOST = 64 * 1024
 
 Observe = Callable[[dict[str, Any], bool], None]
 """Told of each event of the watch: the object, and whether it is gone."""
